@@ -1,0 +1,448 @@
+"""BarcodeMAE (arXiv 2502.18405): two BERTs and a mask.
+
+The encoder reads the visible k-mers alone and never meets a [MASK] (Eq. 1). The decoder gets the
+encoder's output at the visible positions and the [MASK] embedding at the hidden ones (Eq. 2), and
+names the hidden k-mers. After pretraining the decoder is thrown away: a barcode's embedding is the
+mean of the encoder's last layer over its real k-mers.
+
+Hidden positions are those whose `input_ids` is [MASK]; drawing them is the collator's work.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import transformers
+from torch import nn
+from transformers import BertConfig, BertModel, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
+from transformers.utils import ModelOutput
+from transformers.utils.generic import can_return_tuple
+
+try:  # next to the weights
+    from .configuration_barcodemae import BarcodeMAEConfig
+except ImportError:  # installed
+    from configuration_barcodemae import BarcodeMAEConfig
+
+if tuple(int(part) for part in transformers.__version__.split(".")[:2]) < (4, 57):
+    raise ImportError(
+        f"BarcodeMAE needs transformers 4.57 or newer, and this is {transformers.__version__}: "
+        "pip install --upgrade 'transformers>=4.57'"
+    )
+
+
+@dataclass
+class BarcodeMAEMaskedLMOutput(ModelOutput):
+    """What `BarcodeMAEForMaskedLM` returns.
+
+    Attributes:
+        loss: () mean cross-entropy over the labelled positions; 0 where there are none.
+        logits: (batch, predicted, 4^k), indexed by token id. Without labels: at every position.
+        predicted_positions: (batch, predicted) the positions that `logits` stand for; None without
+            labels. Rows with fewer labels than others are filled with unlabelled positions.
+        hidden_states, attentions: the encoder's, over the tokens that it saw.
+        decoder_hidden_states, decoder_attentions: the decoder's, over all positions.
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    predicted_positions: torch.LongTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+    decoder_hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    decoder_attentions: tuple[torch.FloatTensor, ...] | None = None
+
+
+def _bert(config: BarcodeMAEConfig, prefix: str = "") -> BertModel:
+    """The stack whose sizes are the config's fields that begin with `prefix`."""
+    sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    bert_config = BertConfig(
+        **{size: getattr(config, prefix + size) for size in sizes},
+        vocab_size=config.vocab_size,
+        hidden_act=config.hidden_act,
+        hidden_dropout_prob=config.hidden_dropout_prob,
+        attention_probs_dropout_prob=config.attention_probs_dropout_prob,
+        max_position_embeddings=config.max_position_embeddings,
+        initializer_range=config.initializer_range,
+        layer_norm_eps=config.layer_norm_eps,
+        use_cache=False,
+        # [UNK] also stands for spoilt k-mers inside a barcode: its embedding must be trainable.
+        pad_token_id=None,
+    )
+    bert_config._attn_implementation = config._attn_implementation
+    return BertModel(bert_config, add_pooling_layer=False)
+
+
+def mean_of_kmers(
+    states: torch.Tensor,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    num_kmers: int,
+) -> torch.Tensor:
+    """Mean of `states` (batch, length, hidden) over real k-mers -> (batch, hidden).
+
+    Padding, [UNK] and [MASK] are left out; a barcode without a real k-mer gets zeros.
+    """
+    is_kmer = input_ids < num_kmers  # (batch, length)
+    if attention_mask is not None:
+        is_kmer = is_kmer & attention_mask.bool()
+    weights = is_kmer.to(states.dtype)
+    total = torch.einsum("bl,blh->bh", weights, states)
+    return total / weights.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+class BarcodeMAEPreTrainedModel(PreTrainedModel):
+    config_class = BarcodeMAEConfig
+    base_model_prefix = "barcodemae"
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _no_split_modules = ["BertEmbeddings", "BertLayer"]
+
+    def __init__(self, config: BarcodeMAEConfig):
+        config.check_fields()
+        super().__init__(config)
+
+    def resize_token_embeddings(self, *args, **kwargs):
+        raise NotImplementedError(
+            "the vocabulary of a BarcodeMAE cannot be resized: it is the 4^k k-mers, [UNK] and "
+            f"[MASK], and follows from kmer_size = {self.config.kmer_size}. For another vocabulary "
+            "pretrain a model with another kmer_size."
+        )
+
+
+class BarcodeMAEModel(BarcodeMAEPreTrainedModel):
+    """The encoder: k-mer ids -> one vector for each k-mer, and their mean for the barcode."""
+
+    # A pretraining checkpoint also holds what the encoder is used without.
+    _keys_to_ignore_on_load_unexpected = [r"^decoder\.", r"^head\.", r"^classifier\."]
+
+    def __init__(self, config: BarcodeMAEConfig):
+        super().__init__(config)
+        self.bert = _bert(config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        return self.bert.embeddings.word_embeddings
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        self.bert.embeddings.word_embeddings = value
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        **kwargs,
+    ) -> BaseModelOutputWithPooling:
+        """Embed barcodes.
+
+        Args:
+            input_ids: (batch, length) k-mer ids, any integer type.
+            attention_mask: (batch, length), 0 at padding; None: no padding.
+            position_ids: (batch, length); default 0, 1, 2, ...
+
+        Returns:
+            last_hidden_state (batch, length, hidden) and pooler_output (batch, hidden), the mean
+            over the real k-mers: padding, [UNK] and [MASK] left out, zeros where none remains.
+
+        Raises:
+            ValueError: no tokens, or more tokens than the model has positions.
+        """
+        _check_length(input_ids, self.config)
+        input_ids = input_ids.long()
+        output = self.bert(
+            input_ids=input_ids,
+            attention_mask=_attend_to_something(attention_mask),
+            position_ids=position_ids,
+            **kwargs,
+        )
+        states = output.last_hidden_state
+        return BaseModelOutputWithPooling(
+            last_hidden_state=states,
+            pooler_output=mean_of_kmers(states, input_ids, attention_mask, self.config.num_kmers),
+            hidden_states=output.hidden_states,
+            attentions=output.attentions,
+        )
+
+
+def _check_length(input_ids: torch.Tensor, config: BarcodeMAEConfig) -> None:
+    length = input_ids.shape[1]
+    if length == 0:
+        raise ValueError(
+            f"no tokens: every barcode of the batch is shorter than k = {config.kmer_size} "
+            "nucleotides. Leave such barcodes out."
+        )
+    if length > config.max_position_embeddings:
+        raise ValueError(
+            f"{length} tokens, but the model has {config.max_position_embeddings} positions. "
+            "Tokenize with truncation=True, or cut the sequences to the barcode region."
+        )
+
+
+def _attend_to_something(attention_mask: torch.Tensor | None) -> torch.Tensor | None:
+    """A row of padding alone would attend to nothing, which is NaN in some attention kernels."""
+    if attention_mask is None or attention_mask.dim() != 2:
+        return attention_mask
+    attention_mask = attention_mask.bool()
+    return attention_mask | ~attention_mask.any(dim=1, keepdim=True)
+
+
+class BarcodeMAEDecoder(nn.Module):
+    """The encoder's output -> states of all positions (Eq. 2)."""
+
+    def __init__(self, config: BarcodeMAEConfig):
+        super().__init__()
+        self.decoder_embed = nn.Linear(config.hidden_size, config.decoder_hidden_size)
+        self.bert = _bert(config, prefix="decoder_")
+        # The decoder reads vectors, so its own vocabulary would never get a gradient.
+        self.bert.embeddings.word_embeddings = None
+
+    def forward(self, states: torch.Tensor, attention_mask: torch.Tensor | None, **kwargs):
+        """Decode states (batch, length, decoder_hidden), embedded and in their places."""
+        return self.bert(
+            inputs_embeds=states, attention_mask=_attend_to_something(attention_mask), **kwargs
+        )
+
+    def put_in_place(
+        self, states: torch.Tensor, mask_embedding: torch.Tensor, visible: "VisibleBlock"
+    ) -> torch.Tensor:
+        """Encoder output (batch, visible, hidden) -> decoder input (batch, length, decoder_hidden).
+
+        The [MASK] embedding (hidden,) fills the positions that the encoder did not see.
+        """
+        states = self.decoder_embed(states)
+        mask = self.decoder_embed(mask_embedding)
+        if visible.attention_mask is not None:
+            states = torch.where(visible.attention_mask.unsqueeze(-1), states, mask)
+        index = visible.positions.unsqueeze(-1).expand_as(states)
+        full = mask.expand(states.shape[0], visible.length, -1)
+        return full.scatter(1, index, states)
+
+
+@dataclass
+class VisibleBlock:
+    """The visible tokens of a batch, gathered to the front of each row.
+
+    Attributes:
+        input_ids: (batch, visible); empty slots hold [UNK].
+        positions: (batch, visible) where each token stands in its barcode.
+        attention_mask: (batch, visible), False at empty slots; None: no slot is empty.
+        length: tokens in a row before gathering.
+    """
+
+    input_ids: torch.Tensor
+    positions: torch.Tensor
+    attention_mask: torch.Tensor | None
+    length: int
+
+    @classmethod
+    def gather(
+        cls,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        num_visible: int | None,
+        config: BarcodeMAEConfig,
+    ) -> "VisibleBlock":
+        is_visible = input_ids != config.mask_token_id  # (batch, length)
+        if attention_mask is not None:
+            is_visible = is_visible & attention_mask.bool()
+        is_dense = attention_mask is None and num_visible is not None
+        width = max(_count(is_visible, num_visible), 1)
+        # A stable sort brings the visible tokens to the front in their order.
+        positions = (~is_visible).int().argsort(dim=1, stable=True)[:, :width]
+        block = input_ids.gather(1, positions)
+        if is_dense and num_visible:
+            return cls(block, positions, None, input_ids.shape[1])
+        filled = is_visible.gather(1, positions)
+        # What lies in an empty slot must not be read, not even by a row with nothing visible.
+        block = block.masked_fill(~filled, config.unk_token_id)
+        return cls(block, positions, filled, input_ids.shape[1])
+
+
+def _count(flags: torch.Tensor, given: int | None) -> int:
+    """Most True flags in a row; `given` by the collator, it spares a wait for the device."""
+    if given is not None:
+        return given
+    if torch.compiler.is_compiling():
+        return flags.shape[1]
+    return int(flags.sum(dim=1).max())
+
+
+class BarcodeMAEForMaskedLM(BarcodeMAEPreTrainedModel):
+    """Encoder, decoder and head, for pretraining and for filling in hidden k-mers."""
+
+    _keys_to_ignore_on_load_unexpected = [r"^classifier\."]
+
+    def __init__(self, config: BarcodeMAEConfig):
+        super().__init__(config)
+        self.loss_type = "ForMaskedLM"
+        self.barcodemae = BarcodeMAEModel(config)
+        has_decoder = config.decoder_num_hidden_layers > 0
+        self.decoder = BarcodeMAEDecoder(config) if has_decoder else None
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        width = config.decoder_hidden_size if has_decoder else config.hidden_size
+        self.head = nn.Linear(width, config.num_kmers)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        num_visible: int | None = None,
+        num_predicted: int | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        **kwargs,
+    ) -> BarcodeMAEMaskedLMOutput:
+        """Predict hidden k-mers.
+
+        Args:
+            input_ids: (batch, length), [MASK] at hidden positions, any integer type.
+            attention_mask: (batch, length), 0 at padding; None: no padding.
+            labels: (batch, length) k-mer ids at the positions to predict, -100 elsewhere.
+                [UNK] and [MASK] are never predicted, whatever the labels say.
+            num_visible: most visible tokens in a row of the batch. Without `attention_mask` it is
+                a promise that every row has exactly so many, and attention runs without a mask.
+            num_predicted: most labelled positions in a row. Both numbers are the collator's gift:
+                without them each is counted on the device, which stalls a GPU.
+            kwargs: reach the loss (`num_items_in_batch`).
+
+        Raises:
+            ValueError: no tokens, or more tokens than the model has positions.
+        """
+        _check_length(input_ids, self.config)
+        input_ids = input_ids.long()
+        record = {
+            "output_hidden_states": self.config.output_hidden_states
+            if output_hidden_states is None
+            else output_hidden_states,
+            "output_attentions": self.config.output_attentions
+            if output_attentions is None
+            else output_attentions,
+        }
+
+        if self.config.encoder_sees_mask:
+            encoded = self.barcodemae(input_ids, attention_mask, **record)
+            states = encoded.last_hidden_state  # (batch, length, hidden)
+            if self.decoder is not None:
+                states = self.decoder.decoder_embed(states)
+        else:
+            visible = VisibleBlock.gather(input_ids, attention_mask, num_visible, self.config)
+            encoded = self.barcodemae(
+                visible.input_ids, visible.attention_mask, visible.positions, **record
+            )
+            # (batch, visible, hidden) -> (batch, length, decoder_hidden)
+            states = self.decoder.put_in_place(
+                encoded.last_hidden_state, self._mask_embedding(), visible
+            )
+
+        decoded = None
+        if self.decoder is not None:
+            decoded = self.decoder(states, attention_mask, **record)
+            states = decoded.last_hidden_state
+
+        loss = positions = None
+        if labels is not None:
+            labels = labels.long().masked_fill(labels >= self.config.num_kmers, -100)
+            is_labelled = labels != -100
+            width = _count(is_labelled, num_predicted)
+            positions = (~is_labelled).int().argsort(dim=1, stable=True)[:, :width]
+            labels = labels.gather(1, positions)  # (batch, predicted)
+            states = states.gather(1, positions.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
+        logits = self.head(self.dropout(states))
+        if labels is not None:
+            # A batch without a label has no mean: its loss is 0 and not 0 / 0.
+            if kwargs.get("num_items_in_batch") is None:
+                kwargs["num_items_in_batch"] = (labels != -100).sum().clamp(min=1)
+            loss = self.loss_function(
+                logits=logits, labels=labels, vocab_size=self.config.num_kmers, **kwargs
+            )
+        return BarcodeMAEMaskedLMOutput(
+            loss=loss,
+            logits=logits,
+            predicted_positions=positions,
+            hidden_states=encoded.hidden_states,
+            attentions=encoded.attentions,
+            decoder_hidden_states=decoded.hidden_states if decoded is not None else None,
+            decoder_attentions=decoded.attentions if decoded is not None else None,
+        )
+
+    def _mask_embedding(self) -> torch.Tensor:
+        """The vocabulary's own [MASK] (hidden,), so that it is trained in every variant."""
+        return self.barcodemae.get_input_embeddings().weight[self.config.mask_token_id]
+
+
+class BarcodeMAEForSequenceClassification(BarcodeMAEPreTrainedModel):
+    """Encoder and a linear head on the barcode's embedding: taxa, several labels, or regression."""
+
+    _keys_to_ignore_on_load_unexpected = [r"^decoder\.", r"^head\."]
+
+    def __init__(self, config: BarcodeMAEConfig):
+        super().__init__(config)
+        self.loss_type = "ForSequenceClassification"
+        self.num_labels = config.num_labels
+        self.barcodemae = BarcodeMAEModel(config)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        **kwargs,
+    ) -> SequenceClassifierOutput:
+        """Classify barcodes: logits (batch, num_labels).
+
+        The loss follows `config.problem_type`, or what `num_labels` and the type of `labels`
+        imply, as in transformers: regression, single_label_classification (class ids), or
+        multi_label_classification (0/1 floats). `kwargs` reach it.
+
+        Raises:
+            ValueError: no tokens, or more tokens than the model has positions.
+        """
+        encoded = self.barcodemae(
+            input_ids,
+            attention_mask,
+            position_ids,
+            output_hidden_states=self.config.output_hidden_states
+            if output_hidden_states is None
+            else output_hidden_states,
+            output_attentions=self.config.output_attentions
+            if output_attentions is None
+            else output_attentions,
+        )
+        logits = self.classifier(self.dropout(encoded.pooler_output))
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(labels, logits, self.config, **kwargs)
+        return SequenceClassifierOutput(
+            loss=loss,
+            logits=logits,
+            hidden_states=encoded.hidden_states,
+            attentions=encoded.attentions,
+        )
+
+
+BarcodeMAEModel.register_for_auto_class("AutoModel")
+BarcodeMAEForMaskedLM.register_for_auto_class("AutoModelForMaskedLM")
+BarcodeMAEForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")
+
+__all__ = [
+    "BarcodeMAEForMaskedLM",
+    "BarcodeMAEForSequenceClassification",
+    "BarcodeMAEMaskedLMOutput",
+    "BarcodeMAEModel",
+    "BarcodeMAEPreTrainedModel",
+]
