@@ -1,0 +1,8 @@
+"""Reading barcodes, preparing them as the authors do, and simulating them."""
+
+from barcodemae.data.cache import read_report
+from barcodemae.data.problems import LeftOut, ReadReport
+from barcodemae.data.reading import read_barcodes
+from barcodemae.data.schemas import COLUMNS, RANKS
+
+__all__ = ["COLUMNS", "RANKS", "LeftOut", "ReadReport", "read_barcodes", "read_report"]

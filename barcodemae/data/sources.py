@@ -1,0 +1,155 @@
+"""What a user may name as barcodes: files, globs, saved data sets, data sets of the Hub."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow as pa
+
+from barcodemae.data.parsers import BATCH, parse
+from barcodemae.data.problems import Problems
+from barcodemae.data.schemas import ALIASES, match_columns
+from barcodemae.errors import BarcodeMAEError
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_FILE_SUFFIXES = re.compile(
+    r"\.(fa|fas|fasta|fna|fq|fastq|csv|tsv|tab|txt|parquet|pq|arrow|json|xlsx?|gz|bz2|zip)$", re.I
+)
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """One file in any of the formats that `parsers` reads."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    @property
+    def size(self) -> int:
+        """Bytes, the unit of the progress bar."""
+        return self.path.stat().st_size
+
+    def key(self) -> list:
+        """What the prepared copy of the file depends on."""
+        stat = self.path.stat()
+        return [str(self.path.resolve()), stat.st_size, stat.st_mtime_ns]
+
+    def tables(self, problems: Problems, advance: Callable[[int], None]) -> Iterator[pa.Table]:
+        return parse(self.path, problems, advance)
+
+
+@dataclass(frozen=True)
+class DatasetSource:
+    """A `datasets.Dataset`, saved or from the Hub, with the split that it was stored under."""
+
+    name: str
+    dataset: datasets.Dataset
+    split: str | None
+
+    @property
+    def size(self) -> int:
+        return self.dataset.data.nbytes
+
+    def key(self) -> list:
+        return [self.name, self.split, self.dataset._fingerprint]
+
+    def tables(self, problems: Problems, advance: Callable[[int], None]) -> Iterator[pa.Table]:
+        names = self.dataset.column_names
+        columns = match_columns(names)
+        if "nucleotides" not in columns:
+            wanted = " or ".join(ALIASES["nucleotides"][:2])
+            reason = f"no nucleotide column: found {', '.join(names)}; name it {wanted}"
+            problems.add(self.name, None, None, reason)
+            return
+        wanted = self.dataset.select_columns([names[index] for index in columns.values()])
+        done = 0
+        for batch in wanted.with_format("arrow").iter(BATCH):
+            numbers = pa.array(np.arange(done + 1, done + len(batch) + 1))
+            table = {"record": numbers}
+            table |= {c: batch[names[index]] for c, index in columns.items()}
+            if "split" not in columns and self.split:
+                table["split"] = pa.array([self.split] * len(batch))
+            done += len(batch)
+            yield pa.table(table)
+            advance(self.size * len(batch) // len(self.dataset))
+
+
+Source = FileSource | DatasetSource
+
+
+def resolve(sources: str | Path | Sequence[str | Path]) -> list[Source]:
+    """All sources that `sources` names, in its order; globs sorted, a file named twice once.
+
+    Raises `BarcodeMAEError` for a missing file, a glob that matches nothing, and a Hub id that
+    gives no table.
+    """
+    if isinstance(sources, str | Path):
+        sources = [sources]
+    found: dict[object, Source] = {}
+    for source in sources:
+        for each in _expand(str(source)):
+            found.setdefault(
+                each.path.resolve() if isinstance(each, FileSource) else id(each), each
+            )
+    if not found:
+        raise BarcodeMAEError("no barcodes were named: give at least one file, glob or Hub id")
+    return list(found.values())
+
+
+def _expand(source: str) -> list[Source]:
+    path = Path(source).expanduser()
+    if path.is_file():
+        return [FileSource(path)]
+    if path.is_dir():
+        return _saved(path)
+    if glob.has_magic(source):
+        matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
+        if not any(match.is_file() for match in matches):
+            raise BarcodeMAEError(f"{source}: the pattern matches no file; check folder and suffix")
+        return [FileSource(match) for match in matches if match.is_file()]
+    first = Path(source).parts[0] if source else ""
+    if _HUB_ID.fullmatch(source) and not _FILE_SUFFIXES.search(source) and not Path(first).exists():
+        return _from_hub(source)
+    raise BarcodeMAEError(f"{source}: no such file; check the path")
+
+
+def _saved(path: Path) -> list[Source]:
+    try:
+        return _each_split(str(path), datasets.load_from_disk(str(path)))
+    except FileNotFoundError:
+        raise BarcodeMAEError(
+            f"{path}: the folder is no data set saved with save_to_disk; "
+            f"name its files, for example '{path}/*.csv'"
+        ) from None
+
+
+def _from_hub(name: str) -> list[Source]:
+    try:
+        return _each_split(name, datasets.load_dataset(name))
+    except RuntimeError as error:
+        if "script" not in str(error).lower():
+            raise
+        raise BarcodeMAEError(
+            f"{name}: a data set made by a script, which `datasets` no longer runs; download its "
+            "metadata CSV from its Hub page and name that file"
+        ) from None
+    except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BarcodeMAEError(
+            f"{name}: neither a file here nor a data set that the Hub gives ({reason})"
+        ) from None
+
+
+def _each_split(name: str, loaded: datasets.Dataset | datasets.DatasetDict) -> list[Source]:
+    if isinstance(loaded, datasets.Dataset):
+        return [DatasetSource(name, loaded, None)]
+    return [DatasetSource(name, dataset, split) for split, dataset in loaded.items()]
