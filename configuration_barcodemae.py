@@ -13,9 +13,25 @@ BarcodeBERT            True                 0
 
 import difflib
 import shutil
+import warnings
 from pathlib import Path
 
+import transformers
 from transformers import PretrainedConfig
+
+# This file is the first to be read, so the check stands here.
+_VERSION = tuple(int(part) for part in transformers.__version__.split(".")[:2])
+if _VERSION < (4, 57):
+    raise ImportError(
+        f"BarcodeMAE needs transformers 4.57 or newer, and this is {transformers.__version__}: "
+        "pip install --upgrade 'transformers>=4.57'"
+    )
+if _VERSION >= (6, 0):
+    warnings.warn(
+        f"BarcodeMAE is tested with transformers 4.57 to 5, and this is {transformers.__version__}"
+        ". If it fails: pip install 'transformers>=4.57,<6'",
+        stacklevel=2,
+    )
 
 AUTO_MAP = {
     "AutoConfig": "configuration_barcodemae.BarcodeMAEConfig",

@@ -11,11 +11,10 @@ Hidden positions are those whose `input_ids` is [MASK]; drawing them is the coll
 from dataclasses import dataclass
 
 import torch
-import transformers
 from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, logging
 from transformers.utils.generic import can_return_tuple
 
 try:  # next to the weights
@@ -23,11 +22,7 @@ try:  # next to the weights
 except ImportError:  # installed
     from configuration_barcodemae import BarcodeMAEConfig
 
-if tuple(int(part) for part in transformers.__version__.split(".")[:2]) < (4, 57):
-    raise ImportError(
-        f"BarcodeMAE needs transformers 4.57 or newer, and this is {transformers.__version__}: "
-        "pip install --upgrade 'transformers>=4.57'"
-    )
+logger = logging.get_logger(__name__)
 
 
 @dataclass
@@ -101,9 +96,31 @@ class BarcodeMAEPreTrainedModel(PreTrainedModel):
     _supports_attention_backend = True
     _no_split_modules = ["BertEmbeddings", "BertLayer"]
 
+    # What a class adds to the encoder, and what that has to be trained for.
+    _own_weights: tuple[str, ...] = ()
+    _own_purpose = ""
+
     def __init__(self, config: BarcodeMAEConfig):
         config.check_fields()
         super().__init__(config)
+        # A checkpoint says which class saved it. What another class never had is not missing.
+        if config.architectures and type(self).__name__ not in config.architectures:
+            self._keys_to_ignore_on_load_missing = [rf"^{part}\." for part in self._own_weights]
+
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        """As in transformers; names in plain words what the checkpoint's class did not have."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        saved_by = model.config.architectures or [cls.__name__]
+        new = [part for part in cls._own_weights if getattr(model, part) is not None]
+        if new and cls.__name__ not in saved_by:
+            logger.warning(
+                f"{model.config._name_or_path} was saved by {saved_by[0]}, so these parts of "
+                f"{cls.__name__} start from random weights: {', '.join(new)}. Train the model "
+                f"before you {cls._own_purpose}, or load a checkpoint that {cls.__name__} saved."
+            )
+        return loaded
 
     def resize_token_embeddings(self, *args, **kwargs):
         raise NotImplementedError(
@@ -276,6 +293,8 @@ class BarcodeMAEForMaskedLM(BarcodeMAEPreTrainedModel):
     """Encoder, decoder and head, for pretraining and for filling in hidden k-mers."""
 
     _keys_to_ignore_on_load_unexpected = [r"^classifier\."]
+    _own_weights = ("decoder", "head")
+    _own_purpose = "predict k-mers"
 
     def __init__(self, config: BarcodeMAEConfig):
         super().__init__(config)
@@ -382,6 +401,8 @@ class BarcodeMAEForSequenceClassification(BarcodeMAEPreTrainedModel):
     """Encoder and a linear head on the barcode's embedding: taxa, several labels, or regression."""
 
     _keys_to_ignore_on_load_unexpected = [r"^decoder\.", r"^head\."]
+    _own_weights = ("classifier",)
+    _own_purpose = "classify barcodes"
 
     def __init__(self, config: BarcodeMAEConfig):
         super().__init__(config)
