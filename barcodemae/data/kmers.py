@@ -13,6 +13,7 @@ for _digit, _letters in enumerate((b"Aa", b"Cc", b"Gg", b"TtUu")):
         _DIGITS[_letter] = _digit
 for _letter in b" \t\n\r\v\f":
     _DIGITS[_letter] = _WHITE_SPACE
+_HAS_SPACE = re.compile(r"\s").search
 
 
 def kmer_ids(
@@ -38,6 +39,8 @@ def kmer_ids(
         ids (n, longest), int32, filled up with [UNK] = 4^k; lengths (n,), int64, in tokens.
     """
     unknown = 4**kmer_size
+    if np.any(offset) and any(map(_HAS_SPACE, sequences)):
+        sequences = _plain(sequences)
     starts = np.broadcast_to(offset, len(sequences))
     nucleotides = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
     lengths = np.maximum(nucleotides - starts, 0) // kmer_size

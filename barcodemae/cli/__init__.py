@@ -1,0 +1,27 @@
+"""The command line `barcodemae`: one module for each command, imported when it runs."""
+
+import sys
+
+import typer
+
+from barcodemae.cli.embed import embed
+from barcodemae.cli.simulate import simulate
+from barcodemae.errors import BarcodeMAEError
+
+app = typer.Typer(
+    help="DNA barcode embeddings by a masked autoencoder.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+for _command in (embed, simulate):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line; what the user can put right is said in a line, without a traceback."""
+    try:
+        app()
+    except (BarcodeMAEError, FileNotFoundError) as error:
+        print(f"barcodemae: {error}", file=sys.stderr)
+        sys.exit(2)

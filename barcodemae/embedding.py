@@ -1,0 +1,115 @@
+"""Barcodes -> embeddings, with a trained encoder: the mean of its last layer over real k-mers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from barcodemae import BarcodeMAEModel
+from barcodemae.data.kmers import kmer_ids
+from barcodemae.errors import BarcodeMAEError
+from tokenization_barcodemae import MAX_NUCLEOTIDES
+
+
+def best_device() -> torch.device:
+    """The accelerator that PyTorch sees, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class Embedder:
+    """An encoder, ready to embed barcodes in bulk.
+
+    Args:
+        model: the encoder; moved to `device` and set to evaluation.
+        device: default: the accelerator that PyTorch sees, else the CPU.
+
+    Attributes:
+        dim: length of an embedding.
+        kmer_size: nucleotides in a token.
+    """
+
+    def __init__(self, model: BarcodeMAEModel, device: str | torch.device | None = None):
+        self.device = torch.device(device) if device else best_device()
+        self.model = model.to(self.device).eval()
+        self.dim = model.config.hidden_size
+        self.kmer_size = model.config.kmer_size
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Embedder:
+        """Load the encoder of a checkpoint directory or a Hub id.
+
+        Raises:
+            BarcodeMAEError: there is no BarcodeMAE at `model`.
+        """
+        path = Path(model)
+        if path.exists() and not (path / "config.json").is_file():
+            raise BarcodeMAEError(
+                f"{model}: not a checkpoint directory (it has no config.json). Give the directory "
+                "that pretraining wrote, for example OUTPUT_DIR/best."
+            )
+        try:
+            return cls(BarcodeMAEModel.from_pretrained(model, dtype=dtype), device)
+        except OSError as error:
+            raise BarcodeMAEError(f"{model}: cannot be loaded. {error}") from error
+
+    def embed(
+        self,
+        sequences: Sequence[str],
+        batch_size: int = 64,
+        offset: int = 0,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """Embed n barcodes, each cut at 660 nucleotides.
+
+        Barcodes of like length share a batch, so little or no padding is computed.
+
+        Args:
+            sequences: n barcodes.
+            batch_size: barcodes in a batch.
+            offset: nucleotides dropped from the front of each barcode.
+            progress: show a progress bar.
+
+        Returns:
+            (n, dim) float32, in the order given; zeros for a barcode without a real k-mer
+            (shorter than k, or N in every k-mer).
+        """
+        longest = MAX_NUCLEOTIDES // self.kmer_size
+        embeddings = np.zeros((len(sequences), self.dim), dtype=np.float32)
+        with tqdm(total=len(sequences), unit="barcode", disable=not progress) as bar:
+            # Tokenized piece by piece: ids of millions of barcodes need not be held at once.
+            for start in range(0, len(sequences), 64 * batch_size):
+                piece = sequences[start : start + 64 * batch_size]
+                ids, lengths = kmer_ids(piece, self.kmer_size, offset, longest)
+                for rows in _batches_of_like_length(lengths, batch_size):
+                    embeddings[start + rows] = self._embed_ids(ids[rows], lengths[rows])
+                    bar.update(len(rows))
+                bar.update(int((lengths == 0).sum()))
+        return embeddings
+
+    @torch.inference_mode()
+    def _embed_ids(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        width = int(lengths.max())
+        input_ids = torch.from_numpy(ids[:, :width]).to(self.device)  # (batch, width)
+        mask = None
+        if lengths.min() < width:
+            mask = torch.from_numpy(np.arange(width) < lengths[:, None]).to(self.device)
+        return self.model(input_ids, mask).pooler_output.float().cpu().numpy()
+
+
+def _batches_of_like_length(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Row numbers, longest barcodes first (what fits in memory then shows at once)."""
+    order = np.argsort(-lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]

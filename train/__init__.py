@@ -1,0 +1,1 @@
+"""Training: `train.pretrain` under `accelerate launch`, and the small modules it is made of."""

@@ -1,0 +1,136 @@
+"""Arguments of `train.pretrain`: a YAML file, and any of them on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import yaml
+from transformers import HfArgumentParser
+
+from barcodemae.errors import BarcodeMAEError
+
+
+@dataclass
+class PretrainArguments:
+    """Pretrain a BarcodeMAE. Defaults are the paper's (section 2, Appendix B)."""
+
+    train_data: list[str] = field(
+        default_factory=list, metadata={"help": "files, globs, saved data sets or Hub ids"}
+    )
+    output_dir: str = field(default="", metadata={"help": "where checkpoints and models go"})
+    preset: str = field(default="barcodemae-k6", metadata={"help": "variant to train"})
+    model_overrides: str = field(
+        default="", metadata={"help": 'YAML fields over the preset: "{mask_ratio: 0.65}"'}
+    )
+    split: list[str] = field(default_factory=list, metadata={"help": "only these splits"})
+    phylum: list[str] = field(default_factory=list, metadata={"help": "only these phyla"})
+    min_length: int = field(default=0, metadata={"help": "shortest barcode, nucleotides"})
+    on_error: str = field(default="raise", metadata={"help": "raise or skip faulty records"})
+    validation_share: float = field(
+        default=0.01, metadata={"help": "share of the barcodes held out to choose the best model"}
+    )
+
+    epochs: float = field(default=35.0, metadata={"help": "passes over the barcodes"})
+    max_steps: int = field(
+        default=0, metadata={"help": "global steps; 0: as many as the epochs take"}
+    )
+    batch_size: int = field(default=32, metadata={"help": "barcodes in one process's batch"})
+    gradient_accumulation_steps: int = field(default=1, metadata={"help": "batches in a step"})
+    base_learning_rate: float = field(
+        default=1e-4, metadata={"help": "highest rate of OneCycle at a global batch of 64"}
+    )
+    weight_decay: float = field(default=1e-5, metadata={"help": "of AdamW"})
+    max_grad_norm: float = field(default=0.0, metadata={"help": "clip gradients; 0: do not"})
+    replace: bool = field(
+        default=False, metadata={"help": "show 10 %% of the chosen k-mers, replace 10 %%"}
+    )
+    random_offset: bool = field(default=True, metadata={"help": "random frame offset"})
+    seed: int = field(default=0, metadata={"help": "of everything random"})
+
+    mixed_precision: str = field(default="no", metadata={"help": "no or bf16"})
+    compile: bool = field(default=False, metadata={"help": "torch.compile the model"})
+    cpu: bool = field(default=False, metadata={"help": "train on the CPU"})
+    num_workers: int = field(default=0, metadata={"help": "processes that prepare batches"})
+
+    log_every: int = field(default=20, metadata={"help": "steps between training metrics"})
+    validate_every: int = field(default=0, metadata={"help": "steps; 0: once an epoch"})
+    checkpoint_every: int = field(default=0, metadata={"help": "steps; 0: once an epoch"})
+    stop_after: int = field(
+        default=0, metadata={"help": "save and stop at this step; the same command goes on"}
+    )
+    report_to: list[str] = field(
+        default_factory=list, metadata={"help": "trackers: tensorboard, wandb"}
+    )
+    push_to_hub: str = field(default="", metadata={"help": "repository to push the best model to"})
+    push_every: float = field(default=0, metadata={"help": "push every so many epochs, too"})
+
+    def check(self) -> None:
+        """Raise BarcodeMAEError, naming the argument, where a value is not allowed."""
+        if not self.train_data:
+            raise BarcodeMAEError("--train_data is missing: give the files with barcodes")
+        if not self.output_dir:
+            raise BarcodeMAEError("--output_dir is missing: give a folder for the model")
+        for name, is_allowed, allowed in (
+            ("validation_share", 0 < self.validation_share < 1, "in (0, 1)"),
+            ("epochs", self.epochs > 0, "positive"),
+            ("batch_size", self.batch_size > 0, "positive"),
+            ("gradient_accumulation_steps", self.gradient_accumulation_steps > 0, "positive"),
+            ("base_learning_rate", self.base_learning_rate > 0, "positive"),
+            ("log_every", self.log_every > 0, "positive"),
+            ("on_error", self.on_error in ("raise", "skip"), "raise or skip"),
+            ("mixed_precision", self.mixed_precision in ("no", "bf16"), "no or bf16"),
+        ):
+            if not is_allowed:
+                raise BarcodeMAEError(f"--{name} {getattr(self, name)}: must be {allowed}")
+
+    @property
+    def defines_the_run(self) -> dict:
+        """What must not change when a run is resumed: all that the weights depend on."""
+        free = {"output_dir", "num_workers", "log_every", "checkpoint_every", "stop_after"}
+        free |= {"report_to", "push_to_hub", "push_every", "cpu"}
+        # Together they are the global batch, which another number of devices divides otherwise.
+        free |= {"batch_size", "gradient_accumulation_steps"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in free}
+
+
+def parse_arguments(arguments: list[str] | None = None) -> PretrainArguments:
+    """Read `--config FILE.yaml` and what else the command line says, which takes precedence.
+
+    Raises:
+        BarcodeMAEError: the file is missing, is not YAML, or names an argument that there is not.
+    """
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--config", type=Path)
+    config, rest = first.parse_known_args(arguments)
+    parser = HfArgumentParser(PretrainArguments, description=PretrainArguments.__doc__)
+    parser.add_argument("--config", help="YAML file with any of the arguments below")
+    if config.config:
+        parser.set_defaults(**_read_yaml(config.config))
+    (parsed, _) = parser.parse_args_into_dataclasses(rest)[:2]
+    parsed.check()
+    return parsed
+
+
+def _read_yaml(path: Path) -> dict:
+    if not path.is_file():
+        raise BarcodeMAEError(f"{path}: no such file. Ready-made ones are in train/configs/.")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise BarcodeMAEError(f"{path}: not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise BarcodeMAEError(f"{path}: must hold lines of the form 'argument: value'")
+    known = {f.name: f.type for f in fields(PretrainArguments)}
+    for name, value in values.items():
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise BarcodeMAEError(f"{path}: there is no argument {name!r}.{hint}")
+        if known[name] == "list[str]" and isinstance(value, str):
+            values[name] = [value]
+        elif known[name] == "float":  # YAML 1.1 reads 1e-4 as text
+            values[name] = float(value)
+    return values
