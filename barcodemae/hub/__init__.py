@@ -1,0 +1,1 @@
+"""Publishing: conversion of older formats, complete Hub repositories, model card, push."""

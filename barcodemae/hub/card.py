@@ -1,0 +1,104 @@
+"""The model card: README.md of a repository, made of its config, training record and results."""
+
+import math
+from importlib.metadata import version
+from pathlib import Path
+
+import jinja2
+from huggingface_hub import ModelCardData
+from safetensors import safe_open
+
+import model_card
+from barcodemae.hub.checkpoints import TRAINING_RECORD, read_json
+from barcodemae.hub.results import RESULTS, eval_results, scores
+from tokenization_barcodemae import MAX_NUCLEOTIDES
+
+FOLDER = Path(model_card.__file__).parent
+EMBED_WITH_ONNXRUNTIME = "embed_with_onnxruntime.py"
+_TASKS = {
+    "BarcodeMAEModel": "feature-extraction",
+    "BarcodeMAEForMaskedLM": "feature-extraction",
+    "BarcodeMAEForSequenceClassification": "text-classification",
+}
+
+
+def render_card(directory: Path, repo_id: str) -> str:
+    """The card of the repository in `directory`, its snippets loading `repo_id`.
+
+    It says what the files there say and no more: sections without data are left out.
+    """
+    config = read_json(directory / "config.json")
+    training = read_json(directory / TRAINING_RECORD)
+    results = read_json(directory / RESULTS)
+    metadata = _metadata(config, training, results, repo_id)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"count": "{:,}".format, "percent": "{:.1%}".format, "time": _duration}
+    return environment.get_template("README.md.jinja").render(
+        metadata=metadata.to_yaml(),
+        repo_id=repo_id,
+        name=repo_id.rsplit("/", 1)[-1],
+        config=config,
+        variant=_variant(config),
+        kind=(config.get("architectures") or ["BarcodeMAEModel"])[0],
+        max_nucleotides=MAX_NUCLEOTIDES,
+        max_tokens=MAX_NUCLEOTIDES // config["kmer_size"],
+        parameters=_count_parameters(directory),
+        training=training,
+        data=training.get("data", {}),
+        results=results,
+        scores=scores(results),
+        figures=sorted(path.name for path in (directory / "figures").glob("*.png")),
+        has_onnx=(directory / "onnx" / "model.onnx").is_file(),
+        package_version=version("barcodemae"),
+    )
+
+
+def _metadata(config: dict, training: dict, results: dict, repo_id: str) -> ModelCardData:
+    data = training.get("data", {})
+    own = [score for score in scores(results) if score.model == results.get("model")]
+    return ModelCardData(
+        license=training.get("license", "mit"),
+        library_name="transformers",
+        pipeline_tag=_TASKS[config["architectures"][0]],
+        tags=[
+            "biology",
+            "dna",
+            "dna-barcoding",
+            "biodiversity",
+            "barcodemae",
+            "masked-autoencoder",
+            "sentence-transformers",
+            "custom_code",
+            "arxiv:2502.18405",
+        ],
+        datasets=[data["id"]] if data.get("id") else None,
+        metrics=sorted({score.metric for score in own}) or None,
+        model_name=repo_id.rsplit("/", 1)[-1] if own else None,
+        eval_results=eval_results(results, results.get("data", {})) if own else None,
+    )
+
+
+def _variant(config: dict) -> str:
+    if config["decoder_num_hidden_layers"] == 0:
+        return "BarcodeBERT"
+    return "BarcodeMAE w/MASK" if config["encoder_sees_mask"] else "BarcodeMAE"
+
+
+def _count_parameters(directory: Path) -> int:
+    count = 0
+    for path in directory.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as tensors:
+            names = tensors.keys()
+            count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
+    return count
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,103 @@
+"""Reading finished checkpoints, and refusing what is not one."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
+
+import modeling_barcodemae
+from barcodemae.errors import BarcodeMAEError
+
+TRAINING_RECORD = "training.json"
+_CLASSES = ("BarcodeMAEModel", "BarcodeMAEForMaskedLM", "BarcodeMAEForSequenceClassification")
+
+
+@dataclass
+class Checkpoint:
+    """A finished checkpoint.
+
+    Attributes:
+        path: its directory.
+        model: the model, of the class that saved it.
+        training: the record that pretraining left (`training.json`); {} where there is none.
+    """
+
+    path: Path
+    model: PreTrainedModel
+    training: dict
+
+    @classmethod
+    def read(
+        cls, directory: str | Path, encoder_only: bool = False, dtype: torch.dtype | None = None
+    ) -> "Checkpoint":
+        """Load the checkpoint in `directory`.
+
+        Args:
+            directory: a directory with config.json and model.safetensors.
+            encoder_only: load `BarcodeMAEModel`, whatever class saved it.
+            dtype: of the weights; None: as saved.
+
+        Raises:
+            BarcodeMAEError: the directory is not a finished checkpoint of a BarcodeMAE.
+        """
+        path = Path(directory)
+        architecture = _check_finished(path)
+        model_class = getattr(
+            modeling_barcodemae, "BarcodeMAEModel" if encoder_only else architecture
+        )
+        try:
+            model, loading = model_class.from_pretrained(
+                path, dtype=dtype or "auto", local_files_only=True, output_loading_info=True
+            )
+        except (SafetensorError, OSError, RuntimeError) as error:
+            raise BarcodeMAEError(
+                f"{path}: its weights cannot be read ({error}). The file is damaged or was not "
+                "copied whole: copy or save the checkpoint again."
+            ) from error
+        absent = sorted([*loading["missing_keys"], *map(str, loading["mismatched_keys"])])
+        if absent:
+            raise BarcodeMAEError(
+                f"{path}: the weights lack {len(absent)} of the tensors that its config.json "
+                f"asks for, the first being {absent[0]}. Export a checkpoint that was saved whole."
+            )
+        return cls(path, model.eval(), read_json(path / TRAINING_RECORD))
+
+
+def read_json(path: Path) -> dict:
+    """The object in a JSON file; {} where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BarcodeMAEError(f"{path}: not JSON ({error}). Restore or remove the file.") from error
+
+
+def _check_finished(path: Path) -> str:
+    """The name of the class that saved the checkpoint."""
+
+    def refuse(fault: str) -> BarcodeMAEError:
+        return BarcodeMAEError(
+            f"{path}: not a finished checkpoint: {fault}. Give the directory that pretraining "
+            "wrote last, for example OUTPUT_DIR/best."
+        )
+
+    if not path.is_dir():
+        raise refuse("there is no such directory")
+    unfinished = [name for name in (path.resolve(), *path.iterdir()) if name.suffix == ".tmp"]
+    if unfinished:
+        raise refuse(f"{unfinished[0].name} was being written when the run ended")
+    if not (path / "config.json").is_file():
+        raise refuse("it has no config.json")
+    if not any((path / f"model.safetensors{end}").is_file() for end in ("", ".index.json")):
+        raise refuse("it has no model.safetensors")
+    config = read_json(path / "config.json")
+    if config.get("model_type") != "barcodemae":
+        raise refuse(f"config.json says model_type = {config.get('model_type')!r}, not barcodemae")
+    architecture = (config.get("architectures") or [None])[0]
+    if architecture not in _CLASSES:
+        raise refuse(f"config.json names no architecture of ours ({architecture!r})")
+    return architecture

@@ -1,0 +1,122 @@
+"""Checkpoint -> complete Hub repository."""
+
+import json
+import re
+import shutil
+from importlib.metadata import requires
+from pathlib import Path
+
+import torch
+
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.hub.card import EMBED_WITH_ONNXRUNTIME, FOLDER, render_card
+from barcodemae.hub.checkpoints import TRAINING_RECORD, Checkpoint
+from barcodemae.hub.directories import whole_directory
+from barcodemae.hub.results import RESULTS, read_results, write_eval_results
+from barcodemae.hub.sentence_transformers import write_sentence_transformers
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# What the repository's own Python files import.
+_NEEDED = ("torch", "transformers", "safetensors")
+
+
+def export(
+    checkpoint: str | Path,
+    output: str | Path,
+    *,
+    encoder_only: bool = False,
+    dtype: str | None = None,
+    onnx: bool = False,
+    results: str | Path | None = None,
+    results_model: str | None = None,
+    data: dict | None = None,
+    license: str = "mit",
+    repo_id: str | None = None,
+) -> Path:
+    """Write a repository that loads through every Auto class, with its card; whole or not at all.
+
+    Args:
+        checkpoint: directory of a finished checkpoint.
+        output: directory to write; must not exist, or be empty.
+        encoder_only: leave the decoder (and any head) out, as the paper does after pretraining.
+        dtype: of the weights, a key of `DTYPES`; None: as saved.
+        onnx: add `onnx/model.onnx` and an example that needs ONNX Runtime alone.
+        results: results.json of an evaluation; figures (PNG) beside it go with it.
+        results_model: the name of this model in `results`, if it cannot be told.
+        data: more on the training data for the card: name, id (on the Hub), license.
+        license: of the weights, as the Hub abbreviates it.
+        repo_id: what the card's snippets load; default: the name of `output`.
+
+    Raises:
+        BarcodeMAEError: the checkpoint is not finished, `output` is not empty, or an argument is
+            not allowed. Nothing is left behind.
+    """
+    if dtype is not None and dtype not in DTYPES:
+        raise BarcodeMAEError(f"--dtype {dtype} is not allowed: give one of {', '.join(DTYPES)}")
+    output = Path(output)
+    with whole_directory(output) as directory:
+        loaded = Checkpoint.read(checkpoint, encoder_only, DTYPES.get(dtype))
+        loaded.model.save_pretrained(directory)
+        write_sentence_transformers(directory)
+        _write_requirements(directory / "requirements.txt")
+        _write_json(
+            directory / TRAINING_RECORD, _public_record(loaded.training, data or {}, license)
+        )
+        if results:
+            _write_results(directory, Path(results), results_model, loaded.path)
+        if onnx:
+            _write_onnx(directory, loaded.path)
+        (directory / "README.md").write_text(
+            render_card(directory, repo_id or output.absolute().name), encoding="utf-8"
+        )
+    return output
+
+
+def _write_requirements(path: Path) -> None:
+    lines = [line for line in requires("barcodemae") or [] if re.split(r"\W", line)[0] in _NEEDED]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _public_record(training: dict, data: dict, license: str) -> dict:
+    """The training record without what is of one machine only: the command and the folders."""
+    record = {key: value for key, value in training.items() if key != "command"}
+    if "data" in record or data:
+        record["data"] = {**record.get("data", {}), **data}
+    if "arguments" in record:
+        record["arguments"] = {
+            name: value for name, value in record["arguments"].items() if name != "output_dir"
+        }
+    for place in (record.get("data", {}), record.get("arguments", {})):
+        if isinstance(sources := place.get("train_data"), list):
+            place["train_data"] = [_without_folders(source) for source in sources]
+    return {**record, "license": license}
+
+
+def _without_folders(source: str) -> str:
+    """The file name of a local path; a Hub id stays as it is."""
+    path = Path(source)
+    return path.name if path.is_absolute() or path.exists() or path.suffix else source
+
+
+def _write_results(directory: Path, path: Path, model: str | None, checkpoint: Path) -> None:
+    names = (str(checkpoint), str(checkpoint.resolve()), checkpoint.name)
+    results = read_results(path, model, names)
+    _write_json(directory / RESULTS, results)
+    write_eval_results(directory, results, results.get("data", {}))
+    figures = sorted(path.parent.glob("*.png")) + sorted((path.parent / "figures").glob("*.png"))
+    if figures:
+        (directory / "figures").mkdir()
+        for figure in figures:
+            shutil.copyfile(figure, directory / "figures" / figure.name)
+
+
+def _write_onnx(directory: Path, checkpoint: Path) -> None:
+    from barcodemae.hub.onnx import write_onnx
+
+    encoder = Checkpoint.read(checkpoint, encoder_only=True, dtype=torch.float32).model
+    write_onnx(encoder, directory / "onnx" / "model.onnx")
+    shutil.copyfile(FOLDER / EMBED_WITH_ONNXRUNTIME, directory / EMBED_WITH_ONNXRUNTIME)
+
+
+def _write_json(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,154 @@
+"""Evaluation records (`results.json`) as the table, `model-index` and `.eval_results` of a card."""
+
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from huggingface_hub import EvalResult
+
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.hub.checkpoints import read_json
+
+RESULTS = "results.json"
+_FIELDS = ("model", "task", "metric", "value")
+
+
+@dataclass
+class Score:
+    """One figure of one model: the mean over the seeds that it was measured with.
+
+    Attributes:
+        spread: (lowest, highest): the interval of a single measurement, or the range over seeds.
+    """
+
+    model: str
+    task: str
+    metric: str
+    settings: dict
+    value: float
+    spread: tuple[float, float] | None
+    seeds: int
+    n: int | None
+
+    @property
+    def described_settings(self) -> str:
+        return ", ".join(f"{name} {_plain(value)}" for name, value in self.settings.items())
+
+
+def read_results(path: Path, model: str | None = None, names: tuple[str, ...] = ()) -> dict:
+    """Read results.json and say which of its models is ours.
+
+    Args:
+        model: the name of ours among the records; None: the only one, or one of `names`.
+        names: what ours may be called if `model` is not given.
+
+    Returns:
+        The contents, with "model" set to the name of ours.
+
+    Raises:
+        BarcodeMAEError: no such file, no records, or it is not clear which model is ours.
+    """
+    if not path.is_file():
+        raise BarcodeMAEError(f"{path}: there is no such file. Give the results.json of a run.")
+    results = read_json(path)
+    records = results.get("records")
+    if not records:
+        raise BarcodeMAEError(f"{path}: holds no records. Give the results.json of a finished run.")
+    for number, record in enumerate(records, start=1):
+        lacking = [name for name in _FIELDS if name not in record]
+        if lacking:
+            raise BarcodeMAEError(
+                f"{path}, record {number}: lacks {', '.join(lacking)}. Evaluate again with "
+                "`barcodemae evaluate`."
+            )
+    models = list(dict.fromkeys(record["model"] for record in records))
+    ours = [name for name in models if name in ((model,) if model else names)]
+    if not model and len(models) == 1:
+        ours = models
+    if len(ours) != 1:
+        raise BarcodeMAEError(
+            f"{path}: which of its models is this one? It has {', '.join(models)}. Name one with "
+            "--results-model."
+        )
+    return {**results, "model": ours[0]}
+
+
+def scores(results: dict) -> list[Score]:
+    """One score for each model, task, metric and settings, ours first, otherwise in file order."""
+    groups: dict[tuple, list[dict]] = {}
+    for record in results.get("records", []):
+        settings = json.dumps(record.get("settings") or {}, sort_keys=True, default=str)
+        key = (record["model"], record["task"], record["metric"], settings)
+        if record["value"] is not None:
+            groups.setdefault(key, []).append(record)
+    found = [
+        Score(
+            model=model,
+            task=task,
+            metric=metric,
+            settings=json.loads(settings),
+            value=statistics.fmean(record["value"] for record in records),
+            spread=_spread(records),
+            seeds=len(records),
+            n=records[0].get("n"),
+        )
+        for (model, task, metric, settings), records in groups.items()
+    ]
+    return sorted(found, key=lambda score: score.model != results.get("model"))
+
+
+def eval_results(results: dict, data: dict) -> list[EvalResult]:
+    """Our scores for `model-index`; `data` is the evaluation data, "name" and maybe "id"."""
+    name = data.get("name", "DNA barcodes")
+    return [
+        EvalResult(
+            task_type="feature-extraction",
+            task_name=score.task,
+            dataset_type=data.get("id") or name.lower().replace(" ", "-"),
+            dataset_name=name,
+            dataset_args={"settings": score.described_settings} if score.settings else None,
+            metric_type=score.metric,
+            metric_name=f"{score.metric} ({score.task})",
+            metric_value=round(score.value, 6),
+        )
+        for score in scores(results)
+        if score.model == results["model"]
+    ]
+
+
+def write_eval_results(directory: Path, results: dict, data: dict) -> None:
+    """Write `.eval_results/results.yaml`, where the evaluation data are on the Hub.
+
+    The Hub ties such a file to a data set's page, so without an id there is none.
+    """
+    if not data.get("id"):
+        return
+    entries = [
+        {
+            "dataset": {"id": data["id"], "task_id": f"{score.task}/{score.metric}"},
+            "value": round(score.value, 6),
+            "notes": score.described_settings,
+        }
+        for score in scores(results)
+        if score.model == results["model"]
+    ]
+    folder = directory / ".eval_results"
+    folder.mkdir()
+    text = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)
+    (folder / "results.yaml").write_text(text, encoding="utf-8")
+
+
+def _spread(records: list[dict]) -> tuple[float, float] | None:
+    if len(records) > 1:
+        values = [record["value"] for record in records]
+        return min(values), max(values)
+    interval = records[0].get("interval")
+    return tuple(interval) if interval else None
+
+
+def _plain(value) -> str:
+    if isinstance(value, list):
+        return "+".join(map(str, value))
+    return str(value)

@@ -1,0 +1,1 @@
+"""Template of the model card, and the example that goes with an ONNX export."""

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+import barcodemae.hub.onnx
+from barcodemae import BarcodeMAEModel
+from barcodemae.embedding import Embedder
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.hub.export import export
+
+from .conftest import BARCODES, run_without_project
+
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+
+@pytest.fixture(scope="module")
+def repository(checkpoint, tmp_path_factory):
+    return export(checkpoint, tmp_path_factory.mktemp("hub") / "onnx", onnx=True)
+
+
+def test_example_embeds_with_onnx_runtime_alone(repository, tmp_path):
+    """Neither torch nor transformers nor the project can be imported."""
+    run_without_project(
+        f"import numpy, sys; sys.path.insert(0, {str(repository)!r})\n"
+        "from embed_with_onnxruntime import embed\n"
+        f"numpy.save('found.npy', embed({str(repository)!r}, {BARCODES!r}))",
+        blocked=("torch", "transformers"),
+        cwd=tmp_path,
+    )
+    expected = Embedder.from_pretrained(repository, device="cpu").embed(BARCODES)
+    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=1e-4, rtol=0)
+
+
+def test_batch_and_length_are_free(repository):
+    session = onnxruntime.InferenceSession(repository / "onnx" / "model.onnx")
+    for rows, length in ((1, 1), (1, 165), (9, 7)):
+        ids = np.zeros((rows, length), dtype=np.int64)
+        states, pooled = session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        assert states.shape == (rows, length, 32)
+        assert pooled.shape == (rows, 32)
+
+
+def test_a_graph_that_differs_is_refused(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(barcodemae.hub.onnx, "TOLERANCE", 0.0)
+    with pytest.raises(BarcodeMAEError, match="differs from PyTorch by"):
+        export(checkpoint, tmp_path / "out", onnx=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_package_is_named(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    model = BarcodeMAEModel.from_pretrained(checkpoint)
+    with pytest.raises(BarcodeMAEError, match=r"onnxscript: pip install 'barcodemae\[onnx\]'"):
+        barcodemae.hub.onnx.write_onnx(model, tmp_path / "model.onnx")
