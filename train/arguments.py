@@ -1,4 +1,4 @@
-"""Arguments of `train.pretrain`: a YAML file, and any of them on the command line."""
+"""Arguments of a script: a YAML file, and any of them on the command line."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import argparse
 import difflib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 from transformers import HfArgumentParser
 
 from barcodemae.errors import BarcodeMAEError
+
+Arguments = TypeVar("Arguments")
 
 
 @dataclass
@@ -96,8 +99,14 @@ class PretrainArguments:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in free}
 
 
-def parse_arguments(arguments: list[str] | None = None) -> PretrainArguments:
+def parse_arguments(
+    arguments: list[str] | None = None, kind: type[Arguments] = PretrainArguments
+) -> Arguments:
     """Read `--config FILE.yaml` and what else the command line says, which takes precedence.
+
+    Args:
+        arguments: default: those of the command line.
+        kind: dataclass of the script's arguments, with a method `check`.
 
     Raises:
         BarcodeMAEError: the file is missing, is not YAML, or names an argument that there is not.
@@ -105,16 +114,16 @@ def parse_arguments(arguments: list[str] | None = None) -> PretrainArguments:
     first = argparse.ArgumentParser(add_help=False)
     first.add_argument("--config", type=Path)
     config, rest = first.parse_known_args(arguments)
-    parser = HfArgumentParser(PretrainArguments, description=PretrainArguments.__doc__)
+    parser = HfArgumentParser(kind, description=kind.__doc__)
     parser.add_argument("--config", help="YAML file with any of the arguments below")
     if config.config:
-        parser.set_defaults(**_read_yaml(config.config))
+        parser.set_defaults(**_read_yaml(config.config, kind))
     (parsed, _) = parser.parse_args_into_dataclasses(rest)[:2]
     parsed.check()
     return parsed
 
 
-def _read_yaml(path: Path) -> dict:
+def _read_yaml(path: Path, kind: type) -> dict:
     if not path.is_file():
         raise BarcodeMAEError(f"{path}: no such file. Ready-made ones are in train/configs/.")
     try:
@@ -123,7 +132,7 @@ def _read_yaml(path: Path) -> dict:
         raise BarcodeMAEError(f"{path}: not YAML: {error}") from error
     if not isinstance(values, dict):
         raise BarcodeMAEError(f"{path}: must hold lines of the form 'argument: value'")
-    known = {f.name: f.type for f in fields(PretrainArguments)}
+    known = {f.name: f.type for f in fields(kind)}
     for name, value in values.items():
         if name not in known:
             close = difflib.get_close_matches(str(name), known, n=1)

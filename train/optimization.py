@@ -8,7 +8,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 
 def make_optimizer(
-    parameters: Iterable[torch.nn.Parameter],
+    parameters: Iterable[torch.nn.Parameter] | Iterable[dict],
     base_learning_rate: float,
     global_batch_size: int,
     total_steps: int,
@@ -17,8 +17,9 @@ def make_optimizer(
     """AdamW (fused) and OneCycle with torch's defaults; step the schedule once a global step.
 
     The highest learning rate is base_learning_rate x global batch / 64, so that another number of
-    devices asks for no other setting.
+    devices asks for no other setting. A parameter group may bring its own share of it, `scale`.
     """
     highest = base_learning_rate * global_batch_size / 64
     optimizer = AdamW(parameters, lr=highest, weight_decay=weight_decay, fused=True)
-    return optimizer, OneCycleLR(optimizer, max_lr=highest, total_steps=total_steps)
+    highest_of_groups = [highest * group.get("scale", 1.0) for group in optimizer.param_groups]
+    return optimizer, OneCycleLR(optimizer, max_lr=highest_of_groups, total_steps=total_steps)
