@@ -50,9 +50,7 @@ sys.meta_path.insert(0, Absent())
 
 def run_without_project(code, *, blocked=(), env=None, cwd=None):
     """Run `code` in a process where the project, and `blocked`, cannot be imported."""
-    preamble = (
-        f"BLOCKED = {set(blocked)!r}{_WITHOUT_THE_PROJECT}"
-    )
+    preamble = f"BLOCKED = {set(blocked)!r}{_WITHOUT_THE_PROJECT}"
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     result = subprocess.run(
         [sys.executable, "-c", preamble + code],

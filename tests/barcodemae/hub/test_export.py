@@ -81,7 +81,8 @@ def test_encoder_only_leaves_the_decoder_out(complete, encoder):
 def test_dtype_of_the_weights(checkpoint, tmp_path):
     export(checkpoint, tmp_path / "half", dtype="bfloat16")
     with safe_open(tmp_path / "half" / "model.safetensors", framework="pt") as tensors:
-        assert {tensors.get_tensor(name).dtype for name in tensors.keys()} == {torch.bfloat16}
+        names = tensors.keys()
+        assert {tensors.get_tensor(name).dtype for name in names} == {torch.bfloat16}
     assert json.loads((tmp_path / "half" / "config.json").read_text())["dtype"] == "bfloat16"
     assert BarcodeMAEModel.from_pretrained(tmp_path / "half", dtype="auto").dtype == torch.bfloat16
 
