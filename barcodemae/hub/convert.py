@@ -64,22 +64,15 @@ def convert(checkpoint: str | Path, output: str | Path) -> Path:
         ) from error
     with whole_directory(output) as directory:
         model.save_pretrained(directory)
-        record = {
-            "converted_from": path.name,
-            "original": {
-                **{
-                    name: legacy.arguments[name] for name in _KEPT_ARGUMENTS if _plain(legacy, name)
-                },
-                **legacy.progress,
-            },
+        arguments = {
+            name: legacy.arguments[name]
+            for name in _KEPT_ARGUMENTS
+            if isinstance(legacy.arguments.get(name), (str, int, float))
         }
+        record = {"converted_from": path.name, "original": {**arguments, **legacy.progress}}
         text = json.dumps(record, indent=2) + "\n"
         (directory / TRAINING_RECORD).write_text(text, encoding="utf-8")
     return Path(output)
-
-
-def _plain(legacy: LegacyCheckpoint, name: str) -> bool:
-    return isinstance(legacy.arguments.get(name), (str, int, float))
 
 
 def _count_tokens(path: Path, legacy: LegacyCheckpoint) -> tuple[int, int]:
