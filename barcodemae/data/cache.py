@@ -18,6 +18,7 @@ from barcodemae.data.problems import LeftOut, ReadReport
 from barcodemae.data.schemas import SCHEMA
 
 TABLE, REPORT = "barcodes.arrow", "report.json"
+_BATCH = 16_384  # rows
 _VERSION = 1  # raised whenever the same input would give another table
 
 
@@ -27,13 +28,24 @@ class Writer:
     def __init__(self, folder: Path):
         self._folder = folder
         self._stream = pa.ipc.new_stream(pa.OSFile(str(folder / TABLE), "wb"), SCHEMA)
+        self._waiting: list[pa.Table] = []
 
     def write(self, table: pa.Table) -> None:
-        self._stream.write_table(table.combine_chunks())
+        """Add rows; small tables are gathered, since every batch in the file costs a look-up."""
+        self._waiting.append(table)
+        if sum(map(len, self._waiting)) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._stream.write_table(pa.concat_tables(self._waiting).combine_chunks())
+            self._waiting.clear()
 
     def close(self, report: ReadReport) -> None:
+        """Finish the table and put the report beside it."""
+        self._flush()
         self._stream.close()
-        (self._folder / REPORT).write_text(json.dumps(dataclasses.asdict(report)))
+        (self._folder / REPORT).write_text(json.dumps(dataclasses.asdict(report), indent=1))
 
 
 def root(cache_dir: str | Path | None) -> Path:
@@ -71,15 +83,20 @@ def load(folder: Path) -> datasets.Dataset:
     return datasets.Dataset.from_file(str(folder / TABLE))
 
 
+def report_file(dataset: datasets.Dataset) -> Path | None:
+    """Where the report of a data set that `read_barcodes` gave is written down."""
+    files = dataset.cache_files
+    return Path(files[0]["filename"]).parent / REPORT if files else None
+
+
 def read_report(dataset: datasets.Dataset) -> ReadReport:
     """What reading did to the input of a data set that `read_barcodes` gave, or a part of one.
 
     Raises `ValueError` for any other data set.
     """
-    files = dataset.cache_files
-    report = Path(files[0]["filename"]).parent / REPORT if files else None
+    report = report_file(dataset)
     if not report or not report.is_file():
         raise ValueError("the data set does not come from read_barcodes, so there is no report")
     content = json.loads(report.read_text())
-    left_out = [LeftOut(*row) for row in content.pop("left_out")]
+    left_out = [LeftOut(**row) for row in content.pop("left_out")]
     return ReadReport(**content, left_out=left_out)

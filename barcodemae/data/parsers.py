@@ -25,7 +25,7 @@ from barcodemae.data.problems import Problems
 from barcodemae.data.schemas import ALIASES, delimiter_of, match_columns
 
 BATCH = 16_384  # records, about 10 MB of barcodes
-_BLOCK = 1 << 24  # bytes of a CSV file parsed at a time
+_BLOCK = 1 << 22  # bytes of a CSV file parsed at a time; Arrow reads 32 of them ahead
 _BOM = b"\xef\xbb\xbf"
 _UNDECODED = re.compile("[\ud800-\udfff]")
 _OTHER_FORMATS = {
@@ -81,7 +81,7 @@ def _records(raw: BinaryIO, file: Path, problems: Problems) -> Iterator[pa.Table
         raise Unreadable("empty file: it holds no record")
     if b"\0" in start:
         raise Unreadable("not text: binary data, or UTF-16 to be converted to UTF-8")
-    if start.startswith((b">", b";")):
+    if start.startswith(b">") or (start.startswith(b"#") and b"\n>" in start):
         return _fasta(stream)
     if start.startswith(b"@"):
         return _fastq(stream)
@@ -155,7 +155,7 @@ def _delimited(stream: BinaryIO, file: Path, problems: Problems) -> Iterator[pa.
     line = header.decode("utf-8", "replace").rstrip("\r\n")
     delimiter = delimiter_of(line)
     names = next(csv.reader([line], delimiter=delimiter))
-    columns = _need_nucleotides(names)
+    columns = need_nucleotides(names, "; a FASTA file must begin with '>'")
     malformed: dict[int, str] = {}  # by record; Arrow counts rows from 1, blank lines left out
 
     def note(row: pa.csv.InvalidRow) -> str:
@@ -207,7 +207,7 @@ def _delimited(stream: BinaryIO, file: Path, problems: Problems) -> Iterator[pa.
 def _parquet(raw: BinaryIO) -> Iterator[pa.Table]:
     try:
         file = pq.ParquetFile(raw)
-        columns = _need_nucleotides(file.schema_arrow.names)
+        columns = need_nucleotides(file.schema_arrow.names)
         wanted = [file.schema_arrow.names[index] for index in columns.values()]
         done = 0
         for batch in file.iter_batches(BATCH, columns=wanted):
@@ -218,13 +218,14 @@ def _parquet(raw: BinaryIO) -> Iterator[pa.Table]:
         raise Unreadable(f"damaged Parquet: {error}") from None
 
 
-def _need_nucleotides(names: list[str]) -> dict[str, int]:
+def need_nucleotides(names: list[str], hint: str = "") -> dict[str, int]:
+    """Positions of the canonical columns in a table, or `Unreadable` if it has no barcodes."""
     columns = match_columns(names)
     if "nucleotides" not in columns:
         shown = ", ".join(name[:40] for name in names[:30])
         raise Unreadable(
             f"no nucleotide column: found {shown}; name the one with the barcodes "
-            f"{' or '.join(ALIASES['nucleotides'][:2])}"
+            f"{' or '.join(ALIASES['nucleotides'][:2])}{hint}"
         )
     return columns
 

@@ -1,13 +1,10 @@
-"""Sources to sound, standardised tables, in one process or with several files side by side."""
+"""Sources to sound, standardised tables, several of them at work side by side."""
 
 from __future__ import annotations
 
-import tempfile
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pyarrow as pa
 
@@ -21,57 +18,48 @@ def sound_tables(
     sources: list[Source],
     prepare: bool,
     problems: Problems,
-    num_proc: int,
+    threads: int,
     advance: Callable[[int], None],
 ) -> Iterator[tuple[Source, pa.Table]]:
     """Tables of canonical columns plus `record`, `id_hash` and `barcode_hash`, in input order.
 
     With `prepare` the barcodes have lost their trailing N. `advance` is told the bytes gone
-    through. With `num_proc` > 1 every process parses whole files into temporary Arrow files.
+    through. Threads and not processes: Arrow's kernels run without the interpreter's lock, so one
+    big file profits like many, and no table has to be handed over.
     """
-    if num_proc == 1 or len(sources) == 1:
-        for source in sources:
-            for table in _sound(source, prepare, problems, advance):
-                yield source, table
-        return
-    # Spawned, not forked: Arrow and torch run threads, which a fork does not survive.
-    context = get_context("spawn")
-    with (
-        tempfile.TemporaryDirectory(prefix="barcodes-") as folder,
-        ProcessPoolExecutor(min(num_proc, len(sources)), mp_context=context) as pool,
-    ):
-        shards = [Path(folder) / f"{index}.arrow" for index in range(len(sources))]
-        parse = partial(_to_shard, prepare=prepare, skip=problems.skip)
-        results = pool.map(parse, sources, shards)
-        for source, shard, left_out in zip(sources, shards, results, strict=True):
+    with ThreadPoolExecutor(threads) as pool:
+        at_work: deque[tuple[Source, Future]] = deque()
+
+        def finished() -> tuple[Source, pa.Table]:
+            source, future = at_work.popleft()
+            table, left_out = future.result()
             problems.left_out += left_out
-            if shard.exists():
-                with pa.OSFile(str(shard)) as file, pa.ipc.open_stream(file) as stream:
-                    for batch in stream:
-                        yield source, pa.Table.from_batches([batch])
-                shard.unlink()
-            advance(source.size)
+            return source, table
+
+        for source, label in zip(sources, _labels(sources), strict=True):
+            for raw in source.tables(problems, advance):
+                task = pool.submit(_sound, raw, source.name, label, prepare, problems.skip)
+                at_work.append((source, task))
+                if len(at_work) > threads:
+                    yield finished()
+        while at_work:
+            yield finished()
 
 
 def _sound(
-    source: Source, prepare: bool, problems: Problems, advance: Callable[[int], None]
-) -> Iterator[pa.Table]:
-    for raw in source.tables(problems, advance):
-        table = standardise(raw, source.name, problems)
-        if prepare:
-            at = table.column_names.index("nucleotides")
-            stripped = strip_unknown_end(table["nucleotides"])
-            table = table.set_column(at, "nucleotides", stripped)
-        table = table.append_column("id_hash", [hash_values(table["processid"])])
-        yield table.append_column("barcode_hash", [hash_values(table["nucleotides"])])
-
-
-def _to_shard(source: Source, shard: Path, prepare: bool, skip: bool) -> list[LeftOut]:
+    raw: pa.Table, file: str, label: str, prepare: bool, skip: bool
+) -> tuple[pa.Table, list[LeftOut]]:
     problems = Problems(skip)
-    writer = None
-    for table in _sound(source, prepare, problems, advance=lambda size: None):
-        writer = writer or pa.ipc.new_stream(pa.OSFile(str(shard), "wb"), table.schema)
-        writer.write_table(table.combine_chunks())
-    if writer:
-        writer.close()
-    return problems.left_out
+    table = standardise(raw, file, label, problems)
+    if prepare:
+        at = table.column_names.index("nucleotides")
+        table = table.set_column(at, "nucleotides", strip_unknown_end(table["nucleotides"]))
+    table = table.append_column("id_hash", [hash_values(table["processid"])])
+    table = table.append_column("barcode_hash", [hash_values(table["nucleotides"])])
+    return table, problems.left_out
+
+
+def _labels(sources: list[Source]) -> list[str]:
+    """A label of its own for each source: the full name where two would share one."""
+    count = Counter(source.label for source in sources)
+    return [source.label if count[source.label] == 1 else source.name for source in sources]

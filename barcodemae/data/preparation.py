@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 
 from barcodemae.data.problems import Problems
 from barcodemae.data.schemas import COLUMNS, MISSING
+from barcodemae.errors import BarcodeMAEError
 
 MAX_LENGTH = 660  # nucleotides that a model reads (paper, section 2.2.2)
 
@@ -21,23 +21,28 @@ _PLAIN = (
 _NOT_IUPAC = re.compile(r"[^ACGTNRYSWKMBDHV.-]")
 
 
-def standardise(table: pa.Table, file: str | Path, problems: Problems) -> pa.Table:
+def standardise(table: pa.Table, file: str, label: str, problems: Problems) -> pa.Table:
     """Canonical string columns, and `record`, of the sound records among those of `table`.
 
-    `table` holds any of the canonical columns as text or undecoded bytes, and `record`: numbers
-    counted from 1 within `file`. Missing values become null; nucleotides lose white space, are
-    upper-cased, and U becomes T (so that RNA and DNA of one barcode are one). A record without an
-    id gets `FILE STEM:RECORD`. Faulty records are reported to `problems` and left out.
+    `table` holds `record`, numbers counted from 1 within `file`, and then any of the canonical
+    columns as text or undecoded bytes. Missing values become null; nucleotides lose white space,
+    are upper-cased, and U becomes T (so that RNA and DNA of one barcode are one). A record without
+    an id gets `LABEL:RECORD`. Faulty records are reported to `problems` and left out.
     """
     faults: dict[int, str] = {}
-    columns = {name: _text(table[name], faults) for name in table.column_names if name != "record"}
+    columns = {}
+    for name in table.column_names[1:]:
+        kind = table[name].type
+        if pa.types.is_nested(kind):
+            raise BarcodeMAEError(f"{file}: the column of {name} holds {kind}; make it text")
+        columns[name] = _text(table[name], faults)
     for name in COLUMNS:
         if name not in columns:
             columns[name] = pa.nulls(len(table), pa.string())
         elif name != "nucleotides":
             columns[name] = _nullify(pc.utf8_trim_whitespace(columns[name]))
     records = table["record"].combine_chunks()
-    columns["processid"] = _fill_ids(columns["processid"], records, Path(file))
+    columns["processid"] = _fill_ids(columns["processid"], records, label)
     columns["nucleotides"] = _tidy(columns["nucleotides"])
 
     plain = pc.fill_null(pc.match_substring_regex(columns["nucleotides"], _PLAIN), False)
@@ -113,11 +118,10 @@ def _nullify(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_in(column, _MISSING), pa.scalar(None, pa.string()), column)
 
 
-def _fill_ids(ids: pa.Array, records: pa.Array, file: Path) -> pa.Array:
+def _fill_ids(ids: pa.Array, records: pa.Array, label: str) -> pa.Array:
     if not ids.null_count:
         return ids
-    stem = file.name.split(".")[0]
-    numbered = pc.binary_join_element_wise(stem, records.cast(pa.string()), ":")
+    numbered = pc.binary_join_element_wise(label, records.cast(pa.string()), ":")
     return pc.coalesce(ids, numbered)
 
 

@@ -9,15 +9,17 @@ import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from barcodemae.data.schemas import delimiter_of
 from barcodemae.errors import BarcodeMAEError
 
 logger = logging.getLogger(__name__)
 
+_BOM = "\xef\xbb\xbf"  # a byte order mark of UTF-8, read as Latin-1
 
-class LeftOut(NamedTuple):
+
+@dataclass(frozen=True)
+class LeftOut:
     """One record, or with `record` None the rest of one file, that could not be read.
 
     `record` counts from 1 within its file; `reason` names the fault and the remedy.
@@ -74,9 +76,9 @@ def line_of(file: str | Path, record: int) -> int | None:
 def _count_lines(text: io.TextIOWrapper, record: int) -> int | None:
     first = text.readline()
     number = 1
-    while first and not first.strip("\ufeff\xef\xbb\xbf \t\r\n"):
+    while first and (first.startswith("#") or not first.strip(_BOM + " \t\r\n")):
         first, number = text.readline(), number + 1
-    mark = first.lstrip("\ufeff\xef\xbb\xbf")[:1]
+    mark = first.lstrip(_BOM)[:1]
     if mark == "@":  # FASTQ: four lines to a record
         return number + 4 * (record - 1)
     if mark == ">":
@@ -108,12 +110,14 @@ class ReadReport:
     repeats: int = 0
     left_out: list[LeftOut] = field(default_factory=list)
 
-    def log(self) -> None:
-        """Say how many records were left out and why, with one example of each reason."""
+    def log(self, listed: Path) -> None:
+        """Say how many records were left out and why, and where all are `listed`."""
         if not self.left_out:
             return
         kinds = Counter(entry.reason.split(":")[0] for entry in self.left_out)
-        logger.warning("left out %d of %d records:", len(self.left_out), self.records)
+        logger.warning(
+            "left out %d of %d records, listed in %s:", len(self.left_out), self.records, listed
+        )
         for kind, count in kinds.most_common(10):
             example = next(e for e in self.left_out if e.reason.split(":")[0] == kind)
             where = f"{example.file}, record {example.record}" if example.record else example.file

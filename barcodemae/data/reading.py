@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def read_barcodes(
     min_length: int | None = None,
     prepare: bool = True,
     on_error: str = "raise",
-    num_proc: int | None = None,
+    num_threads: int | None = None,
     cache_dir: str | Path | None = None,
     progress: bool = True,
 ) -> datasets.Dataset:
@@ -47,8 +48,8 @@ def read_barcodes(
     least so many nucleotides, as prepared.
 
     `on_error`: "raise" stops at the first faulty record; "skip" leaves out what is faulty, and
-    `read_report(DATASET)` tells what. `num_proc`: how many processes parse several files side by
-    side (one by default; a script that asks for more needs the `__main__` guard).
+    `read_report(DATASET)` tells what. `num_threads`: how many check and prepare side by side (by
+    default one for each processor, up to four).
 
     The result is kept in `cache_dir` (by default in the cache of `datasets`), keyed by the files'
     paths, sizes and times and by the options, and is mapped, not loaded, into memory.
@@ -58,16 +59,20 @@ def read_barcodes(
     """
     if on_error not in ("raise", "skip"):
         raise BarcodeMAEError(f'on_error must be "raise" or "skip", not {on_error!r}')
+    if num_threads is None:
+        num_threads = min(4, os.cpu_count() or 1)
+    if num_threads < 1:
+        raise BarcodeMAEError(f"num_threads must be at least 1, not {num_threads}")
     root = cache.root(cache_dir)
     found = resolve(sources)
     key = [[source.key() for source in found], prepare, on_error]
 
     def build(folder: Path) -> None:
         problems = Problems(skip=on_error == "skip")
-        _write_all(cache.Writer(folder), found, prepare, problems, num_proc or 1, progress)
+        _write_all(cache.Writer(folder), found, prepare, problems, num_threads, progress)
 
     whole = cache.load(cache.entry(root, key, build))
-    cache.read_report(whole).log()
+    cache.read_report(whole).log(listed=cache.report_file(whole))
     filters = [_values(split), _values(phylum), min_length]
     if not any(filters):
         return whole
@@ -84,7 +89,7 @@ def _write_all(
     sources: list[Source],
     prepare: bool,
     problems: Problems,
-    num_proc: int,
+    num_threads: int,
     progress: bool,
 ) -> None:
     """Write the sound records of all sources, ids unique and, if preparing, barcodes too."""
@@ -94,7 +99,7 @@ def _write_all(
     with tqdm(
         desc="reading", total=size, unit="B", unit_scale=True, delay=2, disable=not progress
     ) as bar:
-        for source, table in sound_tables(sources, prepare, problems, num_proc, bar.update):
+        for source, table in sound_tables(sources, prepare, problems, num_threads, bar.update):
             table = _unique_ids(table, ids, source, problems)
             if prepare:
                 first = pa.array(barcodes.first(table["barcode_hash"].to_numpy()))

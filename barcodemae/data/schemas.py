@@ -18,7 +18,7 @@ SCHEMA = pa.schema([(column, pa.string()) for column in COLUMNS])
 # Names under which a column goes, the preferred one first; compared without case.
 ALIASES = {
     "processid": ("processid", "process_id", "id"),
-    "nucleotides": ("nucleotides", "dna_barcode", "nuc", "nucleotide", "sequence", "barcode"),
+    "nucleotides": ("nucleotides", "dna_barcode", "nuc", "sequence"),
     **{rank: (rank, f"{rank}_name") for rank in RANKS},
     "dna_bin": ("dna_bin", "bin_uri", "bin"),
     "split": ("split",),

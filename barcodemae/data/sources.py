@@ -12,9 +12,8 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from barcodemae.data.parsers import BATCH, parse
+from barcodemae.data.parsers import BATCH, Unreadable, need_nucleotides, parse
 from barcodemae.data.problems import Problems
-from barcodemae.data.schemas import ALIASES, match_columns
 from barcodemae.errors import BarcodeMAEError
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -34,6 +33,11 @@ class FileSource:
         return str(self.path)
 
     @property
+    def label(self) -> str:
+        """What the records without an id are called after."""
+        return self.path.name.split(".")[0]
+
+    @property
     def size(self) -> int:
         """Bytes, the unit of the progress bar."""
         return self.path.stat().st_size
@@ -51,24 +55,31 @@ class FileSource:
 class DatasetSource:
     """A `datasets.Dataset`, saved or from the Hub, with the split that it was stored under."""
 
-    name: str
+    origin: str
     dataset: datasets.Dataset
     split: str | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.origin}[{self.split}]" if self.split else self.origin
+
+    @property
+    def label(self) -> str:
+        return "-".join(filter(None, (Path(self.origin).name, self.split)))
 
     @property
     def size(self) -> int:
         return self.dataset.data.nbytes
 
     def key(self) -> list:
-        return [self.name, self.split, self.dataset._fingerprint]
+        return [self.name, self.dataset._fingerprint]
 
     def tables(self, problems: Problems, advance: Callable[[int], None]) -> Iterator[pa.Table]:
         names = self.dataset.column_names
-        columns = match_columns(names)
-        if "nucleotides" not in columns:
-            wanted = " or ".join(ALIASES["nucleotides"][:2])
-            reason = f"no nucleotide column: found {', '.join(names)}; name it {wanted}"
-            problems.add(self.name, None, None, reason)
+        try:
+            columns = need_nucleotides(names)
+        except Unreadable as error:
+            problems.add(self.name, None, None, str(error))
             return
         wanted = self.dataset.select_columns([names[index] for index in columns.values()])
         done = 0
@@ -94,12 +105,10 @@ def resolve(sources: str | Path | Sequence[str | Path]) -> list[Source]:
     """
     if isinstance(sources, str | Path):
         sources = [sources]
-    found: dict[object, Source] = {}
+    found: dict[str, Source] = {}
     for source in sources:
         for each in _expand(str(source)):
-            found.setdefault(
-                each.path.resolve() if isinstance(each, FileSource) else id(each), each
-            )
+            found.setdefault(str(each.key()), each)
     if not found:
         raise BarcodeMAEError("no barcodes were named: give at least one file, glob or Hub id")
     return list(found.values())
