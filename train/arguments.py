@@ -6,7 +6,7 @@ import argparse
 import difflib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_type_hints
 
 import yaml
 from transformers import HfArgumentParser
@@ -132,14 +132,17 @@ def _read_yaml(path: Path, kind: type) -> dict:
         raise BarcodeMAEError(f"{path}: not YAML: {error}") from error
     if not isinstance(values, dict):
         raise BarcodeMAEError(f"{path}: must hold lines of the form 'argument: value'")
-    known = {f.name: f.type for f in fields(kind)}
+    known = get_type_hints(kind)
     for name, value in values.items():
         if name not in known:
             close = difflib.get_close_matches(str(name), known, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise BarcodeMAEError(f"{path}: there is no argument {name!r}.{hint}")
-        if known[name] == "list[str]" and isinstance(value, str):
+        if known[name] == list[str] and isinstance(value, str):
             values[name] = [value]
-        elif known[name] == "float":  # YAML 1.1 reads 1e-4 as text
-            values[name] = float(value)
+        elif known[name] is float:  # YAML 1.1 reads 1e-4 as text
+            try:
+                values[name] = float(value)
+            except (TypeError, ValueError):
+                raise BarcodeMAEError(f"{path}: {name}: {value!r} is not a number") from None
     return values

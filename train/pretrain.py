@@ -1,6 +1,6 @@
 """Pretrain a BarcodeMAE, on one CPU core or on several nodes with GPUs.
 
-    accelerate launch -m train.pretrain --config train/configs/barcodemae-k6.yaml \
+    accelerate launch -m train.pretrain --config train/configs/barcodemae-k6.yaml \\
         --train_data pretrain.csv --output_dir runs/barcodemae-k6
 
 The same command, given again, goes on where the run was stopped or killed, to the weights that
@@ -253,8 +253,8 @@ def make_accelerator(arguments: PretrainArguments) -> Accelerator:
     if accelerator.num_processes != world_size:
         raise BarcodeMAEError(
             f"{world_size} processes were started, but each one trains alone "
-            f"({accelerator.num_processes} found). Start them with `accelerate launch` "
-            "(on CPUs: `accelerate launch --cpu --num_processes N`)."
+            f"({accelerator.num_processes} found). Start them with accelerate launch "
+            "--multi_gpu --num_processes N (on CPUs too, where the script gets --cpu)."
         )
     return accelerator
 

@@ -1,0 +1,64 @@
+"""Small pretraining runs, in processes of their own, for the tests to start, kill and compare."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parent.parent.parent
+TINY = (
+    "{kmer_size: 3, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 1, "
+    "num_attention_heads: 2, decoder_hidden_size: 32, decoder_intermediate_size: 64, "
+    "decoder_num_hidden_layers: 1, decoder_num_attention_heads: 2}"
+)
+
+
+def start(data, output_dir, *, processes=1, overrides=TINY, **arguments):
+    """Start a run, its output in OUTPUT_DIR.log; the leader of a process group of its own."""
+    options = [
+        f"--{name}={value}"
+        for name, value in {
+            "train_data": data,
+            "output_dir": output_dir,
+            "preset": "barcodemae-tiny",
+            "model_overrides": overrides,
+            "max_steps": 24,
+            "batch_size": 8 // processes,
+            "base_learning_rate": 5e-3,
+            "validation_share": 0.1,
+            "checkpoint_every": 2,
+            "validate_every": 4,
+            "log_every": 1,
+            "cpu": True,
+            **arguments,
+        }.items()
+    ]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch"]
+    # The launcher's word for several processes; with `--cpu` it would start one, whatever we ask.
+    launcher += ["--multi_gpu" if processes > 1 else "--cpu", f"--num_processes={processes}"]
+    launcher += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
+    launcher += ["--num_cpu_threads_per_process=1", "--main_process_port=0"]
+    with Path(f"{output_dir}.log").open("a") as log:
+        return subprocess.Popen(
+            [*launcher, "-m", "train.pretrain", *options],
+            cwd=PROJECT,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def finish(process, output_dir):
+    assert process.wait(240) == 0, Path(f"{output_dir}.log").read_text()[-3000:]
+
+
+def kill(process):
+    """SIGKILL the run and every process that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def train(data, output_dir, **arguments):
+    finish(start(data, output_dir, **arguments), output_dir)

@@ -1,0 +1,59 @@
+import pytest
+
+from barcodemae.errors import BarcodeMAEError
+from train.arguments import parse_arguments
+
+GIVEN = ["--train_data", "a.csv", "b.csv", "--output_dir", "out"]
+
+
+def write(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_command_line_overrides_the_file(tmp_path):
+    config = write(tmp_path, "preset: barcodemae-tiny\nbase_learning_rate: 1e-3\nbatch_size: 8\n")
+    arguments = parse_arguments(["--config", config, "--batch_size", "16", *GIVEN])
+    assert arguments.preset == "barcodemae-tiny"
+    assert arguments.base_learning_rate == 1e-3
+    assert arguments.batch_size == 16
+    assert arguments.train_data == ["a.csv", "b.csv"]
+    assert arguments.weight_decay == 1e-5  # the paper's, by default
+
+
+def test_a_file_can_name_the_data(tmp_path):
+    config = write(tmp_path, "train_data: x.parquet\noutput_dir: out\nsplit: pretrain\n")
+    arguments = parse_arguments(["--config", config])
+    assert arguments.train_data == ["x.parquet"] and arguments.split == ["pretrain"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("batchsize: 3", "no argument 'batchsize'.*Did you mean 'batch_size'"),
+        ("- a", "argument: value"),
+        ("a: [", "not YAML"),
+        ("base_learning_rate: fast", "base_learning_rate.*fast"),
+    ],
+)
+def test_a_wrong_file_is_named_with_the_remedy(tmp_path, text, said):
+    config = write(tmp_path, text)
+    with pytest.raises(BarcodeMAEError, match=f"config.yaml.*{said}"):
+        parse_arguments(["--config", config, *GIVEN])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--output_dir", "out"], "--train_data is missing"),
+        (["--train_data", "x"], "--output_dir is missing"),
+        ([*GIVEN, "--config", "nowhere.yaml"], "nowhere.yaml: no such file"),
+        ([*GIVEN, "--validation_share", "1"], "--validation_share 1.0"),
+        ([*GIVEN, "--mixed_precision", "fp8"], "--mixed_precision fp8"),
+        ([*GIVEN, "--batch_size", "0"], "--batch_size 0"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(arguments, said):
+    with pytest.raises(BarcodeMAEError, match=said):
+        parse_arguments(arguments)

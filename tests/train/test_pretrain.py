@@ -1,0 +1,120 @@
+"""`train.pretrain` as its users start it: whole runs, killed, resumed, on one process and two."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModel
+
+import barcodemae  # noqa: F401  (registers the Auto classes)
+from barcodemae.data import write_simulated
+from runs import TINY, finish, kill, start, train
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "barcodes.csv"
+    write_simulated(path, 0, orders=2, families=4, genera=8, species=16, barcodes=200)
+    return path
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one", "two"])
+def processes(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def whole_run(data, processes, tmp_path_factory):
+    """A run that nothing interrupted."""
+    output_dir = tmp_path_factory.mktemp("whole") / "run"
+    train(data, output_dir, processes=processes)
+    return output_dir
+
+
+def metrics(output_dir):
+    return [json.loads(line) for line in (output_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def steps(output_dir):
+    return [line for line in metrics(output_dir) if "loss" in line]
+
+
+def wait_for(process, happened):
+    deadline = time.monotonic() + 120
+    while not happened():
+        assert process.poll() is None and time.monotonic() < deadline, "the run ended before"
+        time.sleep(0.002)
+
+
+def test_a_run_writes_complete_models_and_one_line_for_each_step(whole_run, processes):
+    assert [line["step"] for line in steps(whole_run)] == list(range(1, 25))
+    assert [line["barcodes"] for line in steps(whole_run)] == list(range(8, 200, 8))
+    validations = [line for line in metrics(whole_run) if "validation_loss" in line]
+    assert [line["step"] for line in validations] == [4, 8, 12, 16, 20, 24]
+    assert validations[-1]["validation_loss"] < validations[0]["validation_loss"]
+    for name in ("best", "last"):
+        model = AutoModel.from_pretrained(whole_run / name)
+        assert model.config.kmer_size == 3
+        record = json.loads((whole_run / name / "training.json").read_text())
+        assert record["barcodes_seen"] == 8 * record["steps"]
+        assert record["hardware"].startswith(f"{processes} x ")
+    assert not list(whole_run.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("moment", ["between checkpoints", "while a checkpoint is written"])
+def test_a_killed_run_ends_with_the_same_weights(data, processes, whole_run, moment, tmp_path):
+    output_dir = tmp_path / "run"
+    run = start(data, output_dir, processes=processes)
+    if moment == "between checkpoints":
+        wait_for(run, lambda: (output_dir / "checkpoints" / "step-6").exists())
+    else:
+        torn = [output_dir / "checkpoints" / f"step-{step}.tmp" for step in (4, 6, 8, 10, 12, 14)]
+        wait_for(run, lambda: any(path.exists() for path in torn))
+    kill(run)
+    assert not (output_dir / "last").exists()
+    train(data, output_dir, processes=processes)
+    assert "resumed at step" in Path(f"{output_dir}.log").read_text()
+    for name in ("last", "best"):
+        resumed = load_file(output_dir / name / "model.safetensors")
+        for key, weight in load_file(whole_run / name / "model.safetensors").items():
+            assert torch.equal(resumed[key], weight), key
+    assert [line["loss"] for line in steps(output_dir)] == [
+        line["loss"] for line in steps(whole_run)
+    ]
+
+
+def test_two_processes_train_as_one_with_the_double_batch(data, tmp_path):
+    # Without dropout, which draws other numbers in another batch.
+    plain = TINY[:-1] + ", hidden_dropout_prob: 0, attention_probs_dropout_prob: 0}"
+    curves = []
+    for processes, changes in ((1, {}), (2, {}), (1, {"gradient_accumulation_steps": 2})):
+        output_dir = tmp_path / f"run{len(curves)}"
+        batch = 8 // processes // changes.get("gradient_accumulation_steps", 1)
+        train(
+            data,
+            output_dir,
+            processes=processes,
+            overrides=plain,
+            batch_size=batch,
+            max_steps=12,
+            **changes,
+        )
+        curves.append(torch.tensor([line["loss"] for line in steps(output_dir)]))
+        assert steps(output_dir)[-1]["barcodes"] == 96
+    for curve in curves[1:]:
+        torch.testing.assert_close(curve, curves[0], atol=1e-4, rtol=0)
+
+
+def test_a_run_stops_where_it_is_asked_to_and_the_folder_belongs_to_it(data, tmp_path):
+    output_dir = tmp_path / "run"
+    train(data, output_dir, max_steps=6, stop_after=3)
+    assert [line["step"] for line in steps(output_dir)] == [1, 2, 3]
+    other = start(data, output_dir, max_steps=6, seed=1)
+    assert other.wait(240) != 0
+    said = Path(f"{output_dir}.log").read_text()
+    assert "holds a run with other arguments (seed was 0 and is 1)" in said
+    finish(start(data, output_dir, max_steps=6), output_dir)
+    assert [line["step"] for line in steps(output_dir)] == [1, 2, 3, 4, 5, 6]
