@@ -1,0 +1,36 @@
+"""`barcodemae classify`: name barcodes with a fine-tuned model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def classify(
+    queries: Annotated[
+        list[str],
+        typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; .gz and globs too."),
+    ],
+    model: Annotated[str, typer.Option(help="Directory that train.finetune wrote, or Hub id.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="TSV file to write.")],
+    batch_size: Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")] = 64,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")] = "",
+    on_error: Annotated[
+        str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
+    ] = "raise",
+) -> None:
+    """Name barcodes at each rank that the model was fine-tuned for.
+
+    The TSV has a row for each record and rank: id, rank, taxon, probability, and "confident" or
+    "not confident", by the threshold that was calibrated on validation barcodes.
+    """
+    from barcodemae.classification import Classifier, write_calls
+    from barcodemae.data import read_barcodes
+
+    classifier = Classifier.from_pretrained(model, device or None)
+    barcodes = read_barcodes(queries, prepare=False, on_error=on_error)
+    write_calls(
+        output, classifier, barcodes["processid"][:], barcodes["nucleotides"][:], batch_size
+    )
+    ranks = ", ".join(classifier.lineages.ranks)
+    print(f"{output}: {len(barcodes)} barcodes named ({ranks})")

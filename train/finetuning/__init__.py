@@ -1,0 +1,1 @@
+"""Fine-tuning: the small modules that `train.finetune` is made of."""

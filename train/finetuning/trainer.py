@@ -1,0 +1,155 @@
+"""transformers' Trainer with the paper's recipe, lineage heads and barcodes as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
+
+from barcodemae import BarcodeMAEForSequenceClassification
+from barcodemae.data.kmers import kmer_ids
+from barcodemae.lineages import IGNORED, Lineages
+from tokenization_barcodemae import MAX_NUCLEOTIDES
+from train.finetuning.arguments import FinetuneArguments
+from train.finetuning.freezing import GradualUnfreezing, parameter_groups
+from train.finetuning.heads import lineage_loss
+from train.finetuning.labels import LabelledBarcodes
+from train.optimization import make_optimizer
+
+
+class FinetuneTrainer(Trainer):
+    """Trainer for a model whose `classifier` is `LineageHeads`."""
+
+    def __init__(
+        self,
+        model: BarcodeMAEForSequenceClassification,
+        arguments: FinetuneArguments,
+        lineages: Lineages,
+        training: LabelledBarcodes,
+        validation: LabelledBarcodes,
+    ):
+        self.finetune_arguments = arguments
+        self.lineages = lineages
+        callbacks = []
+        if arguments.encoder == "gradual":
+            callbacks.append(GradualUnfreezing(model, arguments.unfreeze_every))
+        if arguments.patience:
+            callbacks.append(EarlyStoppingCallback(arguments.patience))
+        super().__init__(
+            model,
+            training_arguments(arguments),
+            data_collator=BarcodeCollator(model.config.kmer_size),
+            train_dataset=training,
+            eval_dataset=validation,
+            compute_metrics=self.accuracies,
+            compute_loss_func=self.loss_of,
+            callbacks=callbacks,
+        )
+
+    def loss_of(self, outputs, labels, num_items_in_batch=None) -> torch.Tensor:
+        smoothing = self.finetune_arguments.label_smoothing if self.model.training else 0.0
+        return lineage_loss(outputs.logits, labels, self.lineages, smoothing, num_items_in_batch)
+
+    def accuracies(self, prediction) -> dict[str, float]:
+        """Share named rightly at each rank; `accuracy`, which chooses the best epoch: the finest's.
+
+        Where validation has no label at the finest rank, that of the finest that it has.
+        """
+        logits = torch.from_numpy(prediction.predictions)
+        found = {}
+        for column, rank in enumerate(self.lineages.ranks):
+            labels = prediction.label_ids[:, column]
+            known = labels != IGNORED
+            if known.any():
+                named = self.lineages.logits(logits, rank).argmax(dim=1).numpy()
+                found[f"accuracy_{rank}"] = float((named == labels)[known].mean())
+        return {**found, "accuracy": list(found.values())[-1]}
+
+    def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
+        arguments = self.finetune_arguments
+        self.optimizer, self.lr_scheduler = make_optimizer(
+            parameter_groups(self.model, arguments.layer_decay),
+            arguments.base_learning_rate,
+            arguments.batch_size * arguments.gradient_accumulation_steps * self.args.world_size,
+            num_training_steps,
+            arguments.weight_decay,
+        )
+
+    def _get_train_sampler(self, train_dataset=None) -> Sampler | None:
+        if self.finetune_arguments.balanced_sampling:
+            return BalancedSampler(self.train_dataset.labels[:, -1], self.args.seed)
+        return super()._get_train_sampler(train_dataset)
+
+
+def training_arguments(arguments: FinetuneArguments) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(Path(arguments.output_dir) / "checkpoints"),
+        num_train_epochs=arguments.epochs,
+        per_device_train_batch_size=arguments.batch_size,
+        per_device_eval_batch_size=4 * arguments.batch_size,
+        gradient_accumulation_steps=arguments.gradient_accumulation_steps,
+        max_grad_norm=arguments.max_grad_norm,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="accuracy",
+        greater_is_better=True,
+        logging_strategy="steps",
+        logging_steps=20,
+        seed=arguments.seed,
+        bf16=arguments.mixed_precision == "bf16",
+        use_cpu=arguments.cpu or not torch.cuda.is_available(),
+        dataloader_num_workers=arguments.num_workers,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+        label_names=["labels"],
+        report_to=arguments.report_to or "none",
+    )
+
+
+class BarcodeCollator:
+    """Tokenize the barcodes of `LabelledBarcodes`, each from its frame offset."""
+
+    def __init__(self, kmer_size: int):
+        self.kmer_size = kmer_size
+
+    def __call__(self, items: Sequence[dict]) -> dict[str, torch.Tensor]:
+        """input_ids and attention_mask (batch, length), labels (batch, ranks)."""
+        sequences = [item["nucleotides"] for item in items]
+        offsets = [item["offset"] for item in items]
+        ids, lengths = kmer_ids(
+            sequences, self.kmer_size, offsets, MAX_NUCLEOTIDES // self.kmer_size
+        )
+        return {
+            "input_ids": torch.from_numpy(ids).long(),
+            "attention_mask": torch.from_numpy(np.arange(ids.shape[1]) < lengths[:, None]).long(),
+            "labels": torch.from_numpy(np.stack([item["labels"] for item in items])),
+        }
+
+
+class BalancedSampler(Sampler[int]):
+    """Rows drawn with replacement, every taxon equally often; a new draw for each epoch.
+
+    `labels` (n,) are the taxa; rows without a label are drawn as if they were a taxon of their own.
+    """
+
+    def __init__(self, labels: np.ndarray, seed: int):
+        _, taxa, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        self.probabilities = 1 / (len(counts) * counts[taxa])
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    def __iter__(self) -> Iterator[int]:
+        draw = np.random.default_rng([self.seed, self.epoch])
+        yield from draw.choice(len(self), size=len(self), p=self.probabilities).tolist()
