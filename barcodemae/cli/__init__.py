@@ -4,7 +4,10 @@ import sys
 
 import typer
 
+from barcodemae.cli.convert import convert
 from barcodemae.cli.embed import embed
+from barcodemae.cli.export import export
+from barcodemae.cli.push import push
 from barcodemae.cli.simulate import simulate
 from barcodemae.errors import BarcodeMAEError
 
@@ -14,7 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for _command in (embed, simulate):
+for _command in (convert, embed, export, push, simulate):
     app.command()(_command)
 
 

@@ -44,7 +44,7 @@ class Checkpoint:
             BarcodeMAEError: the directory is not a finished checkpoint of a BarcodeMAE.
         """
         path = Path(directory)
-        architecture = _check_finished(path)
+        architecture = check_finished(path)
         model_class = getattr(
             modeling_barcodemae, "BarcodeMAEModel" if encoder_only else architecture
         )
@@ -76,8 +76,12 @@ def read_json(path: Path) -> dict:
         raise BarcodeMAEError(f"{path}: not JSON ({error}). Restore or remove the file.") from error
 
 
-def _check_finished(path: Path) -> str:
-    """The name of the class that saved the checkpoint."""
+def check_finished(path: Path) -> str:
+    """The name of the class that saved the checkpoint in `path`.
+
+    Raises:
+        BarcodeMAEError: the directory is not a finished checkpoint of a BarcodeMAE.
+    """
 
     def refuse(fault: str) -> BarcodeMAEError:
         return BarcodeMAEError(

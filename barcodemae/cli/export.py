@@ -1,0 +1,45 @@
+"""`barcodemae export`: a checkpoint -> a complete Hub repository."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="Directory of a finished checkpoint.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory to write.")],
+    encoder_only: Annotated[bool, typer.Option(help="Leave the decoder out.")] = False,
+    dtype: Annotated[
+        str, typer.Option(help="float32, bfloat16 or float16; default: as saved.")
+    ] = "",
+    onnx: Annotated[bool, typer.Option(help="Add the encoder as ONNX.")] = False,
+    results: Annotated[Path | None, typer.Option(help="results.json of an evaluation.")] = None,
+    results_model: Annotated[
+        str, typer.Option(help="This model's name in the results, if they hold several.")
+    ] = "",
+    data_name: Annotated[str, typer.Option(help="Name of the training data.")] = "",
+    data_id: Annotated[str, typer.Option(help="Hub id of the training data.")] = "",
+    data_license: Annotated[str, typer.Option(help="Licence of the training data.")] = "",
+    license: Annotated[str, typer.Option(help="Licence of the weights.")] = "mit",
+    repo_id: Annotated[
+        str, typer.Option(help="Where it will be pushed; default: the name of the directory.")
+    ] = "",
+) -> None:
+    """Write a repository that loads through every Auto class, with model card and tokenizer."""
+    from barcodemae.hub.export import export as export_checkpoint
+
+    data = {"name": data_name, "id": data_id, "license": data_license}
+    export_checkpoint(
+        checkpoint,
+        output,
+        encoder_only=encoder_only,
+        dtype=dtype or None,
+        onnx=onnx,
+        results=results,
+        results_model=results_model or None,
+        data={key: value for key, value in data.items() if value},
+        license=license,
+        repo_id=repo_id or None,
+    )
+    print(f"{output}: complete; `barcodemae push {output} USER/NAME` publishes it")
