@@ -13,7 +13,7 @@ from enum import IntEnum
 import numpy as np
 
 _SEEN_SHARE = 0.6  # of the labelled species
-_HASH = np.random.default_rng(0).integers(1, 2**63, 28, dtype=np.uint64) | np.uint64(1)
+_HASH = np.random.default_rng(0).integers(1, 2**63, 83, dtype=np.uint64) | np.uint64(1)
 
 
 class Role(IntEnum):
@@ -45,11 +45,11 @@ def assign_roles(genus: np.ndarray, unlabelled: float, rng: np.random.Generator)
 
 
 def assign_splits(
-    species: np.ndarray, codons: np.ndarray, roles: np.ndarray, rng: np.random.Generator
+    species: np.ndarray, barcodes: np.ndarray, roles: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """The split of each barcode `(n,)`, given its `species` (n,), sorted, and `codons` (n, 220)."""
-    padded = np.zeros((len(codons), 8 * len(_HASH)), dtype=np.uint8)
-    padded[:, : codons.shape[1]] = codons
+    """The split of each barcode `(n,)`: given are its species (sorted) and nucleotides (n, 658)."""
+    padded = np.zeros((len(barcodes), 8 * len(_HASH)), dtype=np.uint8)
+    padded[:, : barcodes.shape[1]] = barcodes
     hashes = padded.view(np.uint64) @ _HASH  # wraps around
     order = np.lexsort((hashes, species))
     changes = np.diff(species[order], prepend=-1).astype(bool)

@@ -113,13 +113,15 @@ def simulated_pieces(seed: int = 0, **settings) -> Iterator[pa.Table]:
         members = np.flatnonzero(piece == each)
         species = np.repeat(members, specimens[members])
         codons = process.evolved(taxonomy.codons[species], diversity[species], rng)
+        barcodes = to_nucleotides(codons)
+        split = assign_splits(species, barcodes, roles, rng)
         numbers = range(done, done + len(species))
         columns = {
             "processid": pa.array([f"SIM{number:07d}" for number in numbers]),
             "sampleid": pa.array([f"SAMPLE{number:07d}" for number in numbers]),
             **dict(zip(taxa.column_names, taxa.take(pa.array(species)).columns, strict=True)),
-            "dna_barcode": _barcodes(to_nucleotides(codons), size, rng),
-            "split": pa.array(assign_splits(species, codons, roles, rng), pa.string()),
+            "dna_barcode": _sequenced(barcodes, size, rng),
+            "split": pa.array(split, pa.string()),
         }
         missing = pa.nulls(len(species), pa.string())
         yield pa.table([columns.get(name, missing) for name in BIOSCAN_COLUMNS], SCHEMA)
@@ -146,7 +148,7 @@ def _species_table(taxonomy: Taxonomy, roles: np.ndarray, rng: np.random.Generat
     return pa.Table.from_pandas(table, schema, preserve_index=False)
 
 
-def _barcodes(nucleotides: np.ndarray, size: Simulation, rng: np.random.Generator) -> pa.Array:
+def _sequenced(nucleotides: np.ndarray, size: Simulation, rng: np.random.Generator) -> pa.Array:
     """Strings of ASCII nucleotides (n, 658), some of them with N and some without their ends."""
     count = len(nucleotides)
     for row in np.flatnonzero(rng.random(count) < size.ambiguous):

@@ -125,8 +125,8 @@ def _expand(source: str) -> list[Source]:
         if not any(match.is_file() for match in matches):
             raise BarcodeMAEError(f"{source}: the pattern matches no file; check folder and suffix")
         return [FileSource(match) for match in matches if match.is_file()]
-    first = Path(source).parts[0] if source else ""
-    if _HUB_ID.fullmatch(source) and not _FILE_SUFFIXES.search(source) and not Path(first).exists():
+    # A path into a folder that is here, or with a file's suffix, was not meant for the Hub.
+    if _HUB_ID.fullmatch(source) and not (_FILE_SUFFIXES.search(source) or path.parent.exists()):
         return _from_hub(source)
     raise BarcodeMAEError(f"{source}: no such file; check the path")
 

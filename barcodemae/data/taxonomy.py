@@ -15,9 +15,9 @@ RANKS = ("order", "family", "genus", "species")
 # per nucleotide before the present: two sisters are twice as far apart, less what saturation hides.
 _AGES = {
     "order": (0.42, 0.60),
-    "family": (0.28, 0.42),
-    "genus": (0.15, 0.28),
-    "species": (0.015, 0.11),
+    "family": (0.30, 0.42),
+    "genus": (0.17, 0.30),
+    "species": (0.02, 0.11),
 }
 _RATE_SPREAD = 0.2  # standard deviation of the log rate of evolution among sister lineages
 _BIN_DISTANCE = 0.02  # single-linkage threshold in p-distance, about that of BOLD's BINs

@@ -1,0 +1,192 @@
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from barcodemae.data import COLUMNS, ReadReport, read_barcodes, read_report
+from barcodemae.errors import BarcodeMAEError
+
+BIOSCAN = """processid,phylum,class,order,genus,species,dna_bin,dna_barcode,inferred_ranks,split
+A,Arthropoda,Insecta,Diptera,Musca,Musca domestica,BOLD:AAA0001,ACGTACGTNN,0,train
+B,Arthropoda,Insecta,Diptera,no_data,None,-1,ACGTACGT,0,pretrain
+C,Chordata,Aves,,Corvus,nan,BOLD:AAA0002,GGGTTT,0,test_unseen
+D,Arthropoda,Insecta,Diptera,Musca,,,ACGTACGA,0,test_unseen
+"""
+SHARED = Path(__file__).parents[4] / "shared/barcodes/barcodes.parquet"
+
+
+def test_bioscan_metadata(read, write):
+    barcodes = read(write("metadata.csv", BIOSCAN))
+    assert tuple(barcodes.column_names) == COLUMNS
+    assert barcodes[0] == {
+        "processid": "A",
+        "nucleotides": "ACGTACGT",
+        "phylum": "Arthropoda",
+        "class": "Insecta",
+        "order": "Diptera",
+        "family": None,
+        "subfamily": None,
+        "genus": "Musca",
+        "species": "Musca domestica",
+        "dna_bin": "BOLD:AAA0001",
+        "split": "train",
+    }
+    assert barcodes["processid"][:] == ["A", "C", "D"]  # B repeats A
+    assert barcodes["species"][:] == ["Musca domestica", None, None]
+    assert read_report(barcodes) == ReadReport(records=4, kept=3, repeats=1)
+
+
+def test_without_preparation_repeats_and_trailing_n_stay(read, write):
+    path = write("a.fa", ">a\nacgunn\n>b\nACGTNN\n>c\n" + "A" * 700)
+    assert read(path, prepare=False)["nucleotides"][:] == ["ACGTNN", "ACGTNN", "A" * 700]
+    assert read(path)["nucleotides"][:] == ["ACGT", "A" * 660]
+
+
+def test_repeats_are_found_before_the_cut(read, write):
+    path = write("a.fa", f">a\n{'A' * 670}C\n>b\n{'A' * 670}G\n")
+    assert len(read(path)) == 2
+
+
+def test_repeats_are_found_over_all_files_and_splits(read, write):
+    first = write("a.csv", "processid,nucleotides,split\na,ACGT,train\n")
+    second = write("b.csv", "processid,nucleotides,split\nb,ACGTN,test\nc,ACC,test\n")
+    assert read([first, second])["processid"][:] == ["a", "c"]
+    assert read([second, first])["processid"][:] == ["b", "c"]
+    assert read([first, second], split="test")["processid"][:] == ["c"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.text("ACGTN", min_size=3, max_size=5), st.sampled_from(["train", "val"])),
+        min_size=1,
+        max_size=20,
+    ).filter(lambda rows: all(set(barcode) != {"N"} for barcode, _ in rows))
+)
+def test_preparation_and_splits_agree_with_plain_code(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("reading")
+    path = folder / "barcodes.csv"
+    pd.DataFrame(rows, columns=["dna_barcode", "split"]).to_csv(path, index=False)
+    kept = {}
+    for barcode, split in rows:
+        kept.setdefault(barcode.rstrip("N"), split)
+    barcodes = read_barcodes(path, cache_dir=folder, progress=False)
+    assert list(zip(barcodes["nucleotides"], barcodes["split"], strict=True)) == list(kept.items())
+    for split in set(kept.values()):
+        part = read_barcodes(path, split=split, cache_dir=folder, progress=False)
+        assert part["nucleotides"][:] == [b for b, of in kept.items() if of == split]
+
+
+def test_filters(read, write):
+    path = write("metadata.csv", BIOSCAN)
+    assert read(path, split=["train", "test_unseen"], phylum="Arthropoda")["processid"][:] == [
+        "A",
+        "D",
+    ]
+    assert read(path, min_length=8)["processid"][:] == ["A", "D"]
+    assert read(path, min_length=8, prepare=False)["processid"][:] == ["A", "B", "D"]
+
+
+def test_filter_values_that_do_not_occur(read, write):
+    path = write("metadata.csv", BIOSCAN)
+    with pytest.raises(BarcodeMAEError, match="split 'tset'; present: test_unseen, train$"):
+        read(path, split=["train", "tset"])
+    with pytest.raises(BarcodeMAEError, match="phylum 'Mollusca'; present: Arthropoda, Chordata"):
+        read(path, phylum="Mollusca")
+    with pytest.raises(BarcodeMAEError, match="split 'train'; present: none at all"):
+        read(write("a.fa", ">a\nACGT\n"), split="train")
+    with pytest.raises(BarcodeMAEError, match="none of 3 barcodes passes .*min_length=9"):
+        read(path, split="train", min_length=9)
+
+
+@pytest.mark.parametrize("options", [{"on_error": "ignore"}, {"num_threads": 0}])
+def test_wrong_options(read, write, options):
+    with pytest.raises(BarcodeMAEError, match=next(iter(options))):
+        read(write("a.fa", ">a\nACGT\n"), **options)
+
+
+def test_ids_of_records_without_one_differ_between_files(read, write):
+    one = write("canada/pre_training.csv", "nucleotides,genus_name\nACGT,Apis\nACC,Bombus\n")
+    two = write("bioscan/pre_training.csv", "nucleotides,genus_name\nAGGT,Apis\n")
+    assert read(one)["processid"][:] == ["pre_training:1", "pre_training:2"]
+    assert read([one, two])["processid"][:] == [f"{one}:1", f"{one}:2", f"{two}:1"]
+
+
+def test_duplicate_ids(read, write):
+    one = write("one.fa", ">a\nACGT\n")
+    two = write("two.fa", ">b\nACC\n>a some words\nACG\n")
+    with pytest.raises(BarcodeMAEError, match=r"two.fa: record 2 \(id 'a', line 3\): duplicate id"):
+        read([one, two])
+    barcodes = read([one, two], on_error="skip")
+    assert barcodes["nucleotides"][:] == ["ACGT", "ACC"]
+    assert [entry.id for entry in read_report(barcodes).left_out] == ["a"]
+
+
+def test_the_barcode_of_a_duplicate_id_does_not_count_as_seen(read, write):
+    path = write("a.fa", ">a\nAC\n>a\nGT\n>b\nGT\n")
+    assert read(path, on_error="skip")["processid"][:] == ["a", "b"]
+
+
+def test_skipping_lists_every_fault_and_counts_every_record(read, write, caplog):
+    good = write("a.csv", "id,sequence\na,ACGT\nb\nc,\nd,PROTEIN\na,ACC\ne,ACGTN\nf,GG\n")
+    empty = write("b.fa", "")
+    barcodes = read([good, empty], on_error="skip")
+    assert barcodes["processid"][:] == ["a", "f"]
+    report = read_report(barcodes)
+    assert (report.records, report.kept, report.repeats) == (7, 2, 1)
+    faults = [(entry.record, entry.id, entry.reason.split(":")[0]) for entry in report.left_out]
+    assert sorted(faults, key=str) == [
+        (2, None, "malformed row"),
+        (3, "c", "no sequence"),
+        (4, "d", "not DNA"),
+        (5, "a", "duplicate id"),
+        (None, None, "empty file"),
+    ]
+    assert "left out 5 of 7 records" in caplog.text
+    assert read_report(read([good, empty], on_error="skip", min_length=4)) == report
+
+
+def test_nothing_left_is_an_error_and_not_an_empty_table(read, write):
+    with pytest.raises(BarcodeMAEError, match="no barcode left of .*a.fa: no sequence"):
+        read(write("a.fa", ">a\n>b\n"), on_error="skip")
+
+
+def test_an_unclosed_quote(read, write):
+    with pytest.raises(BarcodeMAEError, match=r"record 2 \(id 'b', line 3\): not DNA: ','"):
+        read(write("a.csv", 'processid,nucleotides\na,ACG\nb,"AC\nc,GG\n'))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_many_records_keep_their_order(read, write, threads):
+    barcodes = [f"{number:020b}".replace("0", "A").replace("1", "C") for number in range(40_000)]
+    content = "".join(f">{number}\n{barcode}\n" for number, barcode in enumerate(barcodes))
+    table = read(write("many.fa", content), num_threads=threads)
+    assert table["nucleotides"][:] == barcodes
+    assert table["processid"][-1] == "39999"
+
+
+def test_a_changed_file_is_read_anew(read, write):
+    assert len(read(write("a.fa", ">a\nACGT\n"))) == 1
+    path = write("a.fa", ">a\nACGT\n>b\nACC\n")
+    assert len(read(path)) == 2
+    path.write_text(">a\nACGT\n>b\nAGG\n")  # the same size
+    os.utime(path, ns=(1, 1))
+    assert read(path)["nucleotides"][1] == "AGG"
+
+
+def test_a_second_reading_does_not_parse(read, write, monkeypatch):
+    path = write("a.fa", ">a\nACGT\n")
+    first = read(path)
+    monkeypatch.setattr("barcodemae.data.sources.parse", None)
+    assert read(path)[:] == first[:]
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared barcodes are not here")
+def test_real_barcodes(read):
+    barcodes = read(SHARED)
+    assert len(barcodes) == 96_656
+    assert read_report(barcodes) == ReadReport(records=96_656, kept=96_656)
+    assert len(read(SHARED, split=["train", "val_unseen"])) == 10_362 + 1_016
