@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 _BOM = "\xef\xbb\xbf"  # a byte order mark of UTF-8, read as Latin-1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """One record, or with `record` None the rest of one file, that could not be read.
 

@@ -79,6 +79,8 @@ def simulate_barcodes(seed: int = 0, **settings) -> pd.DataFrame:
 def write_simulated(path: str | Path, seed: int = 0, *, progress: bool = True, **settings) -> int:
     """Write the table of `simulate_barcodes` as CSV, piece by piece; returns its rows."""
     path = Path(path)
+    if not path.parent.is_dir():
+        raise BarcodeMAEError(f"{path}: there is no such folder; make it first")
     partial = path.with_name(path.name + ".partial")
     total = Simulation(**settings).barcodes
     bar = tqdm(desc="simulating", total=total, unit="barcode", delay=2, disable=not progress)

@@ -118,6 +118,11 @@ def test_ambiguous_and_truncated_barcodes():
         assert part in full
 
 
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(BarcodeMAEError, match="absent/a.csv: there is no such folder"):
+        write_simulated(tmp_path / "absent/a.csv", **SMALL)
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
