@@ -26,6 +26,7 @@ from barcodemae.data.schemas import ALIASES, delimiter_of, match_columns
 
 BATCH = 16_384  # records, about 10 MB of barcodes
 _BLOCK = 1 << 22  # bytes of a CSV file parsed at a time; Arrow reads 32 of them ahead
+EMPTY = "empty file: it has columns but no record"
 _BOM = b"\xef\xbb\xbf"
 _UNDECODED = re.compile("[\ud800-\udfff]")
 _OTHER_FORMATS = {
@@ -180,7 +181,7 @@ def _delimited(stream: BinaryIO, file: Path, problems: Problems) -> Iterator[pa.
         )
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):
-            raise Unreadable("empty file: a header but no record") from None
+            raise Unreadable(EMPTY) from None
         raise Unreadable(f"malformed: {error}") from None
     last = 0
     while True:
@@ -208,6 +209,8 @@ def _parquet(raw: BinaryIO) -> Iterator[pa.Table]:
     try:
         file = pq.ParquetFile(raw)
         columns = need_nucleotides(file.schema_arrow.names)
+        if not file.metadata.num_rows:
+            raise Unreadable(EMPTY)
         wanted = [file.schema_arrow.names[index] for index in columns.values()]
         done = 0
         for batch in file.iter_batches(BATCH, columns=wanted):

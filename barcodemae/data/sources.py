@@ -12,7 +12,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from barcodemae.data.parsers import BATCH, Unreadable, need_nucleotides, parse
+from barcodemae.data.parsers import BATCH, EMPTY, Unreadable, need_nucleotides, parse
 from barcodemae.data.problems import Problems
 from barcodemae.errors import BarcodeMAEError
 
@@ -78,6 +78,8 @@ class DatasetSource:
         names = self.dataset.column_names
         try:
             columns = need_nucleotides(names)
+            if not len(self.dataset):
+                raise Unreadable(EMPTY)
         except Unreadable as error:
             problems.add(self.name, None, None, str(error))
             return

@@ -37,10 +37,11 @@ def as_table(records, delimiter=",", newline="\n"):
     return text.getvalue().encode()
 
 
-def as_parquet(records, **options):
+def as_parquet(records, rows=None, **options):
     sink = io.BytesIO()
     ids, barcodes = zip(*records, strict=True)
-    pq.write_table(pa.table({"processid": ids, "nucleotides": barcodes}), sink, **options)
+    table = pa.table({"processid": ids, "nucleotides": barcodes})
+    pq.write_table(table.slice(0, rows), sink, **options)
     return sink.getvalue()
 
 
@@ -116,7 +117,11 @@ FAULTS = {
     "empty": (b"", "empty file"),
     "white space": (b" \n\n", "empty file"),
     "empty gzip": (gzip.compress(b""), "empty file"),
-    "header alone": (b"processid,nucleotides\n", "empty file: a header but no record"),
+    "header alone": (b"processid,nucleotides\n", "empty file: it has columns"),
+    "Parquet without rows": (
+        as_parquet(RECORDS, rows=0),
+        "empty file: it has columns",
+    ),
     "no nucleotides": (b"processid,genus\na,b\n", "no nucleotide column: found processid, genus"),
     "plain text": (b"Dear colleague,\nhello\n", "no nucleotide column.*must begin with '>'"),
     "bare sequence": (b"ACGTACGT\n", "no nucleotide column: found ACGTACGT"),

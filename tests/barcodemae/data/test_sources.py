@@ -93,6 +93,13 @@ def test_a_data_set_of_the_hub(read, monkeypatch):
     assert set(barcodes["split"]) == {"train"}
 
 
+def test_an_empty_data_set_of_the_hub(read, monkeypatch):
+    loaded = datasets.DatasetDict({"train": datasets.Dataset.from_dict({"dna_barcode": []})})
+    monkeypatch.setattr(datasets, "load_dataset", {"org/name": loaded}.__getitem__)
+    with pytest.raises(BarcodeMAEError, match=r"no barcode left of org/name\[train\]: empty"):
+        read("org/name", on_error="skip")
+
+
 def test_a_script_data_set_is_refused_with_the_way_out(monkeypatch):
     def refuse(name):
         raise RuntimeError("Dataset scripts are no longer supported, but found BIOSCAN-5M.py")
