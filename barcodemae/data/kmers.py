@@ -1,19 +1,18 @@
-"""Vectorised tokenization: the ids that `BarcodeMAETokenizer` gives, for whole batches at once."""
+"""Vectorised tokenization: the ids that `BarcodeMAETokenizer` gives, for whole batches at once.
+
+What it costs is memory traffic, a byte at a time. So the letters are looked up two by two where k
+is even (half as many look-ups), and whatever is no k-mer takes no branch: its letters count as 4^k
+and more, which one minimum turns into [UNK].
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 
-_SPOILT, _WHITE_SPACE = 4, 5
-# Nucleotide byte -> base-4 digit.
-_DIGITS = bytearray([_SPOILT] * 256)
-for _digit, _letters in enumerate((b"Aa", b"Cc", b"Gg", b"TtUu")):
-    for _letter in _letters:
-        _DIGITS[_letter] = _digit
-for _letter in b" \t\n\r\v\f":
-    _DIGITS[_letter] = _WHITE_SPACE
 _HAS_SPACE = re.compile(r"\s").search
+_AT_ONCE = 256  # barcodes; more at a time fall out of the processor's cache
 
 
 def kmer_ids(
@@ -38,40 +37,68 @@ def kmer_ids(
     Returns:
         ids (n, longest), int32, filled up with [UNK] = 4^k; lengths (n,), int64, in tokens.
     """
-    unknown = 4**kmer_size
-    if np.any(offset) and any(map(_HAS_SPACE, sequences)):
-        sequences = _plain(sequences)
-    starts = np.broadcast_to(offset, len(sequences))
+    starts = np.empty(len(sequences), dtype=np.int64)
+    starts[:] = offset
+    if starts.any():
+        dropped = [text[:start] for text, start in zip(sequences, starts.tolist(), strict=True)]
+        if _HAS_SPACE("".join(dropped)):
+            return kmer_ids(_plain(sequences), kmer_size, offset, max_length)
     nucleotides = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
     lengths = np.maximum(nucleotides - starts, 0) // kmer_size
     if max_length is not None:
         lengths = np.minimum(lengths, max_length)
-    ends = (starts + lengths * kmer_size).tolist()
-    in_frame = "".join(
-        [text[start:end] for text, start, end in zip(sequences, starts.tolist(), ends, strict=True)]
-    )
-    if not in_frame.isascii():
-        # One byte a character, so that an odd letter spoils one k-mer and shifts nothing.
-        return kmer_ids(_plain(sequences), kmer_size, offset, max_length)
-    digits = np.frombuffer(in_frame.encode("ascii").translate(_DIGITS), dtype=np.uint8)
-    if digits.max(initial=0) == _WHITE_SPACE:
-        return kmer_ids(_plain(sequences), kmer_size, offset, max_length)
-
-    # float32 for the sake of BLAS: exact, since every value is below 2^24.
-    powers = (4.0 ** np.arange(kmer_size - 1, -1, -1)).astype(np.float32)
-    digits = digits.reshape(-1, kmer_size)  # (tokens, k)
-    values = (digits.astype(np.float32) @ powers).astype(np.int32)
-    if digits.max(initial=0) == _SPOILT:
-        values[(digits == _SPOILT).any(axis=1)] = unknown
-    width = int(lengths.max(initial=0))
-    if lengths.min(initial=width) == width:
-        return values.reshape(len(sequences), width), lengths
-    ids = np.full((len(sequences), width), unknown, dtype=np.int32)
-    ids[np.arange(width) < lengths[:, None]] = values
+    ids = np.empty((len(sequences), lengths.max(initial=0)), dtype=np.int32)
+    ends = starts + lengths * kmer_size
+    for first in range(0, len(sequences), _AT_ONCE):
+        rows = slice(first, first + _AT_ONCE)
+        frames = zip(sequences[rows], starts[rows].tolist(), ends[rows].tolist(), strict=True)
+        if not _fill(ids[rows], frames, kmer_size):
+            return kmer_ids(_plain(sequences), kmer_size, offset, max_length)
     return ids, lengths
 
 
+def _fill(ids: np.ndarray, frames: Iterable[tuple[str, int, int]], kmer_size: int) -> bool:
+    """Write the ids of texts (text, start, end) to `ids`; False where a text is not plain."""
+    width = ids.shape[1] * kmer_size
+    text = "".join([text[start:end].ljust(width, "N") for text, start, end in frames])
+    if not text.isascii():
+        return False
+    kind, table, powers = _lookup(kmer_size)
+    letters = np.frombuffer(text.encode("ascii"), dtype=kind)
+    # "wrap" spares the test of every index, and no index can be out of range.
+    values = table.take(letters, mode="wrap").reshape(-1, len(powers)) @ powers
+    highest = values.max(initial=0)
+    if highest == np.inf:
+        return False
+    if highest > 4**kmer_size:
+        np.minimum(values, 4**kmer_size, out=values)
+    ids[...] = values.reshape(ids.shape)
+    return True
+
+
+@cache
+def _lookup(kmer_size: int) -> tuple[np.dtype, np.ndarray, np.ndarray]:
+    """Integer type of one or two letters, their value in base 4, and the places of the values.
+
+    White space is infinite. float32 for the sake of BLAS: exact, since every value that is not
+    cut off is below 2^24.
+    """
+    digits = np.full(256, 4**kmer_size, dtype=np.float32)
+    for digit, spellings in enumerate((b"Aa", b"Cc", b"Gg", b"TtUu")):
+        digits[list(spellings)] = digit
+    digits[list(b" \t\n\r\v\f")] = np.inf
+    step = 2 if kmer_size % 2 == 0 else 1
+    letters = np.arange(256**step, dtype=f"u{step}")
+    table = digits[letters.view(np.uint8).reshape(-1, step)] @ _powers(4, step)
+    return letters.dtype, table, _powers(4**step, kmer_size // step)
+
+
+def _powers(base: int, count: int) -> np.ndarray:
+    return (float(base) ** np.arange(count - 1, -1, -1)).astype(np.float32)
+
+
 def _plain(sequences: Sequence[str]) -> list[str]:
+    """Without white space, and one byte a character: an odd letter spoils one k-mer, no more."""
     return [
         re.sub(r"\s", "", sequence).encode("ascii", errors="replace").decode()
         for sequence in sequences
