@@ -31,6 +31,11 @@ def test_example_embeds_with_onnx_runtime_alone(repository, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=1e-4, rtol=0)
 
 
+def test_card_shows_the_example(repository):
+    example = (repository / "embed_with_onnxruntime.py").read_text()
+    assert f"```python\n{example}\n```" in (repository / "README.md").read_text()
+
+
 def test_batch_and_length_are_free(repository):
     session = onnxruntime.InferenceSession(repository / "onnx" / "model.onnx")
     for rows, length in ((1, 1), (1, 165), (9, 7)):

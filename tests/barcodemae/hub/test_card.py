@@ -1,0 +1,211 @@
+import ast
+import json
+import os
+import re
+import shutil
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.hub.export import export
+
+from .conftest import run_without_project
+
+SETTINGS = {"reference": ["train"], "query": ["test_unseen"]}
+
+
+def record(model, metric, value, **more):
+    fields = {"model": model, "task": "genus-probe", "metric": metric, "value": value}
+    return {**fields, "interval": None, "n": 3401, "settings": SETTINGS, "seed": 0, **more}
+
+
+@pytest.fixture(scope="module")
+def run(checkpoint, tmp_path_factory):
+    """An evaluation's folder: two models, one metric over two seeds, a figure."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    ours = str(checkpoint)
+    records = [
+        record(ours, "accuracy", 0.6904, interval=[0.6748, 0.7059]),
+        record(ours, "ami", 0.8, task="bin-clustering", settings={"n_neighbors": 5}, seed=0),
+        record(ours, "ami", 0.9, task="bin-clustering", settings={"n_neighbors": 5}, seed=1),
+        record("kmer:6", "accuracy", 0.625),
+    ]
+    data = {"name": "BIOSCAN-5M", "id": "bioscan-ml/BIOSCAN-5M"}
+    (folder / "results.json").write_text(json.dumps({"records": records, "data": data}))
+    (folder / "robustness.png").write_bytes(b"\x89PNG")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repository(checkpoint, run, tmp_path_factory):
+    return export(
+        checkpoint,
+        tmp_path_factory.mktemp("hub") / "barcodes-k4",
+        results=run / "results.json",
+        data={"name": "BIOSCAN-5M", "id": "bioscan-ml/BIOSCAN-5M", "license": "cc-by-3.0"},
+    )
+
+
+def read(directory):
+    return (directory / "README.md").read_text()
+
+
+def test_metadata(repository):
+    data = ModelCard.load(repository / "README.md").data
+    assert data.license == "mit"
+    assert data.library_name == "transformers"
+    assert data.pipeline_tag == "feature-extraction"
+    assert {"biology", "dna", "sentence-transformers", "custom_code"} <= set(data.tags)
+    assert data.datasets == ["bioscan-ml/BIOSCAN-5M"]
+    assert data.metrics == ["accuracy", "ami"]
+
+
+def test_model_index_holds_our_figures_and_no_others(repository):
+    data = ModelCard.load(repository / "README.md").data
+    assert data.model_name == "barcodes-k4"
+    found = {result.metric_type: result for result in data.eval_results}
+    assert set(found) == {"accuracy", "ami"}
+    assert found["accuracy"].metric_value == 0.6904
+    assert found["ami"].metric_value == pytest.approx(0.85)
+    assert found["accuracy"].task_name == "genus-probe"
+    assert found["accuracy"].dataset_name == "BIOSCAN-5M"
+
+
+def test_eval_results_file(repository):
+    entries = yaml.safe_load((repository / ".eval_results" / "results.yaml").read_text())
+    assert entries[0] == {
+        "dataset": {"id": "bioscan-ml/BIOSCAN-5M", "task_id": "genus-probe/accuracy"},
+        "value": 0.6904,
+        "notes": "query test_unseen, reference train",
+    }
+    assert len(entries) == 2
+
+
+def test_text_says_what_the_records_say(repository):
+    card = read(repository)
+    for words in (
+        "| variant | BarcodeMAE, k = 4 |",
+        "| encoder | 2 layers, 4 heads, width 32 |",
+        "| decoder | 2 layers, 4 heads, width 128 |",
+        "74,568 different barcodes, without their labels.",
+        "Licence of the data: cc-by-3.0.",
+        "2 epochs, 1,000 steps, 149,136 barcodes seen, in 1.5 hours on 1 x Imaginary GPU.",
+        "| base_learning_rate | 0.0001 |",
+        "loss 4.125, accuracy 0.2125.",
+        "torch 2.13.0, transformers 5.23.0.",
+        "| **this model** | genus-probe | accuracy | 0.6904 | 0.6748 to 0.7059 | 3,401 |",
+        "| **this model** | bin-clustering | ami | 0.8500 | 0.8000 to 0.9000 (2 seeds) |",
+        "| kmer:6 | genus-probe | accuracy | 0.6250 |",
+        "![robustness](figures/robustness.png)",
+        "## Intended use",
+        "Barcodes only",
+        "Partial sequences",
+        "Orientation",
+        "eprint={2502.18405}",
+    ):
+        assert words in card, words
+    assert (repository / "figures" / "robustness.png").is_file()
+
+
+def test_parameters_are_counted(repository, checkpoint):
+    from barcodemae import BarcodeMAEForMaskedLM
+
+    count = sum(p.numel() for p in BarcodeMAEForMaskedLM.from_pretrained(checkpoint).parameters())
+    assert f"| parameters in this repository | {count:,} |" in read(repository)
+
+
+def test_what_is_not_known_is_left_out(checkpoint, tmp_path):
+    bare = tmp_path / "bare"
+    shutil.copytree(checkpoint, bare)
+    (bare / "training.json").unlink()
+    directory = export(bare, tmp_path / "repository", encoder_only=True)
+    card = read(directory)
+    assert card.count("Not recorded.") == 2
+    assert "No evaluation is recorded" in card
+    assert "| decoder | not included |" in card
+    for absent in ("## Evaluation", "figures/", "model-index", "None", "null", "fill-mask", "onnx"):
+        assert absent not in card
+    assert not (directory / ".eval_results").exists()
+
+
+def test_unlicensed_data_are_said_to_be_so(checkpoint, tmp_path):
+    card = read(export(checkpoint, tmp_path / "repository"))
+    assert "barcodes.csv." in card and "The licence of the data was not recorded" in card
+
+
+def test_classifier(classifier, tmp_path):
+    card = read(export(classifier, tmp_path / "repository"))
+    assert "pipeline_tag: text-classification" in card
+    assert "one of 2 taxa" in card
+    assert 'pipeline("text-classification"' in card and "AutoModelForSeq" not in card
+
+
+def test_which_model_is_ours_must_be_clear(checkpoint, run, tmp_path):
+    results = json.loads((run / "results.json").read_text())
+    for entry in results["records"]:
+        entry["model"] = entry["model"].replace(str(checkpoint), "elsewhere")
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(results))
+    with pytest.raises(BarcodeMAEError, match="elsewhere, kmer:6. Name one with --results-model"):
+        export(checkpoint, tmp_path / "a", results=path)
+    directory = export(checkpoint, tmp_path / "b", results=path, results_model="elsewhere")
+    assert "| **this model** | genus-probe | accuracy | 0.6904 |" in read(directory)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        ("{", "not JSON"),
+        ('{"records": []}', "holds no records"),
+        ('{"records": [{"model": "a", "task": "b", "metric": "c"}]}', "record 1: lacks value"),
+    ],
+)
+def test_faulty_results(checkpoint, tmp_path, content, message):
+    path = tmp_path / "results.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(BarcodeMAEError, match=message):
+        export(checkpoint, tmp_path / "out", results=path)
+    assert not (tmp_path / "out").exists()
+
+
+def snippets(card):
+    return re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+
+
+_RUN = """
+import json
+for number, code in enumerate(json.loads(CODE)):
+    exec(compile(code, f"snippet {number}", "exec"), scope := {"__name__": "snippet"})
+    if "embeddings" in scope:
+        assert scope["embeddings"].shape[-1] == 32
+    if "candidates" in scope:
+        assert all(set(c["token_str"]) <= set("ACGT") for c in scope["candidates"])
+    if "taxon" in scope:
+        assert scope["taxon"][0]["label"] in ("A", "B")
+"""
+
+
+def test_every_snippet_runs(repository, classifier, tmp_path, monkeypatch):
+    """Those that name no package of ours run where the project cannot be imported."""
+    pytest.importorskip("sentence_transformers")
+    shutil.copytree(repository, tmp_path / "barcodes-k4")
+    found = snippets(read(repository))
+    of_classifier = snippets(read(export(classifier, tmp_path / "taxa")))
+    assert len(found) == 5
+    extra = [code for code in of_classifier if "text-classification" in code]
+    assert len(extra) == 1
+    ours = [code for code in found if "barcodemae." in code]
+    assert len(ours) == 1
+    plain = [code for code in found if code not in ours] + extra
+    assert all(ast.parse(code) for code in plain)
+    env = {"CUDA_VISIBLE_DEVICES": "", "TMPDIR": os.fspath(tmp_path)}
+    run_without_project(f"CODE = {json.dumps(plain)!r}\n{_RUN}", cwd=tmp_path, env=env)
+    assert (tmp_path / "classifier" / "model.safetensors").is_file()
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    exec(ours[0], scope)
+    assert scope["embeddings"].shape == (1, 32)
