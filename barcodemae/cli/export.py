@@ -18,6 +18,7 @@ def export(
     results_model: Annotated[
         str, typer.Option(help="This model's name in the results, if they hold several.")
     ] = "",
+    results_data: Annotated[str, typer.Option(help="Hub id of the evaluation data.")] = "",
     data_name: Annotated[str, typer.Option(help="Name of the training data.")] = "",
     data_id: Annotated[str, typer.Option(help="Hub id of the training data.")] = "",
     data_license: Annotated[str, typer.Option(help="Licence of the training data.")] = "",
@@ -38,6 +39,7 @@ def export(
         onnx=onnx,
         results=results,
         results_model=results_model or None,
+        results_data=results_data or None,
         data={key: value for key, value in data.items() if value},
         license=license,
         repo_id=repo_id or None,

@@ -79,7 +79,7 @@ def _metadata(config: dict, training: dict, results: dict, repo_id: str) -> Mode
         datasets=[data["id"]] if data.get("id") else None,
         metrics=sorted({score.metric for score in own}) or None,
         model_name=repo_id.rsplit("/", 1)[-1] if own else None,
-        eval_results=eval_results(results, results.get("data", {})) if own else None,
+        eval_results=eval_results(results) if own else None,
     )
 
 

@@ -29,6 +29,7 @@ def export(
     onnx: bool = False,
     results: str | Path | None = None,
     results_model: str | None = None,
+    results_data: str | None = None,
     data: dict | None = None,
     license: str = "mit",
     repo_id: str | None = None,
@@ -43,6 +44,7 @@ def export(
         onnx: add `onnx/model.onnx` and an example that needs ONNX Runtime alone.
         results: results.json of an evaluation; figures (PNG) beside it go with it.
         results_model: the name of this model in `results`, if it cannot be told.
+        results_data: Hub id of the data that it was evaluated on.
         data: more on the training data for the card: name, id (on the Hub), license.
         license: of the weights, as the Hub abbreviates it.
         repo_id: what the card's snippets load; default: the name of `output`.
@@ -54,6 +56,7 @@ def export(
     if dtype is not None and dtype not in DTYPES:
         raise BarcodeMAEError(f"--dtype {dtype} is not allowed: give one of {', '.join(DTYPES)}")
     output = Path(output)
+    name = repo_id or output.absolute().name
     with whole_directory(output) as directory:
         loaded = Checkpoint.read(checkpoint, encoder_only, DTYPES.get(dtype))
         loaded.model.save_pretrained(directory)
@@ -63,12 +66,14 @@ def export(
             directory / TRAINING_RECORD, _public_record(loaded.training, data or {}, license)
         )
         if results:
-            _write_results(directory, Path(results), results_model, loaded.path)
+            names = (str(loaded.path), str(loaded.path.resolve()), loaded.path.name)
+            found = read_results(Path(results), results_model, names, name.rsplit("/", 1)[-1])
+            if results_data:
+                found["data"] |= {"id": results_data, "name": results_data.rsplit("/", 1)[-1]}
+            _write_results(directory, found, Path(results).parent)
         if onnx:
             _write_onnx(directory, loaded.path)
-        (directory / "README.md").write_text(
-            render_card(directory, repo_id or output.absolute().name), encoding="utf-8"
-        )
+        (directory / "README.md").write_text(render_card(directory, name), encoding="utf-8")
     return output
 
 
@@ -98,12 +103,10 @@ def _without_folders(source: str) -> str:
     return path.name if path.is_absolute() or path.exists() or path.suffix else source
 
 
-def _write_results(directory: Path, path: Path, model: str | None, checkpoint: Path) -> None:
-    names = (str(checkpoint), str(checkpoint.resolve()), checkpoint.name)
-    results = read_results(path, model, names)
+def _write_results(directory: Path, results: dict, run: Path) -> None:
     _write_json(directory / RESULTS, results)
-    write_eval_results(directory, results, results.get("data", {}))
-    figures = sorted(path.parent.glob("*.png")) + sorted((path.parent / "figures").glob("*.png"))
+    write_eval_results(directory, results)
+    figures = [*sorted(run.glob("*.png")), *sorted((run / "figures").glob("*.png"))]
     if figures:
         (directory / "figures").mkdir()
         for figure in figures:

@@ -13,6 +13,9 @@ from barcodemae.hub.checkpoints import read_json
 
 RESULTS = "results.json"
 _FIELDS = ("model", "task", "metric", "value")
+# Drawn rather than tabulated, and figures that are no scores of one model.
+_DRAWN = ("robustness", "t-sne")
+_NO_SCORES = ("wall_seconds", "cpu_seconds", "unreachable_queries", "accuracy_difference")
 
 
 @dataclass
@@ -34,18 +37,24 @@ class Score:
 
     @property
     def described_settings(self) -> str:
-        return ", ".join(f"{name} {_plain(value)}" for name, value in self.settings.items())
+        """What decides the score besides the model; options that are off go without saying."""
+        return ", ".join(
+            f"{name} {'+'.join(map(str, value)) if isinstance(value, list) else value}"
+            for name, value in self.settings.items()
+            if value not in (None, [], False, True) and not isinstance(value, dict)
+        )
 
 
-def read_results(path: Path, model: str | None = None, names: tuple[str, ...] = ()) -> dict:
-    """Read results.json and say which of its models is ours.
+def read_results(path: Path, model: str | None, names: tuple[str, ...], new_name: str) -> dict:
+    """Read results.json, find our model in it and give it its public name.
 
     Args:
         model: the name of ours among the records; None: the only one, or one of `names`.
         names: what ours may be called if `model` is not given.
+        new_name: the name that takes its place.
 
     Returns:
-        The contents, with "model" set to the name of ours.
+        The contents, with "model" set to the name of ours and sources without their folders.
 
     Raises:
         BarcodeMAEError: no such file, no records, or it is not clear which model is ours.
@@ -72,7 +81,19 @@ def read_results(path: Path, model: str | None = None, names: tuple[str, ...] = 
             f"{path}: which of its models is this one? It has {', '.join(models)}. Name one with "
             "--results-model."
         )
-    return {**results, "model": ours[0]}
+    data = results.get("data") or {}
+    if isinstance(sources := data.get("sources"), list):
+        data = {**data, "sources": [source.rsplit("/", 1)[-1] for source in sources]}
+    return {**_rename(results, ours[0], new_name), "data": data, "model": new_name}
+
+
+def _rename(content, old: str, new: str):
+    """`content` with `old` replaced by `new`, as key and as value, at any depth."""
+    if isinstance(content, dict):
+        return {_rename(key, old, new): _rename(value, old, new) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_rename(value, old, new) for value in content]
+    return new if content == old else content
 
 
 def scores(results: dict) -> list[Score]:
@@ -81,7 +102,7 @@ def scores(results: dict) -> list[Score]:
     for record in results.get("records", []):
         settings = json.dumps(record.get("settings") or {}, sort_keys=True, default=str)
         key = (record["model"], record["task"], record["metric"], settings)
-        if record["value"] is not None:
+        if _is_headline(record):
             groups.setdefault(key, []).append(record)
     found = [
         Score(
@@ -99,9 +120,19 @@ def scores(results: dict) -> list[Score]:
     return sorted(found, key=lambda score: score.model != results.get("model"))
 
 
-def eval_results(results: dict, data: dict) -> list[EvalResult]:
-    """Our scores for `model-index`; `data` is the evaluation data, "name" and maybe "id"."""
-    name = data.get("name", "DNA barcodes")
+def _is_headline(record: dict) -> bool:
+    return (
+        record["value"] is not None
+        and record["task"] not in _DRAWN
+        and record["metric"] not in _NO_SCORES
+        and (record.get("settings") or {}).get("headline", True)
+    )
+
+
+def eval_results(results: dict) -> list[EvalResult]:
+    """Our scores for `model-index`."""
+    data = results["data"]
+    name = data.get("name") or ", ".join(data.get("sources", [])) or "DNA barcodes"
     return [
         EvalResult(
             task_type="feature-extraction",
@@ -118,11 +149,12 @@ def eval_results(results: dict, data: dict) -> list[EvalResult]:
     ]
 
 
-def write_eval_results(directory: Path, results: dict, data: dict) -> None:
+def write_eval_results(directory: Path, results: dict) -> None:
     """Write `.eval_results/results.yaml`, where the evaluation data are on the Hub.
 
     The Hub ties such a file to a data set's page, so without an id there is none.
     """
+    data = results["data"]
     if not data.get("id"):
         return
     entries = [
@@ -146,9 +178,3 @@ def _spread(records: list[dict]) -> tuple[float, float] | None:
         return min(values), max(values)
     interval = records[0].get("interval")
     return tuple(interval) if interval else None
-
-
-def _plain(value) -> str:
-    if isinstance(value, list):
-        return "+".join(map(str, value))
-    return str(value)

@@ -30,10 +30,14 @@ def run(checkpoint, tmp_path_factory):
         record(ours, "accuracy", 0.6904, interval=[0.6748, 0.7059]),
         record(ours, "ami", 0.8, task="bin-clustering", settings={"n_neighbors": 5}, seed=0),
         record(ours, "ami", 0.9, task="bin-clustering", settings={"n_neighbors": 5}, seed=1),
+        record(ours, "ami", 0.1, task="bin-clustering", settings={"headline": False}),
+        record(ours, "wall_seconds", 12.5),
+        record(ours, "accuracy", 0.5, task="robustness", settings={"share": 0.5}),
         record("kmer:6", "accuracy", 0.625),
     ]
-    data = {"name": "BIOSCAN-5M", "id": "bioscan-ml/BIOSCAN-5M"}
-    (folder / "results.json").write_text(json.dumps({"records": records, "data": data}))
+    data = {"sources": ["/home/someone/BIOSCAN_5M.csv"], "barcodes": {"train": 118051}}
+    content = {"records": records, "models": {ours: {}}, "data": data}
+    (folder / "results.json").write_text(json.dumps(content))
     (folder / "robustness.png").write_bytes(b"\x89PNG")
     return folder
 
@@ -44,6 +48,7 @@ def repository(checkpoint, run, tmp_path_factory):
         checkpoint,
         tmp_path_factory.mktemp("hub") / "barcodes-k4",
         results=run / "results.json",
+        results_data="bioscan-ml/BIOSCAN-5M",
         data={"name": "BIOSCAN-5M", "id": "bioscan-ml/BIOSCAN-5M", "license": "cc-by-3.0"},
     )
 
@@ -107,6 +112,22 @@ def test_text_says_what_the_records_say(repository):
     ):
         assert words in card, words
     assert (repository / "figures" / "robustness.png").is_file()
+
+
+def test_results_name_the_model_and_no_folder(repository, checkpoint):
+    text = (repository / "results.json").read_text()
+    assert "/home" not in text and str(checkpoint) not in text
+    results = json.loads(text)
+    assert results["model"] == "barcodes-k4" and "barcodes-k4" in results["models"]
+    assert results["records"][0]["model"] == "barcodes-k4"
+    assert len(results["records"]) == 7
+
+
+def test_evaluation_data_that_are_not_on_the_hub(checkpoint, run, tmp_path):
+    directory = export(checkpoint, tmp_path / "repository", results=run / "results.json")
+    assert not (directory / ".eval_results").exists()
+    found = ModelCard.load(directory / "README.md").data.eval_results
+    assert {result.dataset_name for result in found} == {"BIOSCAN_5M.csv"}
 
 
 def test_parameters_are_counted(repository, checkpoint):
