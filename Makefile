@@ -1,0 +1,42 @@
+# `make demo` and `make test` each set up what they need on a fresh machine: Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := torch==2.13.0
+EXTRAS := test,evaluation,hub,finetuning,tracking
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slow lint format clean
+
+demo: $(READY)
+	$(BIN)/python examples/demo.py --output_dir demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -q -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# PyTorch first, and its CPU build where there is no NVIDIA GPU: the usual Linux build brings
+# gigabytes of CUDA along.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	if [ "$$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
+		$(BIN)/pip install -q "$(TORCH)+cpu" 2>/dev/null \
+		|| $(BIN)/pip install -q $(TORCH) --index-url https://download.pytorch.org/whl/cpu; \
+	else \
+		$(BIN)/pip install -q $(TORCH); \
+	fi
+	$(BIN)/pip install -q -c constraints.txt -e ".[$(EXTRAS)]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .ruff_cache *.egg-info
