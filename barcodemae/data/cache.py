@@ -15,10 +15,9 @@ import pyarrow as pa
 from filelock import FileLock
 
 from barcodemae.data.problems import LeftOut, ReadReport
-from barcodemae.data.schemas import SCHEMA
+from barcodemae.data.schemas import BATCH, SCHEMA
 
 TABLE, REPORT = "barcodes.arrow", "report.json"
-_BATCH = 16_384  # rows
 _VERSION = 1  # raised whenever the same input would give another table
 
 
@@ -33,7 +32,7 @@ class Writer:
     def write(self, table: pa.Table) -> None:
         """Add rows; small tables are gathered, since every batch in the file costs a look-up."""
         self._waiting.append(table)
-        if sum(map(len, self._waiting)) >= _BATCH:
+        if sum(map(len, self._waiting)) >= BATCH:
             self._flush()
 
     def _flush(self) -> None:

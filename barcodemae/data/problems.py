@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import logging
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,14 @@ from barcodemae.errors import BarcodeMAEError
 logger = logging.getLogger(__name__)
 
 _BOM = "\xef\xbb\xbf"  # a byte order mark of UTF-8, read as Latin-1
+
+
+# What a gzip file raises where it breaks off or is damaged.
+GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
+
+
+class Unreadable(Exception):
+    """The rest of a file cannot be read, for the reason given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 RANKS = ("phylum", "class", "order", "family", "subfamily", "genus", "species")
 COLUMNS = ("processid", "nucleotides", *RANKS, "dna_bin", "split")
+BATCH = 16_384  # records handled at a time, about 10 MB of barcodes
 SCHEMA = pa.schema([(column, pa.string()) for column in COLUMNS])
 
 # Names under which a column goes, the preferred one first; compared without case.

@@ -12,8 +12,10 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from barcodemae.data.parsers import BATCH, EMPTY, Unreadable, need_nucleotides, parse
-from barcodemae.data.problems import Problems
+from barcodemae.data.parsers import parse
+from barcodemae.data.problems import Problems, Unreadable
+from barcodemae.data.schemas import BATCH
+from barcodemae.data.table_files import EMPTY, need_nucleotides
 from barcodemae.errors import BarcodeMAEError
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
