@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
 from barcodemae.data import read_barcodes
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.hub.push import push_checkpoint
 from train.arguments import PretrainArguments, parse_arguments
 from train.barcodes import Draws, ShareOfDraws, hold_out
 from train.checkpoints import Checkpoints
@@ -68,6 +69,7 @@ class Pretraining:
             * self.accelerator.num_processes
         )
         self.steps_per_epoch = max(1, round(len(rows) / self.global_batch))
+        self.push_every = round(arguments.push_every * self.steps_per_epoch)
         self.total_steps = arguments.max_steps or int(
             arguments.epochs * len(rows) / self.global_batch
         )
@@ -193,6 +195,8 @@ class Pretraining:
                 self._validate(step)
             if checkpoints:
                 self.checkpoints.save(step)
+            if self.push_every and step % self.push_every == 0 and not is_end:
+                self._push()
             if validates or checkpoints:
                 log.restart_clock()
             if step == arguments.stop_after:
@@ -200,6 +204,7 @@ class Pretraining:
         log.close()
         if step == self.total_steps:
             self._save("last", step)
+            self._push()
         self.metrics.close()
 
     def _identity(self) -> dict:
@@ -220,6 +225,15 @@ class Pretraining:
         if result["loss"] < self.progress.best_loss:
             self.progress.best_loss = result["loss"]
             self._save("best", step)
+
+    def _push(self) -> None:
+        """Push the best model so far, when asked; a fault is told and does not end the run."""
+        if self.arguments.push_to_hub and self.accelerator.is_main_process:
+            try:
+                push_checkpoint(self.output_dir / "best", self.arguments.push_to_hub)
+            except BarcodeMAEError as error:
+                print(f"train.pretrain: not pushed: {error}", file=sys.stderr)
+        self.accelerator.wait_for_everyone()
 
     def _save(self, name: str, step: int) -> None:
         save_model(
