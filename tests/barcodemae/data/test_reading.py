@@ -58,7 +58,7 @@ def test_repeats_are_found_over_all_files_and_splits(read, write):
     assert read([first, second], split="test")["processid"][:] == ["c"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(st.text("ACGTN", min_size=3, max_size=5), st.sampled_from(["train", "val"])),
