@@ -448,6 +448,11 @@ class BarcodeMAEForSequenceClassification(BarcodeMAEPreTrainedModel):
         loss = None
         if labels is not None:
             loss = self.loss_function(labels, logits, self.config, **kwargs)
+            items = kwargs.get("num_items_in_batch")
+            if items is not None and self.config.problem_type != "single_label_classification":
+                # These two losses stay means over this batch, where Trainer, which does not divide
+                # by the accumulation steps then, counts on a share of the global batch.
+                loss = loss * labels.numel() / items
         return SequenceClassifierOutput(
             loss=loss,
             logits=logits,

@@ -1,0 +1,55 @@
+"""Fine-tune BarcodeMAE with transformers alone, on CSV files with nucleotides and species.
+
+python finetune.py MODEL train.csv validation.csv --output_dir my-species --num_train_epochs 10
+"""
+
+import evaluate
+from datasets import load_dataset
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    HfArgumentParser,
+    Trainer,
+    TrainingArguments,
+)
+
+parser = HfArgumentParser(TrainingArguments)
+for name in ("model", "train_csv", "validation_csv"):
+    parser.add_argument(name)
+parser.set_defaults(eval_strategy="epoch", save_strategy="epoch", load_best_model_at_end=True)
+parser.set_defaults(metric_for_best_model="accuracy", learning_rate=1e-4)
+arguments, files = parser.parse_args_into_dataclasses()
+
+data = load_dataset("csv", data_files={"train": files.train_csv, "val": files.validation_csv})
+taxa = sorted(set(data["train"]["species"]))
+label2id = {taxon: index for index, taxon in enumerate(taxa)}
+tokenizer = AutoTokenizer.from_pretrained(files.model, trust_remote_code=True)
+model = AutoModelForSequenceClassification.from_pretrained(
+    files.model,
+    num_labels=len(taxa),
+    id2label=dict(enumerate(taxa)),
+    label2id=label2id,
+    trust_remote_code=True,
+)
+
+
+def prepare(batch):
+    labels = [label2id[species] for species in batch["species"]]
+    return {**tokenizer(batch["nucleotides"], truncation=True), "labels": labels}
+
+
+data = data.map(prepare, batched=True, remove_columns=data["train"].column_names)
+metric = evaluate.load("accuracy")
+trainer = Trainer(
+    model,
+    arguments,
+    data_collator=DataCollatorWithPadding(tokenizer),
+    train_dataset=data["train"],
+    eval_dataset=data["val"],
+    processing_class=tokenizer,
+    compute_metrics=lambda p: metric.compute(predictions=p[0].argmax(-1), references=p[1]),
+)
+trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint)
+trainer.save_model()  # and, with --push_to_hub True, uploads it
+print(trainer.evaluate())
