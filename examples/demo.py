@@ -35,7 +35,9 @@ CLADES = {"orders": 3, "families": 8, "genera": 32, "species": 160, "barcodes": 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output_dir", type=Path, default=Path("demo"))
-    parser.add_argument("--max_steps", type=int, default=700, help="of pretraining")
+    parser.add_argument(
+        "--max_steps", type=int, help="of pretraining; default: train/configs/demo.yaml"
+    )
     arguments = parser.parse_args()
     output_dir = arguments.output_dir.resolve()
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -78,15 +80,15 @@ def main() -> None:
         sys.exit("The model has not learnt more than the context-free guess: something is broken.")
 
 
-def pretrain(table: Path, run: Path, max_steps: int) -> None:
+def pretrain(table: Path, run: Path, max_steps: int | None) -> None:
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes=1"]
     launcher += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
     if not torch.cuda.is_available():
         launcher += ["--cpu", f"--num_cpu_threads_per_process={torch.get_num_threads()}"]
-    script = ["-m", "train.pretrain", "--config", "train/configs/barcodemae-tiny.yaml"]
-    script += ["--train_data", str(table), "--split", "pretrain", "train"]
-    script += ["--validation_share", "0.05", "--validate_every", "100"]
-    script += ["--output_dir", str(run), "--max_steps", str(max_steps)]
+    script = ["-m", "train.pretrain", "--config", "train/configs/demo.yaml"]
+    script += ["--train_data", str(table), "--output_dir", str(run)]
+    if max_steps:
+        script += ["--max_steps", str(max_steps)]
     subprocess.run([*launcher, *script], cwd=PROJECT, check=True)
 
 

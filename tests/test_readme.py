@@ -1,0 +1,61 @@
+"""What the README prints must run as printed."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
+from barcodemae.cli import app
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+FASTA = ">a\nAACTTTATATTTTATTTTTGGAATTTGAGCAGG\n>b\nAACATTATATTTTATTTTCGGAATTTGAGC\n"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    torch.manual_seed(0)
+    directory = tmp_path_factory.mktemp("model")
+    BarcodeMAEForMaskedLM(BarcodeMAEConfig.preset("barcodemae-tiny")).save_pretrained(directory)
+    return directory
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_python_snippets_run(model):
+    loading = [block for block in blocks("python") if "DIR_OR_HUB_ID" in block]
+    assert loading
+    for block in loading:
+        names = {}
+        exec(block.replace("DIR_OR_HUB_ID", str(model)), names)
+        if "embeddings" in names:
+            assert names["embeddings"].shape == (2, 128)
+
+
+def test_the_embed_command_runs(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("queries.fasta").write_text(FASTA)
+    commands = [
+        line
+        for block in blocks("bash")
+        for line in block.splitlines()
+        if line.startswith("barcodemae embed ")
+    ]
+    assert commands
+    for command in commands:
+        words = shlex.split(command.replace("DIR_OR_HUB_ID", str(model)), comments=True)
+        result = CliRunner().invoke(app, words[1:], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+    assert Path("embeddings.parquet").exists()
+
+
+def test_every_named_file_exists():
+    for path in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (Path(__file__).parent.parent / path).exists(), path
+    for preset in re.findall(r"train/configs/([\w-]+)\.yaml", README):
+        assert (Path(__file__).parent.parent / "train" / "configs" / f"{preset}.yaml").exists()
