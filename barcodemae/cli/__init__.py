@@ -6,6 +6,7 @@ import typer
 
 from barcodemae.cli.convert import convert
 from barcodemae.cli.embed import embed
+from barcodemae.cli.evaluate import evaluate
 from barcodemae.cli.export import export
 from barcodemae.cli.push import push
 from barcodemae.cli.simulate import simulate
@@ -17,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for _command in (convert, embed, export, push, simulate):
+for _command in (convert, embed, evaluate, export, push, simulate):
     app.command()(_command)
 
 

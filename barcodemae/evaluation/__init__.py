@@ -1,0 +1,1 @@
+"""The paper's evaluation, on any encoder and any barcodes, beside what labs use today."""

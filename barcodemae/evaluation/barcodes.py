@@ -1,0 +1,97 @@
+"""Barcodes of the splits that an evaluation asks for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from barcodemae.errors import BarcodeMAEError
+
+
+def split_names(name: str) -> list[str]:
+    """The splits that "val,val_unseen" stands for."""
+    return [part.strip() for part in name.split(",") if part.strip()]
+
+
+@dataclass(frozen=True)
+class BarcodeSet:
+    """Barcodes of one split or of several, in the order of `name`.
+
+    Attributes:
+        name: "train", or several splits, "val,val_unseen".
+        table: the canonical columns of `barcodemae.data`, one row for each barcode.
+    """
+
+    name: str
+    table: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @cached_property
+    def sequences(self) -> list[str]:
+        return self.table["nucleotides"].tolist()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the nucleotides, in order."""
+        return digest(self.sequences)
+
+    def labels(self, rank: str) -> np.ndarray:
+        """(n,) taxa at `rank` (or `dna_bin`), "" where missing."""
+        return self.table[rank].fillna("").to_numpy(dtype=str)
+
+    def parts(self) -> Iterator[pd.DataFrame]:
+        """The table, split by split."""
+        for _, part in self.table.groupby("split", sort=False):
+            yield part
+
+
+def digest(texts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+class Barcodes:
+    """All splits of an evaluation.
+
+    Args:
+        table: canonical columns, with `split` filled in.
+    """
+
+    def __init__(self, table: pd.DataFrame):
+        self.table = table
+
+    @classmethod
+    def read(
+        cls, sources: Sequence[str | Path], splits: Sequence[str], prepare: bool = True
+    ) -> Barcodes:
+        """Read the named splits of FASTA, CSV, TSV or Parquet files, data sets or Hub ids.
+
+        `prepare`: strip trailing N, drop repeats and cut at 660 nucleotides (paper-faithful).
+
+        Raises:
+            BarcodeMAEError: a split is missing or empty; the message lists those there are.
+        """
+        from barcodemae.data import read_barcodes
+
+        present = read_barcodes(sources, prepare=prepare).unique("split")
+        present = sorted(name for name in present if name is not None)
+        for name in splits:
+            if name not in present:
+                there = ", ".join(present) or "none: add a column `split` to the table"
+                raise BarcodeMAEError(
+                    f"there is no barcode in the split {name!r} of {', '.join(map(str, sources))}. "
+                    f"Splits there: {there}"
+                )
+        return cls(read_barcodes(sources, prepare=prepare, split=list(splits)).to_pandas())
+
+    def get(self, name: str) -> BarcodeSet:
+        """The barcodes of a split, or of several in their order ("val,val_unseen")."""
+        tables = [self.table[self.table["split"] == split] for split in split_names(name)]
+        return BarcodeSet(name, pd.concat(tables, ignore_index=True))

@@ -1,0 +1,164 @@
+"""What every task of an evaluation shares: barcodes, embeddings, the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+from tqdm import tqdm
+
+from barcodemae.evaluation import transforms
+from barcodemae.evaluation.aligners import Aligner
+from barcodemae.evaluation.barcodes import Barcodes, BarcodeSet, digest
+from barcodemae.evaluation.encoders import Encoder
+from barcodemae.evaluation.encoders.corruption import Corruption
+from barcodemae.evaluation.settings import Settings
+from barcodemae.evaluation.store import Stopwatch, Store, content_key
+
+_SHARD = 8192  # barcodes embedded between two writes
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the tables: an encoder or an aligner, under inference options.
+
+    Attributes:
+        model: its name in the tables.
+        encoder, aligner: one of them.
+        variant: inference options, see `transforms`.
+    """
+
+    model: str
+    encoder: Encoder | None = None
+    aligner: Aligner | None = None
+    variant: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> dict:
+        own = (self.encoder or self.aligner).settings
+        return {
+            **own,
+            "inference": list(self.variant),
+            "supervised": transforms.SUPERVISED in self.variant,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        return content_key(
+            of=(self.encoder or self.aligner).fingerprint, variant=list(self.variant)
+        )
+
+
+@dataclass
+class Embedded:
+    """Embeddings (n, dim), dense or CSR, and the time that making them took."""
+
+    vectors: np.ndarray | sparse.csr_matrix
+    wall_seconds: float
+    cpu_seconds: float
+
+
+@dataclass
+class Context:
+    """Barcodes, settings and store of one evaluation."""
+
+    barcodes: Barcodes
+    settings: Settings
+    store: Store
+    progress: bool = True
+    warnings: list[str] = field(default_factory=list)
+    points: dict[str, dict] = field(default_factory=dict)  # of the t-SNE picture, by model
+
+    @cached_property
+    def reference(self) -> BarcodeSet:
+        return self.barcodes.get(self.settings.reference)
+
+    @cached_property
+    def query(self) -> BarcodeSet:
+        return self.barcodes.get(self.settings.query)
+
+    @cached_property
+    def clustering(self) -> BarcodeSet:
+        return self.barcodes.get(self.settings.clustering)
+
+    @cached_property
+    def seen(self) -> BarcodeSet:
+        return self.barcodes.get(self.settings.seen)
+
+    def embed(
+        self, row: Row, barcodes: BarcodeSet, corruption: Corruption | None = None
+    ) -> Embedded:
+        """Embed a set, shard by shard through the store; no transform is applied yet."""
+        offsets = range(row.encoder.num_offsets if transforms.OFFSETS in row.variant else 1)
+        sums = [self._embed_at(row, barcodes, offset, corruption) for offset in offsets]
+        mean = sum(embedded.vectors for embedded in sums) / len(sums)
+        return Embedded(
+            mean if len(sums) > 1 else sums[0].vectors,
+            sum(embedded.wall_seconds for embedded in sums),
+            sum(embedded.cpu_seconds for embedded in sums),
+        )
+
+    def transform_of(self, row: Row) -> transforms.Transform:
+        """The row's inference options, fitted on the reference set alone."""
+        if not set(row.variant) - {transforms.OFFSETS}:
+            return lambda vectors: vectors
+        labels = self.reference.labels(self.settings.rank)
+        vectors = self.embed(row, self.reference).vectors
+        return transforms.fit(row.variant, vectors, labels, self.settings.seed)
+
+    def _embed_at(
+        self, row: Row, barcodes: BarcodeSet, offset: int, corruption: Corruption | None
+    ) -> Embedded:
+        shards = []
+        with tqdm(
+            desc=f"{row.model}: embedding {barcodes.name}",
+            total=len(barcodes),
+            unit="barcode",
+            delay=2,
+            disable=not self.progress,
+        ) as bar:
+            # By splits, so that sets which share a split share its embeddings.
+            for part in barcodes.parts():
+                for start in range(0, len(part), _SHARD):
+                    sequences = part["nucleotides"].iloc[start : start + _SHARD].tolist()
+                    shards.append(self._shard(row.encoder, sequences, offset, corruption))
+                    bar.update(len(sequences))
+        stack = sparse.vstack if sparse.issparse(shards[0].vectors) else np.concatenate
+        return Embedded(
+            stack([shard.vectors for shard in shards]),
+            sum(shard.wall_seconds for shard in shards),
+            sum(shard.cpu_seconds for shard in shards),
+        )
+
+    def _shard(self, encoder: Encoder, sequences, offset, corruption) -> Embedded:
+        key = content_key(
+            encoder=encoder.fingerprint,
+            sequences=digest(sequences),
+            offset=offset,
+            corruption=corruption.as_dict() if corruption else None,
+        )
+
+        def compute() -> dict[str, np.ndarray]:
+            watch = Stopwatch()
+            vectors = encoder.embed(sequences, offset, corruption)
+            return {**_pack(vectors), "seconds": np.array(watch.read())}
+
+        arrays = self.store.arrays(key, compute)
+        return Embedded(_unpack(arrays), *arrays["seconds"].tolist())
+
+
+def _pack(vectors) -> dict[str, np.ndarray]:
+    if not sparse.issparse(vectors):
+        return {"vectors": vectors}
+    csr = sparse.csr_matrix(vectors)
+    shape = np.array(csr.shape)
+    return {"data": csr.data, "indices": csr.indices, "indptr": csr.indptr, "shape": shape}
+
+
+def _unpack(arrays: dict[str, np.ndarray]):
+    if "vectors" in arrays:
+        return arrays["vectors"]
+    parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+    return sparse.csr_matrix(parts, shape=tuple(arrays["shape"]))

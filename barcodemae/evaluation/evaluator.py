@@ -1,0 +1,108 @@
+"""Run tasks on rows, one after another, whatever fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.evaluation import tasks
+from barcodemae.evaluation.aligners import Aligner, is_aligner
+from barcodemae.evaluation.context import Context, Row
+from barcodemae.evaluation.encoders import load_encoder
+
+
+class NoModelError(BarcodeMAEError):
+    """Every model lacks a package, a program or its weights."""
+
+
+def split_label(text: str) -> tuple[str, str]:
+    """ "ours=runs/best" -> ("ours", "runs/best"); without a label the name is what is given."""
+    label, equals, spec = text.partition("=")
+    return (label, spec) if equals else (text, text)
+
+
+def load_rows(
+    models: Sequence[str],
+    variants: Sequence[tuple[str, ...]],
+    *,
+    device: str | None,
+    batch_size: int,
+    seed: int,
+    threads: int,
+    trust_remote_code: bool,
+) -> tuple[list[Row], list[dict]]:
+    """Load models; returns the rows of the tables, and what was left out with the reason.
+
+    Raises:
+        BarcodeMAEError: two rows would bear one name.
+        NoModelError: no model can be had.
+    """
+    rows, skipped = [], []
+    labels = [split_label(text)[0] for text in models]
+    if repeated := sorted({label for label in labels if labels.count(label) > 1}):
+        raise BarcodeMAEError(
+            f"--model {repeated[0]} is given twice; name each, for example --model "
+            f"NAME={repeated[0]}"
+        )
+    for label, spec in map(split_label, models):
+        try:
+            if is_aligner(spec):
+                rows.append(Row(label, aligner=Aligner(spec, threads)))
+                continue
+            encoder = load_encoder(spec, device, batch_size, seed, trust_remote_code)
+        except (BarcodeMAEError, ValueError) as error:
+            skipped.append({"model": label, "task": None, "reason": str(error)})
+            continue
+        rows.append(Row(label, encoder=encoder))
+        for variant in variants:
+            if variant == ("offsets",) and encoder.num_offsets == 1:
+                continue  # it would be the same row again
+            rows.append(Row(f"{label} + {' + '.join(variant)}", encoder, variant=variant))
+    if not rows:
+        reasons = "\n".join(f"  {row['model']}: {row['reason']}" for row in skipped)
+        raise NoModelError(f"none of the models can be evaluated:\n{reasons}")
+    return rows, skipped
+
+
+def check(wanted: Sequence[str], context: Context) -> None:
+    """Look for everything in the data that would stop a task, before any work is done."""
+    for task in wanted:
+        tasks.module_of(task).check(context)
+
+
+def run(
+    rows: Sequence[Row], wanted: Sequence[str], context: Context
+) -> tuple[list[dict], list[dict]]:
+    """All records, and what was left out: {model, task, reason}."""
+    records, skipped = [], []
+    jobs = [(task, row) for task in wanted for row in rows]
+    for task, row in tqdm(jobs, unit="task", disable=not context.progress):
+        start = time.perf_counter()
+        try:
+            found = _run_one(task, row, rows[0], context)
+        except BarcodeMAEError as error:
+            skipped.append({"model": row.model, "task": task, "reason": str(error)})
+            continue
+        for record in found:
+            if record["duration"] is None:
+                record["duration"] = time.perf_counter() - start
+        records += found
+    if {"genus-probe", "bin-clustering"} <= set(wanted):
+        from barcodemae.evaluation.harmonic_mean import harmonic_means
+
+        records += harmonic_means(records)
+    return records, skipped
+
+
+def _run_one(task: str, row: Row, first: Row, context: Context) -> list[dict]:
+    module = tasks.module_of(task)
+    if row.aligner is not None and task != "genus-probe":
+        raise BarcodeMAEError(
+            "an aligner gives names, not embeddings; it has the genus probe alone"
+        )
+    if task == "genus-probe":
+        return module.run(row, context, first)
+    return module.run(row, context)

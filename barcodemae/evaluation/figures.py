@@ -1,0 +1,202 @@
+"""Figures of a run, as PNG and SVG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from barcodemae.evaluation.records import find
+from barcodemae.evaluation.store import write_whole
+from barcodemae.evaluation.tables import AMI, models_of
+
+_STYLE = {
+    "font.size": 12,
+    "font.family": "DejaVu Sans",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e3e8ee",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "barcodemae",
+}
+# Okabe and Ito: told apart by colour-blind readers too.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_KINDS = {"drop": "dropped", "mask": "masked"}
+_SCOPES = {"query": "queries alone", "both": "queries and reference"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that lies on disk, `png` beside an SVG of the same name."""
+
+    title: str
+    png: Path
+
+
+def draw_all(results: dict, folder: Path) -> list[Picture]:
+    """Draw every figure that the results have something for into `folder`."""
+    drawers = {
+        "accuracy": ("Genus accuracy", accuracy),
+        "genus-and-bins": ("Genus accuracy and BIN clustering", genus_and_bins),
+        "figure-3-robustness": ("Robustness to hidden tokens (Figure 3)", robustness),
+        "figure-2-t-sne": ("t-SNE of small genera (Figure 2)", tsne),
+    }
+    pictures = []
+    with rc_context(_STYLE):
+        for name, (title, draw) in drawers.items():
+            figure = draw(results)
+            if figure is not None:
+                pictures.append(Picture(title, _save(figure, folder, name)))
+    return pictures
+
+
+def _save(figure: Figure, folder: Path, name: str) -> Path:
+    for kind in ("png", "svg"):
+
+        def write(partial: Path, kind: str = kind) -> None:
+            figure.savefig(partial, format=kind, dpi=200, bbox_inches="tight")
+
+        write_whole(folder / f"{name}.{kind}", write)
+    return folder / f"{name}.png"
+
+
+def accuracy(results: dict) -> Figure | None:
+    """Accuracy of the genus probe with its interval, a bar for each row."""
+    models = models_of(results, "genus-probe")
+    if not models:
+        return None
+    rows = [find(results["records"], model, "genus-probe", "accuracy") for model in models]
+    values = 100 * np.array([row["value"] for row in rows])
+    bounds = 100 * np.array([row["interval"] for row in rows]).T  # (2, models)
+    figure = Figure(figsize=(8, 0.9 + 0.42 * len(models)))
+    axes = figure.add_subplot()
+    supervised = [row["settings"]["supervised"] for row in rows]
+    colours = [_COLOURS[1] if flag else _COLOURS[0] for flag in supervised]
+    places = np.arange(len(models))[::-1]
+    axes.barh(places, values, color=colours, height=0.7)
+    axes.errorbar(
+        values, places, xerr=abs(bounds - values), fmt="none", ecolor="#1c2430", capsize=3
+    )
+    for place, value, bound in zip(places, values, bounds[1], strict=True):
+        axes.text(max(value, bound) + 0.8, place, f"{value:.1f}", va="center")
+    axes.set_yticks(places, models)
+    settings = results["settings"]
+    axes.set_xlabel(
+        f"{settings['rank']} accuracy, % ({settings['query']} → {settings['reference']})"
+    )
+    axes.set_xlim(0, min(100, bounds.max() + 9))
+    axes.grid(axis="y", visible=False)
+    if any(supervised) and not all(supervised):
+        axes.set_title("orange: fitted on the reference's labels", fontsize=10, loc="left")
+    return figure
+
+
+def genus_and_bins(results: dict) -> Figure | None:
+    """The two figures of Table 1 against each other."""
+    points = []
+    for model in models_of(results):
+        genus = find(results["records"], model, "genus-probe", "accuracy")
+        bins = find(results["records"], model, "bin-clustering", AMI, headline=True)
+        if genus and bins:
+            points.append((model, 100 * genus["value"], 100 * bins["value"]))
+    if len(points) < 2:
+        return None
+    figure = Figure(figsize=(7.5, 5))
+    axes = figure.add_subplot()
+    for index, (model, genus, bins) in enumerate(points):
+        style = {"color": _COLOURS[index % len(_COLOURS)], "marker": _marker(index)}
+        axes.scatter(genus, bins, s=80, label=model, zorder=3, **style)
+    axes.set_xlabel(f"{results['settings']['rank']} accuracy, %")
+    axes.set_ylabel("BIN AMI, %")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return figure
+
+
+def _marker(index: int) -> str:
+    return "osD^vP*"[(index // len(_COLOURS)) % 7]
+
+
+def robustness(results: dict) -> Figure | None:
+    """Accuracy against the share of hidden tokens: a panel for each kind and scope."""
+    rows = [row for row in results["records"] if row["task"] == "robustness"]
+    if not rows:
+        return None
+    panels = list(dict.fromkeys((r["settings"]["kind"], r["settings"]["scope"]) for r in rows))
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    columns = min(2, len(panels))
+    height = ceil(len(panels) / columns)
+    figure = Figure(figsize=(5.4 * columns, 4 * height))
+    grid = figure.subplots(height, columns, squeeze=False, sharex=True, sharey=True)
+    for axes, (kind, scope) in zip(grid.flat, panels, strict=False):
+        for index, model in enumerate(models):
+            line = [
+                row
+                for row in rows
+                if row["model"] == model
+                and (row["settings"]["kind"], row["settings"]["scope"]) == (kind, scope)
+            ]
+            if not line:
+                continue
+            shares = [100 * row["settings"]["share"] for row in line]
+            colour = _COLOURS[index % len(_COLOURS)]
+            values = [100 * row["value"] for row in line]
+            bounds = 100 * np.array([row["interval"] for row in line])
+            axes.plot(shares, values, color=colour, marker=_marker(index), label=model)
+            axes.fill_between(shares, *bounds.T, color=colour, alpha=0.15, linewidth=0)
+        axes.set_title(f"{_KINDS[kind]}, {_SCOPES[scope]}", fontsize=12, loc="left")
+        axes.set_ylim(0, 100)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    figure.supxlabel("tokens hidden, %")
+    figure.supylabel(f"{results['settings']['rank']} accuracy, %")
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    figure.tight_layout()
+    figure.legend(
+        handles, labels, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False
+    )
+    return figure
+
+
+def tsne(results: dict) -> Figure | None:
+    """The same barcodes by every model, coloured by genus."""
+    points = results["points"]
+    if not points:
+        return None
+    genera = sorted(next(iter(points.values()))["genera"])
+    genera = list(dict.fromkeys(genera))
+    palette = matplotlib.colormaps["tab20"]
+    columns = min(3, len(points))
+    height = ceil(len(points) / columns)
+    figure = Figure(figsize=(4.6 * columns, 4.6 * height))
+    grid = figure.subplots(height, columns, squeeze=False)
+    for axes, (model, drawn) in zip(grid.flat, points.items(), strict=False):
+        xy, names = np.array(drawn["xy"]), np.array(drawn["genera"])
+        for index, genus in enumerate(genera):
+            of_genus = xy[names == genus]
+            style = {"color": palette(index % 20), "marker": "o^"[index // 20 % 2]}
+            axes.scatter(*of_genus.T, s=22, label=genus, linewidths=0, **style)
+        axes.set_title(model, fontsize=12)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_box_aspect(1)
+    for axes in grid.flat[len(points) :]:
+        axes.set_visible(False)
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    figure.tight_layout()
+    figure.legend(
+        handles,
+        [f"$\\it{{{label}}}$" if label.isalpha() else label for label in labels],
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        frameon=False,
+        fontsize=10,
+        ncols=1 + len(genera) // 21,
+    )
+    return figure

@@ -1,0 +1,105 @@
+"""Recipes: which models with which tasks, in a YAML file; `paper.yaml` holds the paper's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.evaluation import report
+from barcodemae.evaluation.evaluator import NoModelError, split_label
+from barcodemae.evaluation.runner import Request, run
+from barcodemae.evaluation.tasks import parse_tasks
+
+PAPER = Path(__file__).with_name("paper.yaml")
+
+
+def run_recipe(source: str, weights: Sequence[str], request: Request) -> dict:
+    """Run every part of a recipe that data and weights allow.
+
+    Args:
+        source: "paper" or a YAML file like paper.yaml.
+        weights: NAME=DIR, a checkpoint for a model that the recipe names by `weights`.
+        request: data, cache and machine; the recipe decides on models and tasks, and its
+            `settings` replace those of the request.
+
+    Returns:
+        The merged results; `skipped` names each model left out and what it lacks.
+
+    Raises:
+        BarcodeMAEError: the recipe cannot be read, `weights` names a model that it lacks, or
+            nothing is left to run.
+    """
+    recipe = read_recipe(PAPER if source == "paper" else Path(source))
+    given = dict(map(split_label, weights))
+    known = {m["weights"] for part in recipe["runs"] for m in part["models"] if "weights" in m}
+    if unknown := sorted(set(given) - known):
+        raise BarcodeMAEError(
+            f"--weights {unknown[0]}: the recipe names no such model. It names: "
+            f"{', '.join(sorted(known))}"
+        )
+    try:
+        settings = dataclasses.replace(request.settings, **recipe.get("settings", {}))
+    except TypeError as error:
+        raise BarcodeMAEError(f"{source}: settings: {error}") from error
+    found, left_out = [], []
+    for part in recipe["runs"]:
+        models, lacking = _models(part, given)
+        left_out += lacking
+        if not models:
+            continue
+        wanted = dataclasses.replace(
+            request, models=models, tasks=parse_tasks(",".join(part["tasks"])), settings=settings
+        )
+        try:
+            found.append(run(wanted))
+        except NoModelError as error:
+            left_out.append({"model": part["title"], "task": None, "reason": str(error)})
+    if not found:
+        reasons = "\n".join(f"  {row['model']}: {row['reason']}" for row in left_out)
+        raise BarcodeMAEError(f"{source}: nothing can be run:\n{reasons}")
+    results = report.merge(found)
+    results["skipped"] = results["skipped"] + left_out
+    return results
+
+
+def read_recipe(path: Path) -> dict:
+    """A recipe with `runs`, each with title, tasks and models (label, and model or weights).
+
+    Raises:
+        BarcodeMAEError: the file is absent or not a recipe; the message says where.
+    """
+    try:
+        recipe = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise BarcodeMAEError(f"--recipe {path}: {error.strerror}; `paper` is built in") from error
+    except yaml.YAMLError as error:
+        raise BarcodeMAEError(f"--recipe {path}: not YAML: {error}") from error
+    runs = recipe.get("runs") if isinstance(recipe, dict) else None
+    if not runs:
+        raise BarcodeMAEError(f"--recipe {path}: it has no `runs`; see paper.yaml for an example")
+    for number, part in enumerate(runs, 1):
+        if not {"title", "tasks", "models"} <= part.keys():
+            raise BarcodeMAEError(f"--recipe {path}: run {number} needs title, tasks and models")
+        for model in part["models"]:
+            if "label" not in model or not {"model", "weights"} & model.keys():
+                raise BarcodeMAEError(
+                    f"--recipe {path}: run {number}: {model} needs a label, and model or weights"
+                )
+    return recipe
+
+
+def _models(part: dict, given: dict[str, str]) -> tuple[list[str], list[dict]]:
+    """The LABEL=SPEC that can be tried, and what lacks weights."""
+    models, lacking = [], []
+    for model in part["models"]:
+        spec = model.get("model") or given.get(model["weights"])
+        if spec is None:
+            reason = f"no checkpoint given: --weights {model['weights']}=DIR"
+            lacking.append({"model": model["label"], "task": part["title"], "reason": reason})
+        else:
+            models.append(f"{model['label']}={spec}")
+    return models, lacking

@@ -1,0 +1,129 @@
+"""One folder for a run: results.json, results.md, figures and report.html."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.evaluation.context import Context, Row
+from barcodemae.evaluation.store import write_whole
+
+_BY_SPLIT = ("sha256", "barcodes")
+_PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "umap-learn", "evaluate")
+
+
+def results_of(
+    context: Context,
+    rows: Sequence[Row],
+    records: list[dict],
+    skipped: list[dict],
+    sources: Sequence[str],
+) -> dict:
+    """All that a run found, ready for results.json."""
+    import torch
+
+    import barcodemae
+
+    counts = context.barcodes.table["split"].value_counts()
+    return {
+        "records": records,
+        "skipped": skipped,
+        "warnings": context.warnings,
+        "settings": context.settings.as_dict(),
+        "models": {row.model: row.settings for row in rows},
+        "points": context.points,
+        "data": {
+            "sources": [str(source) for source in sources],
+            "sha256": {split: context.barcodes.get(split).digest for split in counts.index},
+            "barcodes": {split: int(count) for split, count in counts.items()},
+        },
+        "versions": {
+            "barcodemae": barcodemae.__version__,
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in _PACKAGES},
+        },
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "system": platform.platform(),
+            "threads": torch.get_num_threads(),
+            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def write_run(folder: Path, results: dict) -> None:
+    """Write results.json, results.md, the figures and report.html, each whole or not at all."""
+    from barcodemae.evaluation import figures, html, tables
+
+    text = json.dumps(results, indent=1)
+    write_whole(folder / "results.json", lambda partial: partial.write_text(text))
+    found = tables.all_tables(results)
+    markdown = tables.as_markdown(results, found)
+    write_whole(folder / "results.md", lambda partial: partial.write_text(markdown))
+    pictures = figures.draw_all(results, folder)
+    page = html.render(results, found, pictures)
+    write_whole(folder / "report.html", lambda partial: partial.write_text(page))
+
+
+def read_results(folder: Path) -> dict:
+    """The results.json of a run.
+
+    Raises:
+        BarcodeMAEError: it is absent or is not one.
+    """
+    path = Path(folder) / "results.json"
+    try:
+        results = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise BarcodeMAEError(f"{folder}: not a run (it has no results.json)") from error
+    except json.JSONDecodeError as error:
+        raise BarcodeMAEError(f"{path}: damaged ({error}); run the evaluation again") from error
+    if not isinstance(results, dict) or "records" not in results:
+        raise BarcodeMAEError(f"{path}: not the results of an evaluation (it has no `records`)")
+    return results
+
+
+def merge(runs: Sequence[dict]) -> dict:
+    """Several runs as one comparison, settings and machine of the first.
+
+    A model that stands in two runs keeps the records of each; where both have the same record
+    (task, metric and settings) the later run's stays.
+
+    Raises:
+        BarcodeMAEError: the runs rest on different barcodes, so that their figures do not compare.
+    """
+    merged = dict(runs[0])
+    for run in runs[1:]:
+        _check_same_barcodes(merged["data"]["sha256"], run["data"]["sha256"])
+        for part in ("models", "points"):
+            merged[part] = {**merged[part], **run[part]}
+        for part in ("skipped", "warnings"):
+            merged[part] = merged[part] + [row for row in run[part] if row not in merged[part]]
+        merged["data"] = {
+            **merged["data"],
+            **{part: {**merged["data"][part], **run["data"][part]} for part in _BY_SPLIT},
+        }
+        merged["records"] = merged["records"] + run["records"]
+    latest = {_identity(row): row for row in merged["records"]}
+    merged["records"] = list(latest.values())
+    return merged
+
+
+def _check_same_barcodes(first: dict[str, str], other: dict[str, str]) -> None:
+    for split in first.keys() & other.keys():
+        if first[split] != other[split]:
+            raise BarcodeMAEError(
+                f"the runs cannot be compared: their split {split!r} holds different barcodes. "
+                "Evaluate the models on the same data"
+            )
+
+
+def _identity(row: dict) -> str:
+    parts = [row[name] for name in ("model", "task", "metric", "settings", "seed")]
+    return json.dumps(parts, sort_keys=True)

@@ -1,0 +1,195 @@
+"""Genus probe: name each query by its nearest references (paper, section 3.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from barcodemae.data import RANKS
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.evaluation import metrics, statistics
+from barcodemae.evaluation.barcodes import digest
+from barcodemae.evaluation.context import Context, Row
+from barcodemae.evaluation.encoders.corruption import Corruption
+from barcodemae.evaluation.records import record
+from barcodemae.evaluation.store import Stopwatch, content_key
+from barcodemae.identification import nearest, vote
+
+TASK = "genus-probe"
+
+
+def check(context: Context) -> None:
+    settings, rank = context.settings, context.settings.rank
+    reference, query = context.reference, context.query
+    if rank not in RANKS:
+        raise BarcodeMAEError(f"--rank {rank}: no such rank; ranks: {', '.join(RANKS)}")
+    for barcodes in (reference, query):
+        unlabelled = int((barcodes.labels(rank) == "").sum())
+        if unlabelled == len(barcodes):
+            raise BarcodeMAEError(
+                f"no barcode of the split {barcodes.name!r} has a {rank}. Choose another --rank "
+                f"or fill in the column {rank!r}."
+            )
+        if unlabelled:
+            context.warnings.append(
+                f"{unlabelled} of {len(barcodes)} barcodes of {barcodes.name} have no {rank} and "
+                "are left out of the probe"
+            )
+    labelled = int((reference.labels(rank) != "").sum())
+    if labelled < 2:
+        raise BarcodeMAEError(
+            f"the reference {reference.name!r} has one barcode with a {rank}: every query would "
+            "get its name. Give a reference of at least two."
+        )
+    if not 1 <= settings.neighbours <= labelled:
+        raise BarcodeMAEError(
+            f"--neighbours {settings.neighbours}: the reference has {labelled} barcodes with a "
+            f"{rank}; give 1 to {labelled}"
+        )
+    missed = unreachable(context)
+    if missed.all():
+        raise BarcodeMAEError(
+            f"no {rank} of the query {query.name!r} occurs in the reference {reference.name!r}, so "
+            "no query could be named rightly. Choose other splits or a higher --rank."
+        )
+    if missed.any():
+        context.warnings.append(
+            f"{missed.sum()} of {len(missed)} queries have a {rank} that the reference lacks: they "
+            "are counted as wrong (unreachable)"
+        )
+    shared = set(reference.sequences) & set(query.sequences)
+    if shared:
+        context.warnings.append(
+            f"{len(shared)} barcodes stand in the reference {reference.name} and in the query "
+            f"{query.name}: the probe is easier by them"
+        )
+
+
+def unreachable(context: Context) -> np.ndarray:
+    """(labelled queries,) bool: whether the reference lacks the query's taxon."""
+    labels = context.query.labels(context.settings.rank)
+    return ~np.isin(labels[labels != ""], context.reference.labels(context.settings.rank))
+
+
+def run(row: Row, context: Context, first: Row) -> list[dict]:
+    """Accuracy, balanced accuracy and F1, their intervals, times, and the test against `first`."""
+    settings = context.settings
+    named = name_queries(row, context)
+    truth = context.query.labels(settings.rank)
+    truth = truth[truth != ""]
+    codes = statistics.encode(truth, np.array(named["labels"]))
+    intervals = statistics.bootstrap_intervals(*codes, settings.bootstrap, settings.seed)
+    common = {
+        "n": len(truth),
+        "settings": protocol(row, context),
+        "seed": settings.seed,
+        "duration": named["wall_seconds"],
+    }
+    records = [
+        record(row.model, TASK, metric, value, interval=intervals[metric], **common)
+        for metric, value in point_scores(*codes).items()
+    ]
+    for metric in ("wall_seconds", "cpu_seconds"):
+        records.append(record(row.model, TASK, metric, named[metric], **common))
+    missed = int(unreachable(context).sum())
+    records.append(record(row.model, TASK, "unreachable_queries", missed, **common))
+    if row is not first:
+        records.append(_against(first, row, context, truth, common))
+    return records
+
+
+def point_scores(truth: np.ndarray, named: np.ndarray) -> dict[str, float]:
+    """The scores of codes (n,), by the metric modules."""
+    given = {"references": truth, "predictions": named}
+    accuracy = metrics.compute("accuracy_with_interval", **given, resamples=1)["accuracy"]
+    return {
+        "accuracy": accuracy,
+        **metrics.compute("balanced_accuracy", **given),
+        **metrics.compute("f1_averages", **given),
+    }
+
+
+def protocol(row: Row, context: Context) -> dict:
+    settings = context.settings
+    return {
+        "reference": settings.reference,
+        "query": settings.query,
+        "rank": settings.rank,
+        "neighbours": settings.neighbours if row.encoder else None,
+        "inference": list(row.variant),
+        "supervised": row.settings["supervised"],
+    }
+
+
+def name_queries(
+    row: Row,
+    context: Context,
+    corruption: Corruption | None = None,
+    corrupt_reference: bool = False,
+) -> dict:
+    """Name the labelled queries: `labels` (n,), `wall_seconds`, `cpu_seconds`; from the store."""
+    settings = context.settings
+    key = content_key(
+        task=TASK,
+        row=row.fingerprint,
+        settings=[settings.rank, settings.neighbours, settings.seed],
+        barcodes=[context.reference.digest, context.query.digest],
+        labels=[digest(s.labels(settings.rank)) for s in (context.reference, context.query)],
+        corruption=[corruption.as_dict(), corrupt_reference] if corruption else None,
+    )
+    if row.aligner is not None:
+        return context.store.values(key, lambda: _by_alignment(row, context))
+    return context.store.values(
+        key, lambda: _by_embedding(row, context, corruption, corrupt_reference)
+    )
+
+
+def _by_alignment(row: Row, context: Context) -> dict:
+    rank = context.settings.rank
+    reference = context.reference.table[context.reference.labels(rank) != ""]
+    query = context.query.table[context.query.labels(rank) != ""]
+    named = row.aligner.name_queries(
+        reference["nucleotides"].tolist(),
+        reference[rank].tolist(),
+        query["nucleotides"].tolist(),
+        context.settings.seed,
+    )
+    return vars(named)
+
+
+def _by_embedding(
+    row: Row, context: Context, corruption: Corruption | None, corrupt_reference: bool
+) -> dict:
+    rank = context.settings.rank
+    query = context.embed(row, context.query, corruption)
+    reference = context.embed(row, context.reference, corruption if corrupt_reference else None)
+    watch = Stopwatch()
+    transform = context.transform_of(row)
+    labels = context.reference.labels(rank)
+    known = labels != ""
+    taxa, codes = np.unique(labels[known], return_inverse=True)
+    similarities, indices = nearest(
+        transform(reference.vectors)[known],
+        transform(query.vectors)[context.query.labels(rank) != ""],
+        context.settings.neighbours,
+    )
+    winners, _ = vote(similarities, codes[indices])
+    wall, cpu = watch.read()
+    return {
+        "labels": taxa[winners].tolist(),
+        "wall_seconds": wall + query.wall_seconds + reference.wall_seconds,
+        "cpu_seconds": cpu + query.cpu_seconds + reference.cpu_seconds,
+    }
+
+
+def _against(first: Row, row: Row, context: Context, truth: np.ndarray, common: dict) -> dict:
+    settings = context.settings
+    right = [np.array(name_queries(r, context)["labels"]) == truth for r in (first, row)]
+    test = statistics.paired_test(*right, settings.bootstrap, settings.seed)
+    details = {
+        "against": first.model,
+        "test": "McNemar, exact",
+        **{name: test[name] for name in ("p_value", "only_first_right", "only_other_right")},
+    }
+    settings_and_test = {**common["settings"], **details}
+    common = {**common, "settings": settings_and_test, "interval": test["interval"]}
+    return record(row.model, TASK, "accuracy_difference", test["difference"], **common)

@@ -1,0 +1,123 @@
+"""What can be done to embeddings without training: each is fitted on the reference set alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from barcodemae.errors import BarcodeMAEError
+
+OFFSETS = "offsets"  # the mean over the k frame offsets; done when embedding, not here
+SUPERVISED = "discriminants"
+NAMES = (OFFSETS, "centre", "whiten", SUPERVISED)
+_MANY_DIMENSIONS, _COMPONENTS = 1024, 400
+
+Transform = Callable[[np.ndarray], np.ndarray]
+
+
+def parse_variants(text: str) -> list[tuple[str, ...]]:
+    """Read "offsets,offsets+whiten": variants by commas, each of options joined with "+".
+
+    Raises:
+        BarcodeMAEError: there is no such option.
+    """
+    variants = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        names = tuple(name.strip() for name in part.split("+"))
+        for name in names:
+            if name not in NAMES:
+                raise BarcodeMAEError(
+                    f"no inference option {name!r} (in --variants {text!r}). "
+                    f"Options: {', '.join(NAMES)}; join several with +"
+                )
+        variants.append(tuple(name for name in NAMES if name in names))
+    return variants
+
+
+def fit(names: Sequence[str], reference, labels: np.ndarray, seed: int = 0) -> Transform:
+    """Fit the options `names` on reference embeddings.
+
+    centre: the reference mean is taken off. whiten: the principal components of the reference get
+    unit variance. discriminants (supervised): linear discriminants of the reference's labels.
+    Vectors of more than 1024 dimensions are first reduced to 400 components of the reference,
+    sparse ones (k-mers, k > 6) after TF-IDF weighting.
+
+    Args:
+        names: of `NAMES`; without any, the answer changes nothing.
+        reference: (m, dim) embeddings, dense or CSR.
+        labels: (m,) taxa, "" where missing; read by the discriminants alone.
+
+    Returns:
+        A function (n, dim) -> (n, dim'), float32.
+
+    Raises:
+        BarcodeMAEError: the discriminants lack labels.
+    """
+    wanted = [name for name in NAMES if name in names and name != OFFSETS]
+    if not wanted:
+        return lambda embeddings: embeddings
+    steps = [*reduction(reference, seed), *(_STEPS[name]() for name in wanted)]
+    pipeline = make_pipeline(*steps)
+    if SUPERVISED in wanted:
+        known = labels != ""
+        if len(np.unique(labels[known])) < 2 or known.sum() <= len(np.unique(labels[known])):
+            raise BarcodeMAEError(
+                f"discriminants need at least two taxa and several barcodes of each; the reference "
+                f"has {known.sum()} labelled barcodes of {len(np.unique(labels[known]))} taxa. "
+                "Leave the option out or give a larger reference."
+            )
+        pipeline.fit(reference[known], labels[known])
+    else:
+        pipeline.fit(reference)
+    return lambda embeddings: np.asarray(pipeline.transform(embeddings), dtype=np.float32)
+
+
+def reduction(embeddings, seed: int) -> list:
+    """The steps that bring very wide or sparse vectors (n, dim) down to 400 dense components."""
+    components = min(_COMPONENTS, min(embeddings.shape) - 1)
+    if sparse.issparse(embeddings):
+        return [TfidfTransformer(), TruncatedSVD(components, random_state=seed)]
+    if embeddings.shape[1] > _MANY_DIMENSIONS:
+        return [PCA(components, random_state=seed)]
+    return []
+
+
+def dense(reference, *others, seed: int = 0) -> list[np.ndarray]:
+    """Make embeddings readable for what knows no CSR: sparse ones reduced as `reference` says.
+
+    Returns:
+        `reference` and `others`; unchanged if they are dense already.
+    """
+    if not sparse.issparse(reference):
+        return [reference, *others]
+    pipeline = make_pipeline(*reduction(reference, seed)).fit(reference)
+    return [pipeline.transform(vectors).astype(np.float32) for vectors in (reference, *others)]
+
+
+class Whitening(TransformerMixin, BaseEstimator):
+    """Principal components with unit variance; those of rounding errors alone are left out."""
+
+    def fit(self, embeddings: np.ndarray, labels=None) -> Whitening:
+        self.pca_ = PCA().fit(embeddings)
+        variance = self.pca_.explained_variance_
+        self.kept_ = variance > 1e-6 * variance[0]
+        return self
+
+    def transform(self, embeddings: np.ndarray) -> np.ndarray:
+        components = self.pca_.transform(embeddings)[:, self.kept_]
+        return components / np.sqrt(self.pca_.explained_variance_[self.kept_])
+
+
+_STEPS = {
+    "centre": lambda: StandardScaler(with_std=False),
+    "whiten": Whitening,
+    SUPERVISED: lambda: LinearDiscriminantAnalysis(solver="svd"),
+}
