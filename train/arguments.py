@@ -61,6 +61,7 @@ class PretrainArguments:
     log_every: int = field(default=20, metadata={"help": "steps between training metrics"})
     validate_every: int = field(default=0, metadata={"help": "steps; 0: once an epoch"})
     checkpoint_every: int = field(default=0, metadata={"help": "steps; 0: once an epoch"})
+    keep_checkpoints: int = field(default=2, metadata={"help": "newest to keep; 0: all"})
     stop_after: int = field(
         default=0, metadata={"help": "save and stop at this step; the same command goes on"}
     )
@@ -93,7 +94,7 @@ class PretrainArguments:
     def defines_the_run(self) -> dict:
         """What must not change when a run is resumed: all that the weights depend on."""
         free = {"output_dir", "num_workers", "log_every", "checkpoint_every", "stop_after"}
-        free |= {"report_to", "push_to_hub", "push_every", "cpu"}
+        free |= {"keep_checkpoints", "report_to", "push_to_hub", "push_every", "cpu"}
         # Together they are the global batch, which another number of devices divides otherwise.
         free |= {"batch_size", "gradient_accumulation_steps"}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in free}

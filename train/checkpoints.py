@@ -15,7 +15,7 @@ class Checkpoints:
     """The states of a run, under `folder`, one `step-N` each.
 
     A state is written into `step-N.tmp` and then renamed: a folder without that ending is
-    complete.
+    complete. The newest `keep` are kept; 0: all.
     """
 
     def __init__(self, folder: Path, accelerator: Accelerator, keep: int = 2):
@@ -40,7 +40,7 @@ class Checkpoints:
         if self.accelerator.is_main_process:
             shutil.rmtree(self.folder / f"step-{step}", ignore_errors=True)
             temporary.rename(self.folder / f"step-{step}")
-            for old in self.steps()[: -self.keep]:
+            for old in self.steps()[: -self.keep] if self.keep else []:
                 # Renamed first: a removal that is cut short must not look like a complete state.
                 doomed = (self.folder / f"step-{old}").rename(self.folder / f"step-{old}.tmp")
                 shutil.rmtree(doomed)

@@ -98,7 +98,9 @@ class Pretraining:
         set_seed(arguments.seed, device_specific=True)
         self.progress = Progress()
         self.accelerator.register_for_checkpointing(self.schedule, self.progress)
-        self.checkpoints = Checkpoints(self.output_dir / "checkpoints", self.accelerator)
+        self.checkpoints = Checkpoints(
+            self.output_dir / "checkpoints", self.accelerator, arguments.keep_checkpoints
+        )
 
     def training_batches(self, first_step: int) -> DataLoader:
         accumulation = self.arguments.gradient_accumulation_steps

@@ -21,6 +21,13 @@ def test_only_the_newest_complete_states_are_kept(tmp_path, accelerator):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-10", "step-100"]
 
 
+def test_all_states_are_kept_when_asked(tmp_path, accelerator):
+    checkpoints = Checkpoints(tmp_path, accelerator, keep=0)
+    for step in (1, 2, 3):
+        checkpoints.save(step)
+    assert checkpoints.steps() == [1, 2, 3]
+
+
 def test_a_torn_state_is_passed_over_and_replaced(tmp_path, accelerator):
     checkpoints = Checkpoints(tmp_path, accelerator)
     checkpoints.save(5)

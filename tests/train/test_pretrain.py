@@ -110,7 +110,8 @@ def test_two_processes_train_as_one_with_the_double_batch(data, tmp_path):
 
 def test_a_run_stops_where_it_is_asked_to_and_the_folder_belongs_to_it(data, tmp_path):
     output_dir = tmp_path / "run"
-    train(data, output_dir, max_steps=6, stop_after=3)
+    train(data, output_dir, max_steps=6, stop_after=3, report_to="tensorboard")
+    assert list(output_dir.rglob("events.out.tfevents.*"))
     assert [line["step"] for line in steps(output_dir)] == [1, 2, 3]
     other = start(data, output_dir, max_steps=6, seed=1)
     assert other.wait(240) != 0
