@@ -10,11 +10,25 @@ from safetensors import safe_open
 
 import model_card
 from barcodemae.hub.checkpoints import TRAINING_RECORD, read_json
-from barcodemae.hub.results import RESULTS, eval_results, scores
+from barcodemae.hub.results import RESULTS, eval_results, score_tables, scores
 from tokenization_barcodemae import MAX_NUCLEOTIDES
 
 FOLDER = Path(model_card.__file__).parent
 EMBED_WITH_ONNXRUNTIME = "embed_with_onnxruntime.py"
+# Arguments of a run that say nothing on the weights.
+_OPERATIONAL = (
+    "train_data",
+    "on_error",
+    "cpu",
+    "num_workers",
+    "log_every",
+    "validate_every",
+    "checkpoint_every",
+    "stop_after",
+    "report_to",
+    "push_to_hub",
+    "push_every",
+)
 _TASKS = {
     "BarcodeMAEModel": "feature-extraction",
     "BarcodeMAEForMaskedLM": "feature-extraction",
@@ -49,9 +63,10 @@ def render_card(directory: Path, repo_id: str) -> str:
         max_tokens=MAX_NUCLEOTIDES // config["kmer_size"],
         parameters=_count_parameters(directory),
         training=training,
+        settings=_settings(training.get("arguments", {})),
         data=training.get("data", {}),
         results=results,
-        scores=scores(results),
+        tables=score_tables(results),
         figures=sorted(path.name for path in (directory / "figures").glob("*.png")),
         has_onnx=(directory / "onnx" / "model.onnx").is_file(),
         package_version=version("barcodemae"),
@@ -81,6 +96,15 @@ def _metadata(config: dict, training: dict, results: dict, repo_id: str) -> Mode
         model_name=repo_id.rsplit("/", 1)[-1] if own else None,
         eval_results=eval_results(results) if own else None,
     )
+
+
+def _settings(arguments: dict) -> dict:
+    """The arguments of training that matter for the weights and are not off."""
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name not in _OPERATIONAL and (name == "seed" or value)
+    }
 
 
 def _variant(config: dict) -> str:

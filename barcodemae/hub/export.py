@@ -55,10 +55,15 @@ def export(
     """
     if dtype is not None and dtype not in DTYPES:
         raise BarcodeMAEError(f"--dtype {dtype} is not allowed: give one of {', '.join(DTYPES)}")
-    output = Path(output)
+    output, path = Path(output), Path(checkpoint)
     name = repo_id or output.absolute().name
+    if results:
+        names = (str(path), str(path.resolve()), path.name)
+        found = read_results(Path(results), results_model, names, name.rsplit("/", 1)[-1])
+        if results_data:
+            found["data"] |= {"id": results_data, "name": results_data.rsplit("/", 1)[-1]}
     with whole_directory(output) as directory:
-        loaded = Checkpoint.read(checkpoint, encoder_only, DTYPES.get(dtype))
+        loaded = Checkpoint.read(path, encoder_only, DTYPES.get(dtype))
         loaded.model.save_pretrained(directory)
         write_sentence_transformers(directory)
         _write_requirements(directory / "requirements.txt")
@@ -66,13 +71,9 @@ def export(
             directory / TRAINING_RECORD, _public_record(loaded.training, data or {}, license)
         )
         if results:
-            names = (str(loaded.path), str(loaded.path.resolve()), loaded.path.name)
-            found = read_results(Path(results), results_model, names, name.rsplit("/", 1)[-1])
-            if results_data:
-                found["data"] |= {"id": results_data, "name": results_data.rsplit("/", 1)[-1]}
             _write_results(directory, found, Path(results).parent)
         if onnx:
-            _write_onnx(directory, loaded.path)
+            _write_onnx(directory, path)
         (directory / "README.md").write_text(render_card(directory, name), encoding="utf-8")
     return output
 

@@ -41,8 +41,30 @@ class Score:
         return ", ".join(
             f"{name} {'+'.join(map(str, value)) if isinstance(value, list) else value}"
             for name, value in self.settings.items()
-            if value not in (None, [], False, True) and not isinstance(value, dict)
+            if value is not None and value != [] and not isinstance(value, (bool, dict))
         )
+
+    @property
+    def as_text(self) -> str:
+        """The value and its spread, four digits."""
+        if self.spread is None:
+            return f"{self.value:.4f}"
+        low, high = self.spread
+        return f"{self.value:.4f} ({low:.4f} to {high:.4f})"
+
+
+@dataclass
+class ScoreTable:
+    """Scores of one task under one protocol.
+
+    Attributes:
+        rows: for each model its name, the number of barcodes, and a text for each metric.
+    """
+
+    task: str
+    settings: str
+    metrics: list[str]
+    rows: list[tuple[str, int | None, list[str]]]
 
 
 def read_results(path: Path, model: str | None, names: tuple[str, ...], new_name: str) -> dict:
@@ -118,6 +140,29 @@ def scores(results: dict) -> list[Score]:
         for (model, task, metric, settings), records in groups.items()
     ]
     return sorted(found, key=lambda score: score.model != results.get("model"))
+
+
+def score_tables(results: dict) -> list[ScoreTable]:
+    """The scores as tables, models in rows (ours first) and metrics in columns."""
+    groups: dict[tuple[str, str], list[Score]] = {}
+    for score in scores(results):
+        groups.setdefault((score.task, score.described_settings), []).append(score)
+    tables = []
+    for (task, settings), members in groups.items():
+        metrics = list(dict.fromkeys(score.metric for score in members))
+        by_model: dict[str, dict[str, Score]] = {}
+        for score in members:
+            by_model.setdefault(score.model, {})[score.metric] = score
+        rows = [
+            (
+                model,
+                next(iter(own.values())).n,
+                [own[metric].as_text if metric in own else "" for metric in metrics],
+            )
+            for model, own in by_model.items()
+        ]
+        tables.append(ScoreTable(task, settings, metrics, rows))
+    return tables
 
 
 def _is_headline(record: dict) -> bool:

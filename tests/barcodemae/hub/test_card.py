@@ -28,8 +28,8 @@ def run(checkpoint, tmp_path_factory):
     ours = str(checkpoint)
     records = [
         record(ours, "accuracy", 0.6904, interval=[0.6748, 0.7059]),
-        record(ours, "ami", 0.8, task="bin-clustering", settings={"n_neighbors": 5}, seed=0),
-        record(ours, "ami", 0.9, task="bin-clustering", settings={"n_neighbors": 5}, seed=1),
+        record(ours, "ami", 0.8, task="bin-clustering", settings={"umap_neighbours": 5}, seed=0),
+        record(ours, "ami", 0.9, task="bin-clustering", settings={"umap_neighbours": 5}, seed=1),
         record(ours, "ami", 0.1, task="bin-clustering", settings={"headline": False}),
         record(ours, "wall_seconds", 12.5),
         record(ours, "accuracy", 0.5, task="robustness", settings={"share": 0.5}),
@@ -100,9 +100,12 @@ def test_text_says_what_the_records_say(repository):
         "| base_learning_rate | 0.0001 |",
         "loss 4.125, accuracy 0.2125.",
         "torch 2.13.0, transformers 5.23.0.",
-        "| **this model** | genus-probe | accuracy | 0.6904 | 0.6748 to 0.7059 | 3,401 |",
-        "| **this model** | bin-clustering | ami | 0.8500 | 0.8000 to 0.9000 (2 seeds) |",
-        "| kmer:6 | genus-probe | accuracy | 0.6250 |",
+        "**genus-probe** (query test_unseen, reference train)",
+        "| model | barcodes | accuracy |",
+        "| **this model** | 3,401 | 0.6904 (0.6748 to 0.7059) |",
+        "| kmer:6 | 3,401 | 0.6250 |",
+        "**bin-clustering** (umap_neighbours 5)",
+        "| **this model** | 3,401 | 0.8500 (0.8000 to 0.9000) |",
         "![robustness](figures/robustness.png)",
         "## Intended use",
         "Barcodes only",
@@ -172,7 +175,7 @@ def test_which_model_is_ours_must_be_clear(checkpoint, run, tmp_path):
     with pytest.raises(BarcodeMAEError, match="elsewhere, kmer:6. Name one with --results-model"):
         export(checkpoint, tmp_path / "a", results=path)
     directory = export(checkpoint, tmp_path / "b", results=path, results_model="elsewhere")
-    assert "| **this model** | genus-probe | accuracy | 0.6904 |" in read(directory)
+    assert "| **this model** | 3,401 | 0.6904 (" in read(directory)
 
 
 @pytest.mark.parametrize(
