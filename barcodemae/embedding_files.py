@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import datasets
@@ -44,25 +45,32 @@ def write_embeddings(
     offset: int = 0,
     on_error: str = "raise",
     piece: int = 4096,
+    bar: tqdm | None = None,
 ) -> int:
     """Embed `barcodes` into the file `output`; the number of rows written.
 
     Memory does not grow with the number of barcodes, but for .npz. Trailing N is stripped, as it
-    is in pretraining.
+    is in pretraining. `bar` is the progress bar of something larger that this is a part of.
 
     Raises:
         BarcodeMAEError: a barcode has no k-mer of ACGT alone (unless `on_error` is "skip": it is
             left out then), or `output` has an unknown ending.
     """
     check_format(output)
-    parts = _embed_parts(embedder, barcodes, batch_size, offset, on_error, piece)
-    temporary = output.with_name(output.name + ".tmp")
+    # Hidden, so that who reads a folder of shards meets none that is not complete.
+    temporary = output.with_name(f".{output.name}.tmp")
     try:
-        written = _WRITERS[output.suffix](temporary, embedder.dim, parts)
+        with nullcontext(bar) if bar is not None else _bar(len(barcodes)) as bar:
+            parts = _embed_parts(embedder, barcodes, batch_size, offset, on_error, piece, bar)
+            written = _WRITERS[output.suffix](temporary, embedder.dim, parts)
         os.replace(temporary, output)
     finally:
         temporary.unlink(missing_ok=True)
     return written
+
+
+def _bar(total: int) -> tqdm:
+    return tqdm(total=total, unit="barcode", delay=2, desc="embedding")
 
 
 def _embed_parts(
@@ -72,27 +80,27 @@ def _embed_parts(
     offset: int,
     on_error: str,
     piece: int,
+    bar: tqdm,
 ) -> Iterator[Part]:
     left_out = []
-    with tqdm(total=len(barcodes), unit="barcode", delay=2, desc="embedding") as bar:
-        for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(piece):
-            ids = rows["processid"]
-            sequences = [sequence.rstrip("N") for sequence in rows["nucleotides"]]
-            tokens, _ = kmer_ids(sequences, embedder.kmer_size, offset)
-            sound = (tokens < 4**embedder.kmer_size).any(axis=1)
-            bar.update(len(ids))
-            if not sound.all():
-                empty = [id_ for id_, is_sound in zip(ids, sound, strict=True) if not is_sound]
-                if on_error == "raise":
-                    raise BarcodeMAEError(
-                        f"record {empty[0]}: no {embedder.kmer_size}-mer of A, C, G and T alone, so "
-                        "it has no embedding. Take it out, or leave such records out with "
-                        "--on-error skip."
-                    )
-                left_out += empty
-                ids = [id_ for id_, is_sound in zip(ids, sound, strict=True) if is_sound]
-                sequences = [s for s, is_sound in zip(sequences, sound, strict=True) if is_sound]
-            yield ids, embedder.embed(sequences, batch_size, offset)
+    for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(piece):
+        ids = rows["processid"]
+        sequences = [sequence.rstrip("N") for sequence in rows["nucleotides"]]
+        tokens, _ = kmer_ids(sequences, embedder.kmer_size, offset)
+        sound = (tokens < 4**embedder.kmer_size).any(axis=1)
+        bar.update(len(ids))
+        if not sound.all():
+            empty = [id_ for id_, is_sound in zip(ids, sound, strict=True) if not is_sound]
+            if on_error == "raise":
+                raise BarcodeMAEError(
+                    f"record {empty[0]}: no {embedder.kmer_size}-mer of A, C, G and T alone, so "
+                    "it has no embedding. Take it out, or leave such records out with "
+                    "--on-error skip."
+                )
+            left_out += empty
+            ids = [id_ for id_, is_sound in zip(ids, sound, strict=True) if is_sound]
+            sequences = [s for s, is_sound in zip(sequences, sound, strict=True) if is_sound]
+        yield ids, embedder.embed(sequences, batch_size, offset)
     if left_out:
         logger.warning(
             "left out %d records without a k-mer: %s", len(left_out), ", ".join(left_out[:10])

@@ -1,9 +1,11 @@
-"""`barcodemae embed`: a file of barcodes -> a file of embeddings."""
+"""`barcodemae embed`: barcodes -> a file of embeddings, or a folder of them."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+_SAMPLE = 512  # barcodes to measure a reduced precision on
 
 
 def embed(
@@ -13,13 +15,23 @@ def embed(
     ],
     model: Annotated[str, typer.Option(help="Checkpoint directory or Hub id.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="File to write: .parquet, .npz or .csv.")
+        Path,
+        typer.Option(
+            "--output", "-o", help="File to write: .parquet, .npz or .csv. No ending: a folder."
+        ),
     ],
     batch_size: Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")] = 64,
     offset: Annotated[
         int, typer.Option(min=0, help="Nucleotides to drop from the front of each barcode.")
     ] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")] = "",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="fp32, bf16 or int8 (CPU). How many nearest neighbours stay is measured and said."
+        ),
+    ] = "fp32",
+    shard_size: Annotated[int, typer.Option(min=1, help="Records in a shard of a folder.")] = 65536,
     on_error: Annotated[
         str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
     ] = "raise",
@@ -28,15 +40,50 @@ def embed(
 
     Parquet holds the columns `id` and `embedding` (a list), .npz the arrays `ids` and
     `embeddings` (n, hidden size), .csv a column for each dimension.
+
+    A folder gets Parquet shards, in the order of the input. The same command, given again, goes
+    on where it was killed; `accelerate launch -m barcodemae embed ...` shares the work out over
+    processes and machines.
     """
     from barcodemae.data import read_barcodes
-    from barcodemae.embedding import Embedder
     from barcodemae.embedding_files import check_format, write_embeddings
+    from barcodemae.embedding_shards import check_alone, start_processes, write_shards
 
-    check_format(output)
-    barcodes = read_barcodes(queries, prepare=False, on_error=on_error)
-    embedder = Embedder.from_pretrained(model, device or None)
-    written = write_embeddings(
-        output, embedder, barcodes, batch_size=batch_size, offset=offset, on_error=on_error
-    )
+    settings = {"batch_size": batch_size, "offset": offset, "on_error": on_error}
+    if output.suffix:
+        check_format(output)
+        check_alone(output)
+        barcodes = read_barcodes(queries, prepare=False, on_error=on_error)
+        embedder = _load(model, device or None, precision, barcodes)
+        written = write_embeddings(output, embedder, barcodes, **settings)
+    else:
+        state = start_processes(device)
+        barcodes = read_barcodes(
+            queries, prepare=False, on_error=on_error, progress=state.is_main_process
+        )
+        sample = barcodes if state.is_main_process else None
+        embedder = _load(model, device or state.device, precision, sample)
+        written = write_shards(output, embedder, barcodes, state, shard_size, **settings)
+        if not state.is_main_process:
+            return
     print(f"{output}: {written} embeddings of {embedder.dim} dimensions")
+
+
+def _load(model: str, device, precision: str, barcodes):
+    """The encoder; where it computes in fewer bits, print what that does to `barcodes`."""
+    from barcodemae.embedding import Embedder
+    from barcodemae.embedding_precision import neighbour_agreement
+
+    full = Embedder.from_pretrained(model, device)
+    if precision == "fp32":
+        return full
+    reduced = full.at_precision(precision)
+    if barcodes is not None and len(barcodes) > 1:
+        rows = range(0, len(barcodes), -(-len(barcodes) // _SAMPLE))
+        sequences = barcodes.select(rows)["nucleotides"][:]
+        agreement = neighbour_agreement(full, reduced, sequences)
+        print(
+            f"{precision}: {agreement:.1%} of {len(sequences) // 2} barcodes keep their nearest "
+            f"neighbour of fp32 among {len(sequences) - len(sequences) // 2} others"
+        )
+    return reduced

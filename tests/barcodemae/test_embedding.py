@@ -2,60 +2,86 @@ import numpy as np
 import pytest
 import torch
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEModel, BarcodeMAETokenizer
+from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae.data import simulate_barcodes
 from barcodemae.embedding import Embedder
+from barcodemae.embedding_precision import neighbour_agreement
 from barcodemae.errors import BarcodeMAEError
+from tokenization_barcodemae import BarcodeMAETokenizer
 
 
 @pytest.fixture(scope="module")
-def model():
+def embedder():
     torch.manual_seed(0)
-    return BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny")).eval()
+    return Embedder(BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny")), "cpu")
 
 
-def draw(lengths, letters="ACGT", seed=0):
-    generator = np.random.default_rng(seed)
-    return ["".join(generator.choice(list(letters), length)) for length in lengths]
+@pytest.fixture(scope="module")
+def barcodes():
+    """80 barcodes of many lengths, some with N."""
+    table = simulate_barcodes(1, barcodes=80, species=20, genera=20, truncated=0.7, ambiguous=0.3)
+    return table["dna_barcode"].tolist()
 
 
-def test_embeddings_equal_those_of_plain_transformers_in_the_order_given(model):
-    sequences = draw([658, 20, 300, 658, 21, 4, 900], "ACGTN")
-    tokenizer = BarcodeMAETokenizer(kmer_size=4)
-    expected = [
-        model(**tokenizer(s, truncation=True, return_tensors="pt")).pooler_output[0]
-        for s in sequences
-    ]
-    ours = Embedder(model, "cpu").embed(sequences, batch_size=3)
-    assert ours.dtype == np.float32 and ours.shape == (7, 128)
-    np.testing.assert_allclose(ours, torch.stack(expected).detach(), atol=1e-5)
+@torch.inference_mode()
+def one_by_one(embedder, barcodes):
+    tokenizer = BarcodeMAETokenizer(kmer_size=embedder.kmer_size)
+    outputs = [embedder.model(**tokenizer(b, return_tensors="pt")) for b in barcodes]
+    return torch.cat([output.pooler_output for output in outputs]).numpy()
 
 
-def test_batch_size_changes_nothing(model):
-    sequences = draw(range(8, 60, 3))
-    embedder = Embedder(model, "cpu")
-    one, many = (embedder.embed(sequences, batch_size=size) for size in (1, 64))
-    np.testing.assert_allclose(one, many, atol=1e-5)
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])
+def test_batches_give_what_single_barcodes_give(embedder, barcodes, batch_size):
+    assert len({len(barcode) // 4 for barcode in barcodes}) > 10
+    np.testing.assert_allclose(
+        embedder.embed(barcodes, batch_size), one_by_one(embedder, barcodes), atol=1e-5
+    )
 
 
-def test_an_offset_drops_nucleotides_from_the_front(model):
-    sequences = draw([100, 57])
-    embedder = Embedder(model, "cpu")
-    shifted = embedder.embed([sequence[3:] for sequence in sequences])
-    np.testing.assert_allclose(embedder.embed(sequences, offset=3), shifted, atol=1e-6)
+def test_an_offset_drops_nucleotides_from_the_front(embedder, barcodes):
+    np.testing.assert_allclose(
+        embedder.embed(barcodes, offset=3), embedder.embed([b[3:] for b in barcodes]), atol=1e-6
+    )
 
 
-def test_barcodes_without_a_kmer_are_zeros_and_none_is_nothing(model):
-    embedder = Embedder(model, "cpu")
-    embeddings = embedder.embed(["ACGTACGT", "ACG", "", "NNNNNNNN"])
-    assert embeddings[0].any() and not embeddings[1:].any()
+def test_a_barcode_without_a_kmer_gets_zeros_and_disturbs_no_other(embedder, barcodes):
+    mixed = [barcodes[0], "ACG", barcodes[1], "NNNNNNNN", ""]
+    embeddings = embedder.embed(mixed, batch_size=2)
+    assert not embeddings[[1, 3, 4]].any()
+    np.testing.assert_allclose(embeddings[[0, 2]], embedder.embed(barcodes[:2]), atol=1e-5)
     assert embedder.embed([]).shape == (0, 128)
 
 
-def test_it_loads_what_pretraining_wrote_and_says_what_it_cannot_load(model, tmp_path):
-    model.save_pretrained(tmp_path / "model")
-    embedder = Embedder.from_pretrained(tmp_path / "model", device="cpu")
-    assert (embedder.dim, embedder.kmer_size) == (128, 4)
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_fewer_bits_give_nearly_the_same_embeddings(embedder, barcodes, precision):
+    full, reduced = embedder.embed(barcodes), embedder.at_precision(precision).embed(barcodes)
+    cosine = (
+        (full * reduced).sum(1) / np.linalg.norm(full, axis=1) / np.linalg.norm(reduced, axis=1)
+    )
+    assert cosine.min() > 0.999
+    assert not np.array_equal(full, reduced)
+
+
+def test_int8_stores_its_linear_layers_in_int8(embedder):
+    layers = {type(layer).__name__ for layer in embedder.at_precision("int8").model.modules()}
+    assert "Linear" in layers
+    assert torch.nn.Linear not in map(type, embedder.at_precision("int8").model.modules())
+    assert torch.nn.Linear in map(type, embedder.model.modules())
+
+
+def test_the_agreement_of_neighbours_is_1_for_equals_and_small_for_strangers(embedder, barcodes):
+    assert neighbour_agreement(embedder, embedder, barcodes) == 1
+    torch.manual_seed(1)
+    config = BarcodeMAEConfig.preset("barcodemae-tiny", initializer_range=1.0)
+    stranger = Embedder(BarcodeMAEModel(config), "cpu")
+    assert neighbour_agreement(embedder, stranger, barcodes) < 1
+
+
+def test_an_unknown_precision_is_refused_by_name(embedder):
+    with pytest.raises(BarcodeMAEError, match="'int4': must be one of fp32, bf16, int8"):
+        embedder.at_precision("int4")
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(BarcodeMAEError, match="not a checkpoint directory"):
         Embedder.from_pretrained(tmp_path)
-    with pytest.raises(BarcodeMAEError, match="nowhere"):
-        Embedder.from_pretrained(tmp_path / "nowhere")
