@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from barcodemae.cli.classify import classify
 from barcodemae.cli.convert import convert
 from barcodemae.cli.embed import embed
 from barcodemae.cli.evaluate import evaluate
@@ -18,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for _command in (convert, embed, evaluate, export, push, simulate):
+for _command in (classify, convert, embed, evaluate, export, push, simulate):
     app.command()(_command)
 
 
