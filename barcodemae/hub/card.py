@@ -64,6 +64,9 @@ def render_card(directory: Path, repo_id: str) -> str:
         parameters=_count_parameters(directory),
         training=training,
         settings=_settings(training.get("arguments", {})),
+        validation=_listed(training.get("validation", {})),
+        versions=_listed(training.get("versions", {})),
+        original=_listed(training.get("original", {})),
         data=training.get("data", {}),
         results=results,
         tables=score_tables(results),
@@ -105,6 +108,13 @@ def _settings(arguments: dict) -> dict:
         for name, value in arguments.items()
         if name not in _OPERATIONAL and (name == "seed" or value)
     }
+
+
+def _listed(values: dict) -> str:
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+    )
 
 
 def _variant(config: dict) -> str:
