@@ -55,6 +55,13 @@ class PretrainArguments:
 
     mixed_precision: str = field(default="no", metadata={"help": "no or bf16"})
     compile: bool = field(default=False, metadata={"help": "torch.compile the model"})
+    compile_mode: str = field(
+        default="default", metadata={"help": "default, or reduce-overhead: CUDA graphs"}
+    )
+    auto_batch_size: bool = field(
+        default=False,
+        metadata={"help": "halve batch_size until it fits, and accumulate gradients instead"},
+    )
     cpu: bool = field(default=False, metadata={"help": "train on the CPU"})
     num_workers: int = field(default=0, metadata={"help": "processes that prepare batches"})
 
@@ -85,6 +92,11 @@ class PretrainArguments:
             ("base_learning_rate", self.base_learning_rate > 0, "positive"),
             ("log_every", self.log_every > 0, "positive"),
             ("on_error", self.on_error in ("raise", "skip"), "raise or skip"),
+            (
+                "compile_mode",
+                self.compile_mode in ("default", "reduce-overhead"),
+                "default or reduce-overhead",
+            ),
             ("mixed_precision", self.mixed_precision in ("no", "bf16"), "no or bf16"),
         ):
             if not is_allowed:
@@ -95,6 +107,7 @@ class PretrainArguments:
         """What must not change when a run is resumed: all that the weights depend on."""
         free = {"output_dir", "num_workers", "log_every", "checkpoint_every", "stop_after"}
         free |= {"keep_checkpoints", "report_to", "push_to_hub", "push_every", "cpu"}
+        free |= {"compile_mode", "auto_batch_size"}
         # Together they are the global batch, which another number of devices divides otherwise.
         free |= {"batch_size", "gradient_accumulation_steps"}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in free}

@@ -32,7 +32,9 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.push import push_checkpoint
 from train.arguments import PretrainArguments, parse_arguments
 from train.barcodes import Draws, ShareOfDraws, hold_out
+from train.batch_size import largest_batch_size
 from train.checkpoints import Checkpoints
+from train.compilation import StaticShapes, compile_model
 from train.log import Metrics, TrainingLog
 from train.masking import MaskingCollator
 from train.optimization import make_optimizer
@@ -84,8 +86,10 @@ class Pretraining:
             arguments.preset, **(yaml.safe_load(arguments.model_overrides) or {})
         )
         model = BarcodeMAEForMaskedLM(self.config)
+        if arguments.auto_batch_size:
+            self._fit_batch(model.to(self.accelerator.device))
         if arguments.compile:
-            model.compile()
+            compile_model(model, arguments.compile_mode)
         optimizer, self.schedule = make_optimizer(
             model.parameters(),
             arguments.base_learning_rate,
@@ -101,6 +105,16 @@ class Pretraining:
         self.checkpoints = Checkpoints(
             self.output_dir / "checkpoints", self.accelerator, arguments.keep_checkpoints
         )
+
+    def _fit_batch(self, model: BarcodeMAEForMaskedLM) -> None:
+        """Divide the global batch into parts that fit in memory."""
+        arguments = self.arguments
+        size = largest_batch_size(model, arguments.batch_size, self.accelerator)
+        arguments.gradient_accumulation_steps *= arguments.batch_size // size
+        self.accelerator.print(
+            f"batches of {size}, {arguments.gradient_accumulation_steps} in a step"
+        )
+        arguments.batch_size = size
 
     def training_batches(self, first_step: int) -> DataLoader:
         accumulation = self.arguments.gradient_accumulation_steps
@@ -135,7 +149,7 @@ class Pretraining:
                 self.accelerator.process_index,
                 self.accelerator.num_processes,
             ),
-            collate_fn=collator,
+            collate_fn=StaticShapes(collator) if self.arguments.compile else collator,
             num_workers=self.arguments.num_workers,
             pin_memory=self.accelerator.device.type == "cuda",
             # Workers seed themselves from this; unset, it would advance the generator of dropout.

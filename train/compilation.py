@@ -1,0 +1,57 @@
+"""`torch.compile` without a storm of recompilations: few batch shapes, each compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn.functional import pad
+
+from tokenization_barcodemae import MAX_NUCLEOTIDES
+from train.masking import MaskingCollator
+
+_STEP = 8  # tokens; a multiple of what tensor cores multiply at a time
+_MOST_SHAPES = 64  # beyond dynamo's limit it would run uncompiled, without a word
+
+
+class StaticShapes:
+    """Batches of few shapes: what `collator` makes, filled up to round sizes.
+
+    Lengths and the two counts are rounded up to multiples of 8 tokens, and there always is an
+    attention mask. Loss and gradients stay the same; barcodes of BIOSCAN-5M nearly always give one
+    shape, for at most 2 % more work.
+    """
+
+    def __init__(self, collator: MaskingCollator):
+        self.collator = collator
+        self.longest = MAX_NUCLEOTIDES // collator.kmer_size
+
+    def __call__(self, items: Sequence[tuple[int, str]]) -> dict[str, torch.Tensor | int]:
+        """As `MaskingCollator`, which see."""
+        batch = self.collator(items)
+        rows, length = batch["input_ids"].shape
+        width = self._round(length, self.longest)
+        mask = batch.get("attention_mask", torch.ones(rows, length, dtype=torch.bool))
+        filling = (0, width - length)
+        return {
+            "input_ids": pad(batch["input_ids"], filling, value=4**self.collator.kmer_size),
+            "labels": pad(batch["labels"], filling, value=-100),
+            "attention_mask": pad(mask, filling, value=False),
+            "num_visible": self._round(batch["num_visible"], width),
+            "num_predicted": self._round(batch["num_predicted"], width),
+        }
+
+    @staticmethod
+    def _round(count: int, most: int) -> int:
+        return min(-(-count // _STEP) * _STEP, most)
+
+
+def compile_model(model: torch.nn.Module, mode: str = "default") -> None:
+    """Compile `model` in place, anew for each shape that `StaticShapes` gives.
+
+    Args:
+        mode: "default", or "reduce-overhead", which replays CUDA graphs: it spares the launches of
+            kernels, and pays where they are small (small models, small batches).
+    """
+    torch._dynamo.config.recompile_limit = _MOST_SHAPES
+    model.compile(dynamic=False, mode=None if mode == "default" else mode)
