@@ -122,6 +122,16 @@ class BarcodeMAEPreTrainedModel(PreTrainedModel):
             )
         return loaded
 
+    def _recorded(self, hidden_states: bool | None, attentions: bool | None) -> dict[str, bool]:
+        """What the stacks shall return beside their output; None: as the config says."""
+        config = self.config
+        return {
+            "output_hidden_states": config.output_hidden_states
+            if hidden_states is None
+            else hidden_states,
+            "output_attentions": config.output_attentions if attentions is None else attentions,
+        }
+
     def resize_token_embeddings(self, *args, **kwargs):
         raise NotImplementedError(
             "the vocabulary of a BarcodeMAE cannot be resized: it is the 4^k k-mers, [UNK] and "
@@ -337,14 +347,7 @@ class BarcodeMAEForMaskedLM(BarcodeMAEPreTrainedModel):
         """
         _check_length(input_ids, self.config)
         input_ids = input_ids.long()
-        record = {
-            "output_hidden_states": self.config.output_hidden_states
-            if output_hidden_states is None
-            else output_hidden_states,
-            "output_attentions": self.config.output_attentions
-            if output_attentions is None
-            else output_attentions,
-        }
+        record = self._recorded(output_hidden_states, output_attentions)
 
         if self.config.encoder_sees_mask:
             encoded = self.barcodemae(input_ids, attention_mask, **record)
@@ -437,12 +440,7 @@ class BarcodeMAEForSequenceClassification(BarcodeMAEPreTrainedModel):
             input_ids,
             attention_mask,
             position_ids,
-            output_hidden_states=self.config.output_hidden_states
-            if output_hidden_states is None
-            else output_hidden_states,
-            output_attentions=self.config.output_attentions
-            if output_attentions is None
-            else output_attentions,
+            **self._recorded(output_hidden_states, output_attentions),
         )
         logits = self.classifier(self.dropout(encoded.pooler_output))
         loss = None
