@@ -19,7 +19,8 @@ def mutate(generator, letters: np.ndarray, share: float) -> np.ndarray:
     return changed
 
 
-def make_table() -> pd.DataFrame:
+@pytest.fixture(scope="session")
+def made_table() -> pd.DataFrame:
     """8 genera of 4 species; two species of each genus are never in `train`."""
     generator = np.random.default_rng(0)
     rows = []
@@ -48,8 +49,8 @@ def make_table() -> pd.DataFrame:
 
 
 @pytest.fixture
-def table() -> pd.DataFrame:
-    return make_table()
+def table(made_table) -> pd.DataFrame:
+    return made_table.copy()
 
 
 @pytest.fixture

@@ -1,0 +1,153 @@
+"""The command, end to end."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae.cli import app
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.evaluation import report
+from barcodemae.evaluation.tasks import bin_clustering
+
+CHEAP = ["--tasks", "genus-probe,robustness,t-sne", "--shares", "0,0.5"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, made_table):
+    path = tmp_path_factory.mktemp("data") / "barcodes.csv"
+    made_table.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def evaluate(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "datasets"))
+
+    def run(*arguments, output="run", tasks=True):
+        command = ["evaluate", "--data", str(data), "-o", str(tmp_path / output), *arguments]
+        found = CliRunner().invoke(app, command, catch_exceptions=False)
+        assert found.exit_code == 0, found.output
+        return tmp_path / output, found.output
+
+    return run
+
+
+def test_a_run_is_one_folder(evaluate):
+    models = [
+        "--model",
+        "kmer:4",
+        "--model",
+        "untrained:barcodemae-tiny",
+        "--model",
+        "HyenaDNA-tiny",
+    ]
+    folder, output = evaluate(*models, *CHEAP, "--variants", "centre,discriminants")
+    frame = pd.json_normalize(json.loads((folder / "results.json").read_text()), "records")
+    assert set(frame["task"]) == {"genus-probe", "robustness", "t-sne"}
+    assert {"model", "metric", "value", "interval", "n", "seed", "duration"} <= set(frame)
+    assert frame["value"].notna().all() and (frame["duration"] >= 0).all()
+    supervised = frame[frame["settings.supervised"] == True]["model"].unique()  # noqa: E712
+    assert all(name.endswith("+ discriminants") for name in supervised) and len(supervised) == 2
+    assert "left out: HyenaDNA-tiny, all" in output and "cannot be loaded" in output
+    names = {path.name for path in folder.iterdir()}
+    for figure in ("accuracy", "figure-2-t-sne", "figure-3-robustness"):
+        assert {f"{figure}.png", f"{figure}.svg"} <= names
+        assert (folder / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
+    text = (folder / "results.md").read_text()
+    assert "| kmer:4 + discriminants (supervised) |" in text and "HyenaDNA-tiny" in text
+
+
+def test_the_html_report_stands_alone(evaluate):
+    folder, _ = evaluate("--model", "a=kmer:3", "--model", "<b>=kmer:2", *CHEAP)
+    page = (folder / "report.html").read_text()
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert page.count("data:image/png;base64,") == 3
+    assert "&lt;b&gt;" in page and "<b>" not in page
+
+
+def test_a_second_run_computes_nothing_again(evaluate, monkeypatch):
+    arguments = ["--model", "kmer:3", *CHEAP]
+    folder, _ = evaluate(*arguments)
+    first = json.loads((folder / "results.json").read_text())["records"]
+    from barcodemae.evaluation.encoders.kmers import KmerFrequencies
+
+    monkeypatch.setattr(KmerFrequencies, "embed", None)
+    evaluate(*arguments)
+    assert json.loads((folder / "results.json").read_text())["records"] == first
+
+
+def test_runs_merge_into_one_comparison(evaluate, data, tmp_path):
+    tasks = ["--tasks", "genus-probe"]
+    first, _ = evaluate("--model", "kmer:2", *tasks, output="first")
+    both, _ = evaluate("--model", "kmer:3", *tasks, "--merge", str(first), output="both")
+    results = report.read_results(both)
+    assert set(results["models"]) == {"kmer:2", "kmer:3"}
+    again = report.merge([results, results])
+    assert again["records"] == results["records"]
+    alone = CliRunner().invoke(app, ["evaluate", "--merge", str(both), "-o", str(tmp_path / "m")])
+    assert alone.exit_code == 0 and "kmer:2" in (tmp_path / "m" / "results.md").read_text()
+    results["data"]["sha256"]["train"] = "other"
+    with pytest.raises(BarcodeMAEError, match="split 'train' holds different barcodes"):
+        report.merge([report.read_results(both), results])
+    with pytest.raises(BarcodeMAEError, match="not a run"):
+        report.read_results(tmp_path)
+
+
+def test_harmonic_mean_follows_from_both_tasks(evaluate, monkeypatch):
+    monkeypatch.setattr(bin_clustering, "cluster", _by_thirds)
+    folder, _ = evaluate("--model", "kmer:3", "--tasks", "harmonic-mean")
+    frame = pd.DataFrame(report.read_results(folder)["records"])
+    value = {
+        metric: frame[frame["metric"] == metric]["value"].iloc[0]
+        for metric in ("accuracy", "adjusted_mutual_information", "harmonic-mean")
+    }
+    expected = 2 / (1 / value["accuracy"] + 1 / value["adjusted_mutual_information"])
+    assert value["harmonic-mean"] == pytest.approx(expected)
+    assert "homogeneity" in (folder / "results.md").read_text()
+
+
+def _by_thirds(vectors, number, neighbours, seed):
+    return np.argsort(np.argsort(vectors[:, 0])) // 3
+
+
+def test_the_papers_recipe_says_what_it_leaves_out(evaluate, tmp_path, monkeypatch):
+    monkeypatch.setattr(bin_clustering, "cluster", _by_thirds)
+    torch.manual_seed(0)
+    model = BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny"))
+    model.save_pretrained(tmp_path / "tiny")
+    weights = ["--weights", f"barcodemae-k6={tmp_path / 'tiny'}"]
+    folder, output = evaluate("--recipe", "paper", *weights, "--shares", "0,0.5")
+    results = report.read_results(folder)
+    tasks = {r["task"] for r in results["records"] if r["model"] == "barcodemae-k6"}
+    assert tasks == {"genus-probe", "bin-clustering", "harmonic-mean", "robustness", "t-sne"}
+    left_out = {row["model"]: row["reason"] for row in results["skipped"]}
+    assert (
+        left_out["barcodebert-bioscan"] == "no checkpoint given: --weights barcodebert-bioscan=DIR"
+    )
+    assert "cannot be loaded" in left_out["DNABERT-S"] or "not installed" in left_out["DNABERT-S"]
+    assert "left out: barcodemae-k4-enc4-dec2" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "kmer:3", "--query", "absent"], "split 'absent' .* Splits there: test"),
+        (["--model", "kmer:3", "--tasks", "naming"], "no task 'naming'"),
+        (["--model", "kmer:3", "--model", "kmer:3"], "kmer:3 is given twice"),
+        (["--model", "kmer:99", "--tasks", "genus-probe"], "none of the models .*1 to 12"),
+        (["--model", "kmer:3", "--variants", "pca"], "no inference option 'pca'"),
+        (["--model", "kmer:3", "--shares", "a"], "--shares a"),
+        (["--recipe", "paper", "--weights", "x=y"], "the recipe names no such model"),
+        (["--recipe", "absent.yaml"], "`paper` is built in"),
+        ([], "nothing to do"),
+    ],
+)
+def test_bad_input_is_said_in_a_line(evaluate, arguments, message):
+    with pytest.raises(BarcodeMAEError, match=re.compile(message, re.DOTALL)):
+        evaluate(*arguments)
