@@ -1,0 +1,100 @@
+"""Embedding and tokenization, beside the plain baseline; what fewer bits cost in accuracy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+
+from barcodemae import BarcodeMAEForMaskedLM
+from barcodemae.data.kmers import kmer_ids
+from barcodemae.embedding import Embedder
+from barcodemae.embedding_precision import neighbour_agreement
+from barcodemae.identification import nearest
+from benchmarks.flops import encoder_flops
+from benchmarks.plain_baseline import PlainBarcodeMAE, PlainTokenizer
+from benchmarks.timing import ratio, summary, take_turns
+
+
+def compare_embedding(
+    model: BarcodeMAEForMaskedLM, barcodes: list[str], repeats: int, device: torch.device
+) -> dict:
+    """Barcodes a second of one at a time, of batches, and of batches in fewer bits."""
+    plain = PlainBarcodeMAE(model.config).load_from(model).to(device).eval()
+    tokenizer = PlainTokenizer(model.config.kmer_size)
+    full = Embedder(model.barcodemae, device)
+    precisions = ("bf16", "int8") if device.type == "cpu" else ("bf16",)
+    embedders = {"BarcodeMAE": full}
+    embedders |= {f"BarcodeMAE, {name}": full.at_precision(name) for name in precisions}
+    contestants = {"plain baseline": lambda: plain.embed(barcodes, tokenizer)}
+    for name, embedder in embedders.items():
+        contestants[name] = lambda embedder=embedder: embedder.embed(barcodes)
+    times = take_turns(contestants, repeats)
+    rows = {}
+    for name in contestants:
+        rows[name] = summary(times[name], len(barcodes))
+        rows[name]["faster_than_plain"] = ratio(times["plain baseline"], times[name])
+        rows[name]["faster_than_fp32"] = ratio(times["BarcodeMAE"], times[name])
+    difference = np.abs(full.embed(barcodes) - plain.embed(barcodes, tokenizer).numpy()).max()
+    length = round(np.mean([len(b) // model.config.kmer_size for b in barcodes]))
+    return {
+        "barcodes": len(barcodes),
+        "gflop_per_barcode": encoder_flops(model.config, length) / 1e9,
+        "largest_difference_from_plain": float(difference),
+        "contestants": rows,
+    }
+
+
+def compare_tokenization(barcodes: list[str], kmer_size: int, repeats: int) -> dict:
+    """A batch cut at random offsets into an array of ids, filled up with [UNK]."""
+    tokenizer = PlainTokenizer(kmer_size)
+    offsets = np.random.default_rng(0).integers(0, kmer_size, len(barcodes))
+
+    def plain() -> np.ndarray:
+        rows = [tokenizer(b[o:], padded=False) for b, o in zip(barcodes, offsets, strict=True)]
+        ids = np.full((len(rows), max(map(len, rows))), tokenizer.unknown, dtype=np.int32)
+        for row, kmers in zip(ids, rows, strict=True):
+            row[: len(kmers)] = kmers
+        return ids
+
+    def vectorised() -> np.ndarray:
+        return kmer_ids(barcodes, kmer_size, offsets)[0]
+
+    assert np.array_equal(plain(), vectorised())
+    times = take_turns({"plain": plain, "vectorised": vectorised}, max(repeats, 50), warm_up=5)
+    return {
+        "barcodes": len(barcodes),
+        "plain": summary(times["plain"], len(barcodes)),
+        "vectorised": summary(times["vectorised"], len(barcodes)),
+        "faster_than_plain": ratio(times["plain"], times["vectorised"]),
+    }
+
+
+def compare_precisions(
+    model: Path, reference: datasets.Dataset, query: datasets.Dataset
+) -> dict[str, dict]:
+    """1-NN genus accuracy of a trained model in fp32 and fewer bits, and neighbours kept."""
+    full = Embedder.from_pretrained(model, "cpu")
+    results = {}
+    for precision in ("fp32", "bf16", "int8"):
+        embedder = full.at_precision(precision)
+        references = embedder.embed(reference["nucleotides"][:])
+        queries = embedder.embed(query["nucleotides"][:])
+        _, index = nearest(references, queries)
+        if precision == "fp32":
+            exact = index
+        genera = np.array(reference["genus"][:], dtype=object)[index[:, 0]]
+        named = np.array([genus is not None for genus in query["genus"][:]])
+        right = genera == np.array(query["genus"][:], dtype=object)
+        both = [*reference["nucleotides"][:], *query["nucleotides"][:]]
+        results[precision] = {
+            "genus_accuracy": float(right[named].mean()),
+            "queries": int(named.sum()),
+            "same_neighbour_as_fp32": float((index == exact).mean()),
+            "neighbour_agreement_as_the_command_says_it": neighbour_agreement(
+                full, embedder, both[:: max(1, len(both) // 512)]
+            ),
+        }
+    return results

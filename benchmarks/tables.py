@@ -1,0 +1,104 @@
+"""Results as Markdown."""
+
+from __future__ import annotations
+
+
+def markdown(result: dict) -> str:
+    """The page of one run of `benchmarks.speed`."""
+    lines = [f"`{result['command']}`", "", _machine(result["machine"]), ""]
+    lines += [*_training(result["training"]), "", *_embedding(result["embedding"]), ""]
+    tokens = result["tokenization"]
+    lines += [
+        f"Tokenization of {tokens['barcodes']} barcodes at random offsets: "
+        f"{tokens['vectorised']['barcodes_per_second']:,.0f} barcodes/s, "
+        f"{tokens['faster_than_plain']:.1f} times the loop over a dictionary.",
+    ]
+    if "precisions" in result:
+        lines += ["", *_precisions(result["precisions"])]
+    if "profile" in result:
+        lines += ["", *_profile(result["profile"])]
+    return "\n".join(lines) + "\n"
+
+
+def _machine(machine: dict) -> str:
+    return "; ".join(f"{name} {value}" for name, value in machine.items())
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _spread(row: dict) -> str:
+    return f"{row['seconds']:.3f} ({row['fastest']:.3f} to {row['slowest']:.3f})"
+
+
+def _training(training: dict) -> list[str]:
+    rows = []
+    for name, row in training["contestants"].items():
+        memory = row["peak_memory_bytes"]
+        rows.append(
+            [
+                name,
+                f"{row['barcodes_per_second']:,.1f}",
+                f"{row['faster_than_plain']:.2f}",
+                f"{row['share_of_ceiling']:.0%}",
+                _spread(row),
+                *(f"{row['parts'][part]:.3f}" for part in row["parts"]),
+                "" if memory is None else f"{memory / 2**30:.1f} GiB",
+            ]
+        )
+    head = ["training step", "barcodes/s", "times plain", "of the ceiling", "seconds (spread)"]
+    head += ["data", "forward", "backward", "optimizer", "peak memory"]
+    needed, executed = training["gflop_per_barcode"], training["plain_gflop_per_barcode"]
+    return [
+        f"{training['preset']}, {training['precision']}, batches of {training['batch_size']}. "
+        f"A step needs {needed:.1f} GFLOP a barcode; the plain baseline computes {executed:.1f} "
+        f"({training['fewer_flops_than_plain']:.2f} times). Ceiling: "
+        f"{training['ceiling_tflop_per_second']:.3f} TFLOP/s in a large matrix product. On equal "
+        f"weights and masks the losses differ by {training['loss_difference']:.1e}, the gradients "
+        f"by at most {training['largest_gradient_difference']:.1e}.",
+        "",
+        *_table(head, rows),
+    ]
+
+
+def _embedding(embedding: dict) -> list[str]:
+    rows = [
+        [
+            name,
+            f"{row['barcodes_per_second']:,.1f}",
+            f"{row['faster_than_plain']:.2f}",
+            f"{row['faster_than_fp32']:.2f}",
+            _spread(row),
+        ]
+        for name, row in embedding["contestants"].items()
+    ]
+    head = ["embedding", "barcodes/s", "times plain", "times fp32", "seconds (spread)"]
+    return [
+        f"{embedding['barcodes']} barcodes, {embedding['gflop_per_barcode']:.1f} GFLOP each; "
+        f"batches and single barcodes differ by at most "
+        f"{embedding['largest_difference_from_plain']:.1e}.",
+        "",
+        *_table(head, rows),
+    ]
+
+
+def _precisions(precisions: dict) -> list[str]:
+    head = ["trained model", "genus accuracy, 1-NN", "same neighbour as fp32", "queries"]
+    rows = [
+        [
+            name,
+            f"{row['genus_accuracy']:.1%}",
+            f"{row['same_neighbour_as_fp32']:.1%}",
+            str(row["queries"]),
+        ]
+        for name, row in precisions.items()
+    ]
+    return _table(head, rows)
+
+
+def _profile(profile: list[dict]) -> list[str]:
+    head = ["operation", "share of the step", "calls in a step"]
+    rows = [[f"`{e['operation'][:60]}`", f"{e['share']:.1%}", str(e["calls"])] for e in profile]
+    return _table(head, rows)
