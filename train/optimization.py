@@ -11,15 +11,21 @@ def make_optimizer(
     parameters: Iterable[torch.nn.Parameter] | Iterable[dict],
     base_learning_rate: float,
     global_batch_size: int,
-    total_steps: int,
     weight_decay: float,
-) -> tuple[AdamW, OneCycleLR]:
-    """AdamW (fused) and OneCycle with torch's defaults; step the schedule once a global step.
+) -> AdamW:
+    """AdamW (fused), at the highest learning rate that `one_cycle` will reach.
 
-    The highest learning rate is base_learning_rate x global batch / 64, so that another number of
-    devices asks for no other setting. A parameter group may bring its own share of it, `scale`.
+    That is base_learning_rate x global batch / 64, so that another number of devices asks for no
+    other setting. A parameter group may bring its own share of it, `scale`.
     """
     highest = base_learning_rate * global_batch_size / 64
     optimizer = AdamW(parameters, lr=highest, weight_decay=weight_decay, fused=True)
-    highest_of_groups = [highest * group.get("scale", 1.0) for group in optimizer.param_groups]
-    return optimizer, OneCycleLR(optimizer, max_lr=highest_of_groups, total_steps=total_steps)
+    for group in optimizer.param_groups:
+        group["lr"] = highest * group.get("scale", 1.0)
+    return optimizer
+
+
+def one_cycle(optimizer: torch.optim.Optimizer, total_steps: int) -> OneCycleLR:
+    """OneCycle with torch's defaults, up to the optimizer's rates; step it once a global step."""
+    highest = [group["lr"] for group in optimizer.param_groups]
+    return OneCycleLR(optimizer, max_lr=highest, total_steps=total_steps)

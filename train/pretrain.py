@@ -37,7 +37,7 @@ from train.checkpoints import Checkpoints
 from train.compilation import StaticShapes, compile_model
 from train.log import Metrics, TrainingLog
 from train.masking import MaskingCollator
-from train.optimization import make_optimizer
+from train.optimization import make_optimizer, one_cycle
 from train.records import Progress, claim_output_dir, save_model
 from train.validation import context_free_guess, hidden_tokens_right, move, validate
 
@@ -90,13 +90,13 @@ class Pretraining:
             self._fit_batch(model.to(self.accelerator.device))
         if arguments.compile:
             compile_model(model, arguments.compile_mode)
-        optimizer, self.schedule = make_optimizer(
+        optimizer = make_optimizer(
             model.parameters(),
             arguments.base_learning_rate,
             self.global_batch,
-            self.total_steps,
             arguments.weight_decay,
         )
+        self.schedule = one_cycle(optimizer, self.total_steps)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         # Dropout must differ between processes; the weights have been drawn alike.
         set_seed(arguments.seed, device_specific=True)

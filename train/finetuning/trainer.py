@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Sampler
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
 
@@ -18,7 +19,7 @@ from train.finetuning.arguments import FinetuneArguments
 from train.finetuning.freezing import GradualUnfreezing, parameter_groups
 from train.finetuning.heads import lineage_loss
 from train.finetuning.labels import LabelledBarcodes
-from train.optimization import make_optimizer
+from train.optimization import make_optimizer, one_cycle
 
 
 class FinetuneTrainer(Trainer):
@@ -69,15 +70,19 @@ class FinetuneTrainer(Trainer):
                 found[f"accuracy_{rank}"] = float((named == labels)[known].mean())
         return {**found, "accuracy": list(found.values())[-1]}
 
-    def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
+    def create_optimizer(self, model=None) -> torch.optim.Optimizer:
         arguments = self.finetune_arguments
-        self.optimizer, self.lr_scheduler = make_optimizer(
+        self.optimizer = make_optimizer(
             parameter_groups(self.model, arguments.layer_decay),
             arguments.base_learning_rate,
             arguments.batch_size * arguments.gradient_accumulation_steps * self.args.world_size,
-            num_training_steps,
             arguments.weight_decay,
         )
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer=None) -> LRScheduler:
+        self.lr_scheduler = one_cycle(optimizer or self.optimizer, num_training_steps)
+        return self.lr_scheduler
 
     def _get_train_sampler(self, train_dataset=None) -> Sampler | None:
         if self.finetune_arguments.balanced_sampling:

@@ -5,7 +5,7 @@ import torch
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForSequenceClassification
 from train.finetuning.freezing import GradualUnfreezing, parameter_groups, parameters_by_depth
-from train.optimization import make_optimizer
+from train.optimization import make_optimizer, one_cycle
 
 
 @pytest.fixture
@@ -28,7 +28,8 @@ def test_every_parameter_has_one_depth(model):
 
 
 def test_lower_layers_learn_more_slowly(model):
-    optimizer, schedule = make_optimizer(parameter_groups(model, 0.5), 1e-3, 64, 10, 0.0)
+    optimizer = make_optimizer(parameter_groups(model, 0.5), 1e-3, 64, 0.0)
+    schedule = one_cycle(optimizer, 10)
     peaks = [0.0] * 5
     for _ in range(10):
         peaks = [max(old, new) for old, new in zip(peaks, schedule.get_last_lr(), strict=True)]
