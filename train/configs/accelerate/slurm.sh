@@ -15,7 +15,7 @@
 
 set -euo pipefail
 
-first_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+first_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)
 export first_node MAIN_PORT=${MAIN_PORT:-29500}
 
 # One task a node, so that each reads its own rank; single quotes: it is read there.
