@@ -17,6 +17,7 @@ from barcodemae import BarcodeMAEForSequenceClassification
 from barcodemae.embedding import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.lineages import Lineages
+from barcodemae.loading import load_model
 
 COLUMNS = ("id", "rank", "taxon", "probability", "confidence")
 CONFIDENT, NOT_CONFIDENT = "confident", "not confident"
@@ -71,10 +72,7 @@ class Classifier:
                 cuts other k-mers than it was trained on.
         """
         check_kmer_size(model)
-        try:
-            loaded = BarcodeMAEForSequenceClassification.from_pretrained(model)
-        except OSError as error:
-            raise BarcodeMAEError(f"{model}: cannot be loaded. {error}") from error
+        loaded = load_model(BarcodeMAEForSequenceClassification, model)
         saved_by = (loaded.config.architectures or [""])[0]
         if saved_by != "BarcodeMAEForSequenceClassification":
             raise BarcodeMAEError(

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from barcodemae import BarcodeMAEModel
 from barcodemae.data.kmers import kmer_ids
 from barcodemae.embedding_precision import at_precision
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.loading import load_model
 from tokenization_barcodemae import MAX_NUCLEOTIDES
 
 
@@ -52,16 +52,7 @@ class Embedder:
         Raises:
             BarcodeMAEError: there is no BarcodeMAE at `model`.
         """
-        path = Path(model)
-        if path.exists() and not (path / "config.json").is_file():
-            raise BarcodeMAEError(
-                f"{model}: not a checkpoint directory (it has no config.json). Give the directory "
-                "that pretraining wrote, for example OUTPUT_DIR/best."
-            )
-        try:
-            return cls(BarcodeMAEModel.from_pretrained(model, dtype=torch.float32), device)
-        except OSError as error:
-            raise BarcodeMAEError(f"{model}: cannot be loaded. {error}") from error
+        return cls(load_model(BarcodeMAEModel, model, dtype=torch.float32), device)
 
     def at_precision(self, precision: str) -> Embedder:
         """A copy that computes in "bf16" or "int8": faster, and near the embeddings of "fp32".
