@@ -42,7 +42,7 @@ def export(
         encoder_only: leave the decoder (and any head) out, as the paper does after pretraining.
         dtype: of the weights, a key of `DTYPES`; None: as saved.
         onnx: add `onnx/model.onnx` and an example that needs ONNX Runtime alone.
-        results: results.json of an evaluation; figures (PNG) beside it go with it.
+        results: results.json of an evaluation; the figures are drawn from it.
         results_model: the name of this model in `results`, if it cannot be told.
         results_data: Hub id of the data that it was evaluated on.
         data: more on the training data for the card: name, id (on the Hub), license.
@@ -71,7 +71,7 @@ def export(
             directory / TRAINING_RECORD, _public_record(loaded.training, data or {}, license)
         )
         if results:
-            _write_results(directory, found, Path(results).parent)
+            _write_results(directory, found)
         if onnx:
             _write_onnx(directory, path)
         (directory / "README.md").write_text(render_card(directory, name), encoding="utf-8")
@@ -104,14 +104,14 @@ def _without_folders(source: str) -> str:
     return path.name if path.is_absolute() or path.exists() or path.suffix else source
 
 
-def _write_results(directory: Path, results: dict, run: Path) -> None:
+def _write_results(directory: Path, results: dict) -> None:
     _write_json(directory / RESULTS, results)
     write_eval_results(directory, results)
-    figures = [*sorted(run.glob("*.png")), *sorted((run / "figures").glob("*.png"))]
-    if figures:
-        (directory / "figures").mkdir()
-        for figure in figures:
-            shutil.copyfile(figure, directory / "figures" / figure.name)
+    if {"settings", "points"} <= results.keys():
+        from barcodemae.evaluation.figures import draw_all
+
+        # Drawn anew: the evaluation's own figures call the model by the folder it lay in.
+        draw_all(results, directory / "figures")
 
 
 def _write_onnx(directory: Path, checkpoint: Path) -> None:

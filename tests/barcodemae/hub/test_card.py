@@ -13,7 +13,7 @@ from barcodemae.hub.export import export
 
 from .conftest import run_without_project
 
-SETTINGS = {"reference": ["train"], "query": ["test_unseen"]}
+SETTINGS = {"reference": "train", "query": "test_unseen", "supervised": False}
 
 
 def record(model, metric, value, **more):
@@ -23,7 +23,7 @@ def record(model, metric, value, **more):
 
 @pytest.fixture(scope="module")
 def run(checkpoint, tmp_path_factory):
-    """An evaluation's folder: two models, one metric over two seeds, a figure."""
+    """An evaluation's folder: two models, one metric over two seeds."""
     folder = tmp_path_factory.mktemp("evaluation")
     ours = str(checkpoint)
     records = [
@@ -32,13 +32,14 @@ def run(checkpoint, tmp_path_factory):
         record(ours, "ami", 0.9, task="bin-clustering", settings={"umap_neighbours": 5}, seed=1),
         record(ours, "ami", 0.1, task="bin-clustering", settings={"headline": False}),
         record(ours, "wall_seconds", 12.5),
-        record(ours, "accuracy", 0.5, task="robustness", settings={"share": 0.5}),
-        record("kmer:6", "accuracy", 0.625),
+        record(ours, "kl_divergence", 0.5, task="t-sne", settings={"seed": 0}),
+        record("kmer:6", "accuracy", 0.625, interval=[0.61, 0.64]),
     ]
     data = {"sources": ["/home/someone/BIOSCAN_5M.csv"], "barcodes": {"train": 118051}}
+    protocol = {"reference": "train", "query": "test_unseen", "rank": "genus"}
     content = {"records": records, "models": {ours: {}}, "data": data}
+    content |= {"settings": protocol, "points": {}}
     (folder / "results.json").write_text(json.dumps(content))
-    (folder / "robustness.png").write_bytes(b"\x89PNG")
     return folder
 
 
@@ -103,10 +104,10 @@ def test_text_says_what_the_records_say(repository):
         "**genus-probe** (query test_unseen, reference train)",
         "\n\n| model | barcodes | accuracy |\n|---|---|---|\n",
         "| **this model** | 3,401 | 0.6904 (0.6748 to 0.7059) |",
-        "| kmer:6 | 3,401 | 0.6250 |",
+        "| kmer:6 | 3,401 | 0.6250 (0.6100 to 0.6400) |",
         "**bin-clustering** (umap_neighbours 5)",
         "| **this model** | 3,401 | 0.8500 (0.8000 to 0.9000) |",
-        "![robustness](figures/robustness.png)",
+        "![accuracy](figures/accuracy.png)",
         "## Intended use",
         "Barcodes only",
         "Partial sequences",
@@ -114,7 +115,9 @@ def test_text_says_what_the_records_say(repository):
         "eprint={2502.18405}",
     ):
         assert words in card, words
-    assert (repository / "figures" / "robustness.png").is_file()
+    assert (repository / "figures" / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    drawn = (repository / "figures" / "accuracy.svg").read_text()
+    assert "barcodes-k4" in drawn and "kmer:6" in drawn
 
 
 def test_results_name_the_model_and_no_folder(repository, checkpoint):
