@@ -1,0 +1,269 @@
+"""`train.finetune` from barcodes to calls, with tiny models."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.image import imread
+from safetensors.torch import load_file
+from transformers import pipeline
+
+from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM, BarcodeMAETokenizer
+from barcodemae.classification import Classifier, write_calls
+from barcodemae.errors import BarcodeMAEError
+from train import finetune
+from train.arguments import parse_arguments
+from train.finetune import Finetuning, newest_checkpoint
+from train.finetuning.arguments import FinetuneArguments
+
+PROJECT = Path(__file__).parent.parent.parent
+WORDS = {"Apis mellifera": "AAATTT", "Apis cerana": "AAACCC", "Vespa crabro": "GTGTGT"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Species that differ by a word of their own, here and there; one that is never trained on."""
+    draw = np.random.default_rng(0)
+    rows = []
+    for split, per_species, words in (
+        ("train", 32, WORDS),
+        ("val", 8, WORDS),
+        ("test_unseen", 8, {"Apis dorsata": "AAATCC"}),
+    ):
+        for species, word in words.items():
+            for _ in range(per_species):
+                text = "".join(
+                    word if draw.random() < 0.5 else "".join(draw.choice(list("ACGT"), 6))
+                    for _ in range(15)
+                )
+                rows.append((text, species.split()[0], species, split))
+    path = tmp_path_factory.mktemp("data") / "barcodes.csv"
+    columns = ["nucleotides", "genus", "species", "split"]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("pretrained")
+    torch.manual_seed(0)
+    config = BarcodeMAEConfig.preset(
+        "barcodemae-tiny", hidden_size=32, intermediate_size=64, num_hidden_layers=1, kmer_size=3
+    )
+    BarcodeMAEForMaskedLM(config).save_pretrained(directory)
+    return directory
+
+
+def options(data, pretrained, output_dir, **changes):
+    given = {
+        "train_data": data,
+        "model": pretrained,
+        "output_dir": output_dir,
+        "ranks": ["genus", "species"],
+        "epochs": 6,
+        "batch_size": 16,
+        "base_learning_rate": 2e-2,
+        "cpu": True,
+        **changes,
+    }
+    return [
+        text
+        for name, value in given.items()
+        for text in (f"--{name}", *map(str, value if isinstance(value, list) else [value]))
+    ]
+
+
+def fit(data, pretrained, output_dir, **changes):
+    arguments = options(data, pretrained, output_dir, **changes)
+    Finetuning(parse_arguments(arguments, FinetuneArguments)).run()
+    return json.loads((output_dir / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def run(data, pretrained, tmp_path_factory):
+    output_dir = tmp_path_factory.mktemp("run") / "out"
+    fit(data, pretrained, output_dir, test_splits=["test_unseen"], label_smoothing=0.1)
+    return output_dir
+
+
+def test_species_and_genera_are_learned(run):
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["classes"]["taxa"] == 3 and metrics["classes"]["barcodes"] == 96
+    seen, unseen = metrics["metrics"]["val"], metrics["metrics"]["test_unseen"]
+    assert seen["species"]["accuracy"] >= 0.9 and seen["genus"]["accuracy"] >= 0.95
+    assert list(unseen) == ["genus"]  # the species is not one that training knows
+    # Label smoothing leaves the model too modest; calibration takes that back.
+    assert metrics["temperature"] < 1 and seen["species"]["calibration_error"] < 0.1
+
+
+def test_run_folder_is_complete(run):
+    for split, rank in (("val", "species"), ("val", "genus"), ("test_unseen", "genus")):
+        table = pd.read_csv(run / split / rank / "per_class.csv")
+        assert table["training_barcodes"].sum() in (32, 64, 96)
+        for plot in ("reliability.png", "confusion.png"):
+            assert np.ptp(imread(run / split / rank / plot)) > 0
+    assert np.ptp(imread(run / "learning_curves.png")) > 0
+    history = json.loads((run / "history.json").read_text())
+    assert [entry["epoch"] for entry in history if "eval_loss" in entry] == [1, 2, 3, 4, 5, 6]
+    training = json.loads((run / "best" / "training.json").read_text())
+    assert training["arguments"]["label_smoothing"] == 0.1
+
+
+def test_model_is_served_with_the_reported_probabilities(run, data, tmp_path):
+    table = pd.read_csv(data).query("split == 'val'")
+    barcodes = table["nucleotides"].tolist()
+    calls = Classifier.from_pretrained(run / "best", "cpu").classify(barcodes)
+    reported = json.loads((run / "metrics.json").read_text())
+    right = calls["species"].taxa == table["species"].to_numpy()
+    assert right.mean() == reported["metrics"]["val"]["species"]["accuracy"]
+    confident = calls["species"].confident
+    assert confident.mean() == reported["metrics"]["val"]["species"]["confident_share"]
+    assert confident.any() and right[confident].mean() >= 0.99
+    served = pipeline("text-classification", str(run / "best"), trust_remote_code=True)(barcodes)
+    assert [each["label"] for each in served] == calls["species"].taxa.tolist()
+    np.testing.assert_allclose(
+        [each["score"] for each in served], calls["species"].probabilities, atol=1e-4
+    )
+    write_calls(
+        tmp_path / "calls.tsv",
+        Classifier.from_pretrained(run / "best", "cpu"),
+        list(map(str, range(len(barcodes)))),
+        barcodes,
+    )
+    rows = list(csv.DictReader((tmp_path / "calls.tsv").open(), delimiter="\t"))
+    assert len(rows) == 2 * len(barcodes)
+
+
+def test_resumed_run_ends_with_the_weights_of_the_whole(
+    run, data, pretrained, tmp_path, monkeypatch
+):
+    """Killed in its third epoch, with half a checkpoint left behind."""
+    saves = []
+
+    def dies(trainer, *arguments, **keywords):
+        saves.append(1)
+        if len(saves) == 3:
+            raise KeyboardInterrupt
+        return saved(trainer, *arguments, **keywords)
+
+    saved = finetune.FinetuneTrainer._save_checkpoint
+    changes = {"test_splits": ["test_unseen"], "label_smoothing": 0.1}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(finetune.FinetuneTrainer, "_save_checkpoint", dies)
+        fit(data, pretrained, tmp_path / "out", **changes)
+    (tmp_path / "out" / "checkpoints" / "checkpoint-99").mkdir()
+    newest = newest_checkpoint(tmp_path / "out" / "checkpoints")
+    assert newest.endswith("checkpoint-12")
+    fit(data, pretrained, tmp_path / "out", **changes)
+    whole, resumed = (load_file(out / "best/model.safetensors") for out in (run, tmp_path / "out"))
+    assert whole.keys() == resumed.keys()
+    for name in whole:
+        torch.testing.assert_close(resumed[name], whole[name], atol=1e-5, rtol=1e-4)
+    with pytest.raises(BarcodeMAEError, match="holds a run with other arguments"):
+        fit(data, pretrained, tmp_path / "out", label_smoothing=0.2)
+
+
+def encoder_weights(directory):
+    weights = load_file(directory / "model.safetensors")
+    return {name: weight for name, weight in weights.items() if name.startswith("barcodemae.")}
+
+
+@pytest.mark.parametrize("probe", ["sgd", "logistic_regression"])
+def test_probe_leaves_the_encoder_as_it_was(probe, data, pretrained, tmp_path):
+    metrics = fit(data, pretrained, tmp_path / "out", linear_probe=probe)
+    before, after = encoder_weights(pretrained), encoder_weights(tmp_path / "out" / "best")
+    assert all(torch.equal(after[name], before[name]) for name in after) and after
+    assert metrics["metrics"]["val"]["species"]["accuracy"] > 0.7
+    assert len(list((tmp_path / "out" / "embeddings").iterdir())) == 2
+
+
+@pytest.mark.parametrize("encoder", ["frozen", "gradual"])
+def test_frozen_layers_do_not_move(encoder, data, pretrained, tmp_path):
+    fit(
+        data,
+        pretrained,
+        tmp_path / "out",
+        encoder=encoder,
+        epochs=2,
+        unfreeze_every=0.5,
+        layer_decay=0.5,
+        balanced_sampling=True,
+        random_offset=True,
+    )
+    before, after = encoder_weights(pretrained), encoder_weights(tmp_path / "out" / "best")
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    if encoder == "frozen":
+        assert not moved
+    else:  # the one layer was freed after half an epoch, the embeddings after the first
+        assert any(".encoder.layer." in name for name in moved)
+
+
+def test_from_scratch_with_early_stopping(data, tmp_path):
+    arguments = options(
+        data, "", tmp_path / "out", from_scratch=True, base_learning_rate=1e-12, patience=1
+    )
+    arguments = [text for text in arguments if text not in ("--model", "")]
+    with pytest.MonkeyPatch.context() as patch:
+        small = BarcodeMAEConfig(
+            **{
+                "kmer_size": 3,
+                **dict.fromkeys(
+                    (
+                        "hidden_size",
+                        "intermediate_size",
+                        "decoder_hidden_size",
+                        "decoder_intermediate_size",
+                    ),
+                    12,
+                ),
+            }
+        )
+        patch.setattr(finetune.BarcodeMAEConfig, "preset", lambda name: small)
+        Finetuning(parse_arguments(arguments, FinetuneArguments)).run()
+    history = json.loads((tmp_path / "out" / "history.json").read_text())
+    assert max(entry["epoch"] for entry in history) < 6  # what hardly learns gains nothing
+
+
+def test_another_k_in_the_checkpoints_tokenizer(data, pretrained, tmp_path):
+    BarcodeMAEForMaskedLM.from_pretrained(pretrained).save_pretrained(tmp_path / "model")
+    BarcodeMAETokenizer(kmer_size=5).save_pretrained(tmp_path / "model")
+    with pytest.raises(BarcodeMAEError, match="reads 3-mers, its tokenizer cuts 5-mers"):
+        fit(data, tmp_path / "model", tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_two_processes_and_a_ready_made_configuration(data, pretrained, tmp_path):
+    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]
+    launcher += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
+    launcher += ["--num_cpu_threads_per_process=1", "--main_process_port=0"]
+    launcher += ["-m", "train.finetune", "--config", "train/configs/finetune-gradual.yaml"]
+    given = options(data, pretrained, tmp_path / "out", batch_size=8)
+    result = subprocess.run(
+        [sys.executable, *launcher, *given],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["metrics"]["val"]["genus"]["accuracy"] > 0.6
+    state = Path(newest_checkpoint(tmp_path / "out" / "checkpoints")) / "trainer_state.json"
+    assert json.loads(state.read_text())["global_step"] <= 36  # 96 barcodes, 16 a step, 6 epochs
+
+
+def test_ready_made_configurations_are_read(data, pretrained, tmp_path):
+    files = sorted((PROJECT / "train" / "configs").glob("finetune*.yaml"))
+    assert len(files) == 5
+    for file in files:
+        given = ["--config", str(file), "--train_data", "x", "--output_dir", "y"]
+        if "scratch" not in file.name:
+            given += ["--model", "z"]
+        assert parse_arguments(given, FinetuneArguments).weight_decay == 1e-5
