@@ -22,7 +22,6 @@ import sys
 import time
 from pathlib import Path
 
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForSequenceClassification, BarcodeMAEModel
@@ -80,10 +79,16 @@ class Finetuning:
             self._probe()
         else:
             self._train()
-        seconds = time.perf_counter() - start
-        if self.accelerator.is_main_process:
-            self._finish(round(seconds, 1))
-        self.accelerator.wait_for_everyone()
+        seconds = round(time.perf_counter() - start, 1)
+        record = self._calibrate_and_report(seconds) if self.accelerator.is_main_process else {}
+        save_model(
+            self.output_dir / "best",
+            self.accelerator,
+            self.model,
+            arguments=self.arguments.as_record(),
+            data={"train_data": self.arguments.train_data, "n_barcodes": len(self.training)},
+            **record,
+        )
 
     def _probe(self) -> None:
         if self.accelerator.is_main_process:
@@ -105,7 +110,7 @@ class Finetuning:
             _write_json(self.output_dir / "history.json", history)
             figures.learning_curves(self.output_dir / "learning_curves.png", history)
 
-    def _finish(self, seconds: float) -> None:
+    def _calibrate_and_report(self, seconds: float) -> dict:
         model, arguments = self.model, self.arguments
         classifier = Classifier(model, self.accelerator.device)
         logits = {
@@ -143,14 +148,7 @@ class Finetuning:
             "metrics": metrics,
         }
         _write_json(self.output_dir / "metrics.json", record)
-        save_model(
-            self.output_dir / "best",
-            Accelerator(cpu=self.accelerator.device.type == "cpu"),
-            model,
-            arguments=arguments.as_record(),
-            data={"train_data": arguments.train_data, "n_barcodes": len(self.training)},
-            **record,
-        )
+        return record
 
     @property
     def _cache(self) -> Path:
