@@ -21,6 +21,7 @@ from accelerate import PartialState
 from tqdm import tqdm
 
 from barcodemae.data.cache import report_file
+from barcodemae.data.resident import MappedPages
 from barcodemae.embedding import Embedder
 from barcodemae.embedding_files import write_embeddings
 from barcodemae.errors import BarcodeMAEError
@@ -68,6 +69,7 @@ def write_shards(
     _claim(folder, _identity(embedder, barcodes, shard_size, settings), state)
     missing = [number for number in range(count) if not shards[number].exists()]
     state.wait_for_everyone()
+    mapped = [MappedPages(barcodes.data.column(name)) for name in barcodes.column_names]
     done = len(barcodes) - sum(len(_rows(barcodes, n, shard_size)) for n in missing)
     with tqdm(
         desc="embedding",
@@ -80,6 +82,8 @@ def write_shards(
         for number in missing[state.process_index :: state.num_processes]:
             rows = barcodes.select(_rows(barcodes, number, shard_size))
             write_embeddings(shards[number], embedder, rows, bar=bar, **settings)
+            for column in mapped:
+                column.release()
     state.wait_for_everyone()
     return sum(pq.read_metadata(shard).num_rows for shard in shards)
 

@@ -19,7 +19,11 @@ from benchmarks.timing import ratio, summary, take_turns
 
 
 def compare_embedding(
-    model: BarcodeMAEForMaskedLM, barcodes: list[str], repeats: int, device: torch.device
+    model: BarcodeMAEForMaskedLM,
+    barcodes: list[str],
+    repeats: int,
+    device: torch.device,
+    clock: str = "day",
 ) -> dict:
     """Barcodes a second of one at a time, of batches, and of batches in fewer bits."""
     plain = PlainBarcodeMAE(model.config).load_from(model).to(device).eval()
@@ -31,7 +35,7 @@ def compare_embedding(
     contestants = {"plain baseline": lambda: plain.embed(barcodes, tokenizer)}
     for name, embedder in embedders.items():
         contestants[name] = lambda embedder=embedder: embedder.embed(barcodes)
-    times = take_turns(contestants, repeats)
+    times = take_turns(contestants, repeats, clock=clock)
     rows = {}
     for name in contestants:
         rows[name] = summary(times[name], len(barcodes))
@@ -47,7 +51,9 @@ def compare_embedding(
     }
 
 
-def compare_tokenization(barcodes: list[str], kmer_size: int, repeats: int) -> dict:
+def compare_tokenization(
+    barcodes: list[str], kmer_size: int, repeats: int, clock: str = "day"
+) -> dict:
     """A batch cut at random offsets into an array of ids, filled up with [UNK]."""
     tokenizer = PlainTokenizer(kmer_size)
     offsets = np.random.default_rng(0).integers(0, kmer_size, len(barcodes))
@@ -63,7 +69,8 @@ def compare_tokenization(barcodes: list[str], kmer_size: int, repeats: int) -> d
         return kmer_ids(barcodes, kmer_size, offsets)[0]
 
     assert np.array_equal(plain(), vectorised())
-    times = take_turns({"plain": plain, "vectorised": vectorised}, max(repeats, 50), warm_up=5)
+    works = {"plain": plain, "vectorised": vectorised}
+    times = take_turns(works, max(repeats, 50), warm_up=5, clock=clock)
     return {
         "barcodes": len(barcodes),
         "plain": summary(times["plain"], len(barcodes)),

@@ -20,7 +20,7 @@ from barcodemae.data import read_barcodes, write_simulated
 from benchmarks.embedding import compare_embedding, compare_precisions, compare_tokenization
 from benchmarks.operations import busiest_operations
 from benchmarks.tables import markdown
-from benchmarks.timing import machine
+from benchmarks.timing import CLOCKS, machine
 from benchmarks.training import Ours, compare_steps
 
 RESULTS = Path(__file__).parent / "results"
@@ -36,6 +36,7 @@ def measure(arguments: argparse.Namespace) -> dict:
         write_simulated(data, 0, barcodes=4000, progress=False, **shape)
         step = {"preset": arguments.preset, "precision": arguments.precision, "cpu": cpu}
         sizes = {"batch_size": arguments.batch_size, "repeats": arguments.repeats}
+        sizes["clock"] = arguments.clock
         result["training"] = compare_steps(data, **step, **sizes)
         barcodes = read_barcodes(data, progress=False, cache_dir=folder)["nucleotides"][:]
         mixed = "bf16" if arguments.precision == "bf16" else "no"
@@ -45,9 +46,12 @@ def measure(arguments: argparse.Namespace) -> dict:
             barcodes[: arguments.barcodes],
             arguments.repeats,
             ours.run.accelerator.device,
+            arguments.clock,
         )
         kmer_size = ours.run.config.kmer_size
-        result["tokenization"] = compare_tokenization(barcodes[:128], kmer_size, arguments.repeats)
+        result["tokenization"] = compare_tokenization(
+            barcodes[:128], kmer_size, arguments.repeats, arguments.clock
+        )
         if arguments.profile:
             result["profile"] = busiest_operations(
                 Ours(data, arguments.batch_size, preset=arguments.preset, cpu=cpu)
@@ -71,6 +75,9 @@ def main() -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--batch-size", type=int, default=16, help="of a training step")
     parser.add_argument("--barcodes", type=int, default=64, help="to embed")
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="day", help="processor: on a busy machine, CPU only"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--profile", action="store_true", help="the busiest operations of a step")
     parser.add_argument("--model", type=Path, help="trained, to measure bf16 and int8 on")
@@ -91,7 +98,9 @@ def main() -> None:
 def _command(arguments: argparse.Namespace) -> list[str]:
     words = ["python -m benchmarks.speed", f"--preset {arguments.preset}"]
     words += [f"--device {arguments.device}", f"--precision {arguments.precision}"]
-    return [*words, f"--batch-size {arguments.batch_size}", f"--repeats {arguments.repeats}"]
+    return [*words, f"--batch-size {arguments.batch_size}", f"--repeats {arguments.repeats}"] + (
+        ["--clock processor"] if arguments.clock == "processor" else []
+    )
 
 
 if __name__ == "__main__":

@@ -46,10 +46,11 @@ def _training(training: dict) -> list[str]:
                 _spread(row),
                 *(f"{row['parts'][part]:.3f}" for part in row["parts"]),
                 "" if memory is None else f"{memory / 2**30:.1f} GiB",
+                "" if memory is None else str(row["synchronisations"]),
             ]
         )
     head = ["training step", "barcodes/s", "times plain", "of the ceiling", "seconds (spread)"]
-    head += ["data", "forward", "backward", "optimizer", "peak memory"]
+    head += ["data", "forward", "backward", "optimizer", "peak memory", "waits for the GPU"]
     needed, executed = training["gflop_per_barcode"], training["plain_gflop_per_barcode"]
     return [
         f"{training['preset']}, {training['precision']}, batches of {training['batch_size']}. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.flops import forward_flops
 from benchmarks.plain_baseline import PlainBarcodeMAE, PlainTokenizer
-from benchmarks.timing import ratio, summary, synchronize, take_turns
+from benchmarks.timing import CLOCKS, ratio, summary, synchronize, take_turns
 from train.arguments import PretrainArguments
 from train.masking import MaskingCollator
 from train.pretrain import Pretraining
@@ -81,7 +81,13 @@ class Plain:
 
 
 def compare_steps(
-    data: Path, preset: str, precision: str, batch_size: int, repeats: int, cpu: bool
+    data: Path,
+    preset: str,
+    precision: str,
+    batch_size: int,
+    repeats: int,
+    cpu: bool,
+    clock: str = "day",
 ) -> dict:
     """Barcodes a second, share of the machine's ceiling, parts of the step, peak memory."""
     common = {
@@ -107,15 +113,16 @@ def compare_steps(
     product = MatrixProduct(precision, ours.run.accelerator.device)
     works: dict[str, Callable] = {"ceiling": product.multiply}
     works |= {name: _step(contestant) for name, contestant in contestants.items()}
-    times = take_turns(works, repeats, warm_up=3)
+    times = take_turns(works, repeats, warm_up=1 if cpu else 5, clock=clock)
     ceiling = product.flops / summary(times["ceiling"], 1)["seconds"]
     rows = {}
     for name, contestant in contestants.items():
         row = summary(times[name], batch_size)
         row["share_of_ceiling"] = row["barcodes_per_second"] * needed / ceiling
         row["faster_than_plain"] = ratio(times["plain baseline"], times[name])
-        row["parts"] = parts_of_step(contestant, repeats)
+        row["parts"] = parts_of_step(contestant, repeats, clock)
         row["peak_memory_bytes"] = _peak_memory(contestant)
+        row["synchronisations"] = _synchronisations(contestant)
         rows[name] = row
     plain = contestants["plain baseline"]
     executed = 3 * forward_flops(config, *plain_shape(plain))
@@ -196,7 +203,7 @@ def _step(contestant: Ours | Plain) -> Callable[[], None]:
     return lambda: contestant.learn(contestant.data())
 
 
-def parts_of_step(contestant: Ours | Plain, repeats: int) -> dict[str, float]:
+def parts_of_step(contestant: Ours | Plain, repeats: int, clock: str = "day") -> dict[str, float]:
     """Median seconds of data, forward, backward and optimizer.
 
     Measured apart from the whole step: it takes waiting for the device between the parts.
@@ -205,7 +212,7 @@ def parts_of_step(contestant: Ours | Plain, repeats: int) -> dict[str, float]:
 
     def mark(*_) -> None:
         synchronize()
-        marks.append(time.perf_counter())
+        marks.append(CLOCKS[clock]())
 
     model: nn.Module = contestant.model
     hooks = [
@@ -228,6 +235,19 @@ def parts_of_step(contestant: Ours | Plain, repeats: int) -> dict[str, float]:
         hook.remove()
     middle = torch.tensor(rounds).median(dim=0).values.tolist()
     return dict(zip(PARTS, middle, strict=True))
+
+
+def _synchronisations(contestant: Ours | Plain) -> int | None:
+    """How often a step makes the program wait for the GPU; None on a CPU."""
+    if not torch.cuda.is_available():
+        return None
+    batch = contestant.data()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        contestant.learn(batch)
+        torch.cuda.set_sync_debug_mode("default")
+    return sum("synchroniz" in str(warning.message) for warning in caught)
 
 
 def _peak_memory(contestant: Ours | Plain) -> int | None:

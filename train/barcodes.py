@@ -9,6 +9,11 @@ import datasets
 import numpy as np
 import torch
 
+from barcodemae.data.resident import MappedPages
+
+# Each barcode that is read makes up to 64 KiB around it resident.
+_KEPT = 4096
+
 
 class Draws(torch.utils.data.Dataset):
     """Barcodes by the number of their draw: draw d is barcode order[d mod n] of epoch d // n.
@@ -19,9 +24,16 @@ class Draws(torch.utils.data.Dataset):
 
     def __init__(self, barcodes: datasets.Dataset, rows: np.ndarray, seed: int | None):
         """`rows` of `barcodes`, shuffled anew for each epoch by `seed`; None: as they stand."""
-        self.nucleotides = barcodes.data.column("nucleotides")
+        self.barcodes = barcodes
         self.rows = rows
         self.seed = seed
+        self._open()
+
+    def _open(self) -> None:
+        """What each process has for itself."""
+        self._nucleotides = self.barcodes.data.column("nucleotides")
+        self._pages = MappedPages(self._nucleotides)
+        self._read = 0
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def __len__(self) -> int:
@@ -29,19 +41,22 @@ class Draws(torch.utils.data.Dataset):
 
     def __getitem__(self, draw: int) -> tuple[int, str]:
         epoch, place = divmod(draw, len(self.rows))
-        return draw, self.nucleotides[int(self._order(epoch)[place])].as_py()
+        self._read += 1
+        if self._read % _KEPT == 0:
+            self._pages.release()
+        return draw, self._nucleotides[int(self._order(epoch)[place])].as_py()
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         if self.seed is None:
             return self.rows
         return np.random.default_rng([self.seed, epoch]).permutation(self.rows)
 
-    def __getstate__(self) -> dict:  # the cache does not travel to worker processes
-        return {k: v for k, v in self.__dict__.items() if k != "_order"}
+    def __getstate__(self) -> dict:  # for worker processes
+        return {name: self.__dict__[name] for name in ("barcodes", "rows", "seed")}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
-        self._order = lru_cache(maxsize=2)(self._shuffled)
+        self._open()
 
 
 class ShareOfDraws:
