@@ -45,7 +45,7 @@ def results_of(
         "versions": {
             "barcodemae": barcodemae.__version__,
             "python": platform.python_version(),
-            **{name: metadata.version(name) for name in _PACKAGES},
+            **{name: _version(name) for name in _PACKAGES},
         },
         "machine": {
             "processor": platform.processor() or platform.machine(),
@@ -55,6 +55,13 @@ def results_of(
         },
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def write_run(folder: Path, results: dict) -> None:

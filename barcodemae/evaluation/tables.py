@@ -108,11 +108,17 @@ def main_table(results: dict) -> Table:
         ),
     }
     beside = [name for name in figures if published.comparable(results, name)]
+    measured_models = models_of(results)
+    figures = {
+        name: (head, measured)
+        for name, (head, measured) in figures.items()
+        if name in beside or any(map(measured, measured_models))
+    }
     columns = ["model"]
     for name, (head, _) in figures.items():
         columns += [head, f"{head}, paper"] if name in beside else [head]
     rows, shown = [], set()
-    for model in models_of(results):
+    for model in measured_models:
         key = key_of(results, model)
         shown.add(key)
         paper = published.rows().get(key, {})

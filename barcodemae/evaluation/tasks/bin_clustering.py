@@ -7,6 +7,7 @@ seed move the figure, so a grid of them stands beside the headline.
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 
 import numpy as np
@@ -25,6 +26,11 @@ _BIN = "dna_bin"
 
 
 def check(context: Context) -> None:
+    if importlib.util.find_spec("umap") is None:
+        raise BarcodeMAEError(
+            f"the task {TASK} needs UMAP: pip install 'barcodemae[evaluation]', or leave it out of "
+            "--tasks"
+        )
     settings, barcodes = context.settings, context.clustering
     known = barcodes.labels(_BIN) != ""
     if not known.any():

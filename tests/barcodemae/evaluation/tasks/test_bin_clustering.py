@@ -10,6 +10,7 @@ from barcodemae.evaluation.tasks import bin_clustering
 
 
 def test_headline_and_grid(table, make_context):
+    pytest.importorskip("umap")
     table.loc[table.index[table["split"] == "test"][:2], "dna_bin"] = None
     context = make_context(table, umap_grid=(5, 15), umap_seeds=(42,))
     bin_clustering.check(context)
@@ -27,6 +28,12 @@ def test_headline_and_grid(table, make_context):
     assert headline["value"] > 0.8 and headline["n"] == 174 and headline["seed"] == 42
     cells = {(r["settings"]["umap_neighbours"], r["seed"]) for r in records}
     assert cells == {(5, 42), (15, 42)} and len(records) == 8
+
+
+def test_umap_missing_is_said_first(table, make_context, monkeypatch):
+    monkeypatch.setattr(bin_clustering.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BarcodeMAEError, match=r"pip install 'barcodemae\[evaluation\]'"):
+        bin_clustering.check(make_context(table))
 
 
 def test_variants_get_the_headline_alone(table, make_context, monkeypatch):
