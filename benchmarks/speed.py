@@ -50,7 +50,7 @@ def measure(arguments: argparse.Namespace) -> dict:
         )
         kmer_size = ours.run.config.kmer_size
         result["tokenization"] = compare_tokenization(
-            barcodes[:128], kmer_size, arguments.repeats, arguments.clock
+            barcodes[:2048], kmer_size, arguments.repeats, arguments.clock
         )
         if arguments.profile:
             result["profile"] = busiest_operations(

@@ -9,7 +9,7 @@ def markdown(result: dict) -> str:
     lines += [*_training(result["training"]), "", *_embedding(result["embedding"]), ""]
     tokens = result["tokenization"]
     lines += [
-        f"Tokenization of {tokens['barcodes']} barcodes at random offsets: "
+        f"Tokenization in batches of {tokens['batch_size']} at random offsets: "
         f"{tokens['vectorised']['barcodes_per_second']:,.0f} barcodes/s, "
         f"{tokens['faster_than_plain']:.1f} times the loop over a dictionary.",
     ]

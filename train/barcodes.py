@@ -12,7 +12,7 @@ import torch
 from barcodemae.data.resident import MappedPages
 
 # Each barcode that is read makes up to 64 KiB around it resident.
-_KEPT = 4096
+_KEPT = 1024
 
 
 class Draws(torch.utils.data.Dataset):
