@@ -3,7 +3,8 @@
     python experiments/learning_curve.py RUN --data barcodes.parquet -o curve
 
 Give the run `--keep_checkpoints 0`. Writes curve.json and curve.png: 1-NN (cosine) from `--query`
-to `--reference`, of the embeddings as they are and centred and whitened on the reference.
+to `--reference`, of the embeddings as they are and centred and whitened on the reference. Run
+again, it adds the checkpoints that have come since.
 """
 
 import argparse
@@ -15,13 +16,13 @@ import matplotlib
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 from tqdm import tqdm
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
 from barcodemae.data import read_barcodes
 from barcodemae.embedding import Embedder
+from barcodemae.evaluation.transforms import fit
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt  # noqa: E402  (after the choice of backend)
@@ -40,11 +41,15 @@ def main() -> None:
         read_barcodes(arguments.data, split=split).filter(lambda row: row["genus"] is not None)
         for split in (arguments.reference, arguments.query)
     ]
-    config = BarcodeMAEConfig.from_pretrained(arguments.run / "last")
-    record = json.loads((arguments.run / "last" / "training.json").read_text())
+    config = BarcodeMAEConfig.from_pretrained(arguments.run / "best")
+    record = json.loads((arguments.run / "best" / "training.json").read_text())
     global_batch = record["barcodes_seen"] // record["steps"]
-    points = []
+    table = arguments.output.with_suffix(".json")
+    points = json.loads(table.read_text()) if table.exists() else []
+    measured = {point["step"] for point in points}
     for step, weights in tqdm([(0, None), *checkpoints(arguments.run)], unit="checkpoint"):
+        if step in measured:
+            continue
         torch.manual_seed(0)
         model = BarcodeMAEForMaskedLM(config)
         if weights:
@@ -54,13 +59,13 @@ def main() -> None:
             embedder.embed(part["nucleotides"][:], progress=False) for part in parts
         )
         genera = [np.array(part["genus"][:]) for part in parts]
-        whiten = PCA(whiten=True, random_state=0, n_components=0.99).fit(reference)
+        whiten = fit(("whiten",), reference, genera[0])
         points.append(
             {
                 "step": step,
                 "barcodes": step * global_batch,
                 "raw": accuracy(reference, query, *genera),
-                "whitened": accuracy(whiten.transform(reference), whiten.transform(query), *genera),
+                "whitened": accuracy(whiten(reference), whiten(query), *genera),
             }
         )
         write(arguments.output, points, arguments)
