@@ -39,7 +39,12 @@ def model_dir(tmp_path_factory):
     config.confidence_thresholds = {"genus": 0.6}
     torch.manual_seed(0)
     model = BarcodeMAEForSequenceClassification(config)
-    model.classifier.weight.data *= 30  # so that probabilities differ
+    model.classifier.weight.data *= 30  # so that probabilities differ, and the likeliest taxon too
+    tokens = BarcodeMAETokenizer(kmer_size=3)(
+        random_barcodes(50, seed=1), padding=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        model.classifier.bias -= model.eval()(**tokens).logits.mean(dim=0)
     directory = tmp_path_factory.mktemp("model")
     model.save_pretrained(directory)
     return directory
