@@ -6,7 +6,7 @@ TORCH := torch==2.13.0
 EXTRAS := test,evaluation,onnx,sentence-transformers,finetuning,tracking
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-slow bench lint format clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py --output_dir demo
@@ -16,6 +16,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -q -m slow
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.speed
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -34,6 +34,7 @@ def test_only_a_clear_gain_over_the_guess_counts(demo, tmp_path, loss, accuracy,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_demonstration_runs_to_its_end(tmp_path):
     run = subprocess.run(
         [sys.executable, PATH, "--output_dir", tmp_path], capture_output=True, text=True
@@ -44,6 +45,7 @@ def test_the_demonstration_runs_to_its_end(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_model_that_has_not_learnt_makes_it_fail(tmp_path):
     run = subprocess.run(
         [sys.executable, PATH, "--output_dir", tmp_path, "--max_steps", "5"],
