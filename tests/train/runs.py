@@ -14,7 +14,7 @@ TINY = (
 )
 
 
-def start(data, output_dir, *, processes=1, overrides=TINY, **arguments):
+def start(data, output_dir, *, processes=1, overrides=TINY, environment=None, **arguments):
     """Start a run, its output in OUTPUT_DIR.log; the leader of a process group of its own."""
     options = [
         f"--{name}={value}"
@@ -43,7 +43,7 @@ def start(data, output_dir, *, processes=1, overrides=TINY, **arguments):
         return subprocess.Popen(
             [*launcher, "-m", "train.pretrain", *options],
             cwd=PROJECT,
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            env={**os.environ, "PYTHONPATH": str(PROJECT), **(environment or {})},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

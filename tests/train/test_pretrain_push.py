@@ -1,0 +1,56 @@
+"""`train.pretrain --push_to_hub`: on the way and at the end; a fault does not cost the run."""
+
+import json
+
+import pytest
+
+from barcodemae.data import write_simulated
+from runs import train
+
+from ..barcodemae.hub.hub_server import TOKEN, Hub
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = tmp_path / "barcodes.csv"
+    write_simulated(path, 0, orders=2, families=4, genera=8, species=16, barcodes=200)
+    return path
+
+
+def push_from(data, output_dir, hub, token):
+    train(
+        data,
+        output_dir,
+        max_steps=16,
+        checkpoint_every=8,
+        push_to_hub="someone/BarcodeMAE",
+        push_every=0.5,
+        environment={
+            "HF_ENDPOINT": hub.url,
+            "HF_TOKEN": token,
+            "HF_HUB_OFFLINE": "0",
+            "HF_HUB_DISABLE_XET": "1",
+        },
+    )
+
+
+def test_the_best_model_is_pushed_every_so_often_and_at_the_end(data, tmp_path):
+    output_dir = tmp_path / "run"
+    with Hub() as hub:
+        push_from(data, output_dir, hub, TOKEN)
+        pushed = hub.files("someone/BarcodeMAE")
+        commits = [path for method, path in hub.requests if "/commit/" in path]
+    assert len(commits) >= 2
+    assert {"model.safetensors", "README.md", "tokenizer.json"} <= set(pushed)
+    assert "modeling_barcodemae.py" in pushed
+    record = json.loads(pushed["training.json"])
+    assert record["steps"] == json.loads((output_dir / "best/training.json").read_text())["steps"]
+
+
+def test_a_refused_push_is_told_and_the_run_goes_on(data, tmp_path):
+    output_dir = tmp_path / "run"
+    with Hub() as hub:
+        push_from(data, output_dir, hub, "hf_wrong")
+    assert (output_dir / "last" / "model.safetensors").exists()
+    said = (tmp_path / "run.log").read_text()
+    assert "train.pretrain: not pushed:" in said and "hf_wrong" not in said
