@@ -204,16 +204,17 @@ class Pretraining:
             is_end = step in (self.total_steps, arguments.stop_after)
             checkpoints = step % (arguments.checkpoint_every or self.steps_per_epoch) == 0 or is_end
             validates = step % (arguments.validate_every or self.steps_per_epoch) == 0 or is_end
+            pushes = self.push_every and step % self.push_every == 0 and not is_end
             # A checkpoint holds no half-counted metrics: it logs what there is first.
-            if step % arguments.log_every == 0 or checkpoints or validates:
+            if step % arguments.log_every == 0 or checkpoints or validates or pushes:
                 log.write(step)
             if validates:
                 self._validate(step)
             if checkpoints:
                 self.checkpoints.save(step)
-            if self.push_every and step % self.push_every == 0 and not is_end:
+            if pushes:
                 self._push()
-            if validates or checkpoints:
+            if validates or checkpoints or pushes:
                 log.restart_clock()
             if step == arguments.stop_after:
                 break
