@@ -1,33 +1,16 @@
 """BarcodeMAE: embeddings of DNA barcodes by a masked autoencoder (arXiv 2502.18405).
 
 Importing the package registers its classes with transformers, so that
-`AutoModel.from_pretrained(DIR)` needs no `trust_remote_code`.
+`AutoModel.from_pretrained(DIR)` needs no `trust_remote_code`. Where the process is the command line
+`barcodemae`, that waits until a command asks for a class: torch and transformers take seconds to
+import, and a word of help or on a wrong argument needs neither.
 """
 
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForMaskedLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-)
-
-from configuration_barcodemae import BarcodeMAEConfig
-from modeling_barcodemae import (
-    BarcodeMAEForMaskedLM,
-    BarcodeMAEForSequenceClassification,
-    BarcodeMAEModel,
-)
-from tokenization_barcodemae import BarcodeMAETokenizer
+import importlib
+import sys
+from pathlib import Path
 
 __version__ = "0.1.0"
-
-AutoConfig.register("barcodemae", BarcodeMAEConfig)
-AutoTokenizer.register(BarcodeMAEConfig, fast_tokenizer_class=BarcodeMAETokenizer)
-AutoModel.register(BarcodeMAEConfig, BarcodeMAEModel)
-AutoModelForMaskedLM.register(BarcodeMAEConfig, BarcodeMAEForMaskedLM)
-AutoModelForSequenceClassification.register(BarcodeMAEConfig, BarcodeMAEForSequenceClassification)
-
 __all__ = [
     "BarcodeMAEConfig",
     "BarcodeMAEForMaskedLM",
@@ -35,3 +18,19 @@ __all__ = [
     "BarcodeMAEModel",
     "BarcodeMAETokenizer",
 ]
+
+
+def __getattr__(name: str):
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("barcodemae.auto"), name)
+
+
+def _is_command_line() -> bool:
+    """Whether this is `barcodemae ...` or, where it has no name yet, `python -m barcodemae ...`."""
+    program = Path(*sys.argv[:1]).stem  # an embedded interpreter may have none
+    return program == "barcodemae" or (program == "-m" and "barcodemae" in sys.orig_argv)
+
+
+if not _is_command_line():
+    importlib.import_module("barcodemae.auto")

@@ -1,4 +1,4 @@
-"""The command line `barcodemae`: one module for each command, imported when it runs."""
+"""The command line `barcodemae`: each command imports its work when it runs."""
 
 import sys
 
