@@ -1,6 +1,6 @@
 """BarcodeMAE configuration: one flat config for every variant of the paper (arXiv 2502.18405).
 
-Two switches separate the variants, and nothing else does:
+Two switches separate the variants of the paper, and nothing else does:
 
 =====================  ===================  =========================
 variant                encoder_sees_mask    decoder_num_hidden_layers
@@ -9,6 +9,9 @@ BarcodeMAE             False                > 0
 BarcodeMAE w/MASK      True                 > 0
 BarcodeBERT            True                 0
 =====================  ===================  =========================
+
+BarcodeMAE+, which the authors published after the paper, adds a [CLS] token to any of them
+(`cls_token`) and learns from genus labels too: pretraining with it is semi-supervised.
 """
 
 import difflib
@@ -86,6 +89,7 @@ PRESETS = {
     "barcodebert-6layer": dict(_ENCODER_ONLY),
     # Meng et al. 2024: the decoder has a third of the encoder's layers and all of its heads.
     "mae-lm": {"decoder_num_hidden_layers": 2},
+    "barcodemae-plus": {"cls_token": True},
     "barcodemae-small": _width(256, 4, 4),
     "barcodemae-tiny": {"kmer_size": 4, **_width(128, 2, 4)},
 }
@@ -118,6 +122,7 @@ _ALLOWED = {
     "decoder_num_attention_heads": _at_least(1),
     "decoder_intermediate_size": _at_least(1),
     "encoder_sees_mask": _FLAG,
+    "cls_token": _FLAG,
     "mask_ratio": ((lambda value: _is_real(value) and 0 < value < 1), "a number in (0, 1)"),
     "hidden_act": ((lambda value: isinstance(value, str)), "the name of an activation"),
     "hidden_dropout_prob": _PROBABILITY,
@@ -139,6 +144,8 @@ class BarcodeMAEConfig(PretrainedConfig):
             decoder_intermediate_size: the decoder; 0 layers: no decoder (BarcodeBERT).
         encoder_sees_mask: whether hidden k-mers reach the encoder as [MASK] (BarcodeMAE w/MASK,
             BarcodeBERT) or not at all (BarcodeMAE, Eq. 1).
+        cls_token: whether a learned vector, [CLS], stands in front of the k-mers (BarcodeMAE+).
+            It is not in the vocabulary, and k-mers keep their positions.
         mask_ratio: share of a barcode's k-mers hidden in pretraining; read by the collator.
         max_position_embeddings: most tokens in one barcode.
         hidden_act, hidden_dropout_prob, attention_probs_dropout_prob, initializer_range,
@@ -163,6 +170,7 @@ class BarcodeMAEConfig(PretrainedConfig):
         decoder_num_attention_heads: int = 6,
         decoder_intermediate_size: int = 3072,
         encoder_sees_mask: bool = False,
+        cls_token: bool = False,
         mask_ratio: float = 0.5,
         hidden_act: str = "gelu",
         hidden_dropout_prob: float = 0.1,
@@ -182,6 +190,7 @@ class BarcodeMAEConfig(PretrainedConfig):
         self.decoder_num_attention_heads = decoder_num_attention_heads
         self.decoder_intermediate_size = decoder_intermediate_size
         self.encoder_sees_mask = encoder_sees_mask
+        self.cls_token = cls_token
         self.mask_ratio = mask_ratio
         self.hidden_act = hidden_act
         self.hidden_dropout_prob = hidden_dropout_prob

@@ -6,12 +6,17 @@ names the hidden k-mers. After pretraining the decoder is thrown away: a barcode
 mean of the encoder's last layer over its real k-mers.
 
 Hidden positions are those whose `input_ids` is [MASK]; drawing them is the collator's work.
+
+With `config.cls_token` (BarcodeMAE+) a learned vector, [CLS], stands in front of the k-mers in both
+stacks. It is returned apart, as `cls_state`; all else has the shapes and the meaning that it has
+without.
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.functional import pad
 from transformers import BertConfig, BertModel, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
 from transformers.utils import ModelOutput, logging
@@ -26,6 +31,20 @@ logger = logging.get_logger(__name__)
 
 
 @dataclass
+class BarcodeMAEModelOutput(BaseModelOutputWithPooling):
+    """What `BarcodeMAEModel` returns.
+
+    Attributes:
+        last_hidden_state: (batch, length, hidden) a vector for each k-mer.
+        pooler_output: (batch, hidden) their mean over real k-mers: the barcode's embedding.
+        hidden_states, attentions: of each layer, on request; [CLS] comes first where there is one.
+        cls_state: (batch, hidden) the last layer's vector for [CLS]; None without `cls_token`.
+    """
+
+    cls_state: torch.FloatTensor | None = None
+
+
+@dataclass
 class BarcodeMAEMaskedLMOutput(ModelOutput):
     """What `BarcodeMAEForMaskedLM` returns.
 
@@ -36,6 +55,7 @@ class BarcodeMAEMaskedLMOutput(ModelOutput):
             labels. Rows with fewer labels than others are filled with unlabelled positions.
         hidden_states, attentions: the encoder's, over the tokens that it saw.
         decoder_hidden_states, decoder_attentions: the decoder's, over all positions.
+        cls_state: (batch, hidden) the encoder's vector for [CLS]; None without `cls_token`.
     """
 
     loss: torch.FloatTensor | None = None
@@ -45,6 +65,7 @@ class BarcodeMAEMaskedLMOutput(ModelOutput):
     attentions: tuple[torch.FloatTensor, ...] | None = None
     decoder_hidden_states: tuple[torch.FloatTensor, ...] | None = None
     decoder_attentions: tuple[torch.FloatTensor, ...] | None = None
+    cls_state: torch.FloatTensor | None = None
 
 
 def _bert(config: BarcodeMAEConfig, prefix: str = "") -> BertModel:
@@ -65,6 +86,30 @@ def _bert(config: BarcodeMAEConfig, prefix: str = "") -> BertModel:
     )
     bert_config._attn_implementation = config._attn_implementation
     return BertModel(bert_config, add_pooling_layer=False)
+
+
+def _behind_cls(
+    cls: torch.Tensor,
+    states: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    position_ids: torch.Tensor | None,
+) -> dict[str, torch.Tensor | None]:
+    """Inputs of a BertModel: [CLS] (batch, hidden), then states (batch, length, hidden).
+
+    [CLS] is told apart by its vector and stands at position 0, too: k-mers keep their positions.
+    """
+    if position_ids is None:
+        position_ids = torch.arange(states.shape[1], device=states.device).unsqueeze(0)
+    if attention_mask is not None:
+        attention_mask = pad(attention_mask.bool(), (1, 0), value=True)
+    position_ids = pad(position_ids, (1, 0))
+    return {
+        "inputs_embeds": torch.cat([cls.unsqueeze(1), states], dim=1),
+        "attention_mask": attention_mask,
+        "position_ids": position_ids,
+        # BERT's own default is a token short where a barcode fills every position.
+        "token_type_ids": torch.zeros_like(position_ids),
+    }
 
 
 def mean_of_kmers(
@@ -149,6 +194,7 @@ class BarcodeMAEModel(BarcodeMAEPreTrainedModel):
     def __init__(self, config: BarcodeMAEConfig):
         super().__init__(config)
         self.bert = _bert(config)
+        self.cls_embedding = nn.Embedding(1, config.hidden_size) if config.cls_token else None
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Embedding:
@@ -164,7 +210,7 @@ class BarcodeMAEModel(BarcodeMAEPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         **kwargs,
-    ) -> BaseModelOutputWithPooling:
+    ) -> BarcodeMAEModelOutput:
         """Embed barcodes.
 
         Args:
@@ -174,25 +220,34 @@ class BarcodeMAEModel(BarcodeMAEPreTrainedModel):
 
         Returns:
             last_hidden_state (batch, length, hidden) and pooler_output (batch, hidden), the mean
-            over the real k-mers: padding, [UNK] and [MASK] left out, zeros where none remains.
+            over the real k-mers: padding, [UNK], [MASK] and [CLS] left out, zeros where none
+            remains; with `cls_token` cls_state (batch, hidden).
 
         Raises:
             ValueError: no tokens, or more tokens than the model has positions.
         """
         _check_length(input_ids, self.config)
         input_ids = input_ids.long()
-        output = self.bert(
-            input_ids=input_ids,
-            attention_mask=_attend_to_something(attention_mask),
-            position_ids=position_ids,
-            **kwargs,
-        )
-        states = output.last_hidden_state
-        return BaseModelOutputWithPooling(
+        if self.cls_embedding is None:
+            inputs = {
+                "input_ids": input_ids,
+                "attention_mask": _attend_to_something(attention_mask),
+                "position_ids": position_ids,
+            }
+        else:
+            cls = self.cls_embedding.weight.expand(input_ids.shape[0], -1)
+            kmers = self.get_input_embeddings()(input_ids)
+            inputs = _behind_cls(cls, kmers, attention_mask, position_ids)
+        output = self.bert(**inputs, **kwargs)
+        states, cls_state = output.last_hidden_state, None
+        if self.cls_embedding is not None:
+            cls_state, states = states[:, 0], states[:, 1:]
+        return BarcodeMAEModelOutput(
             last_hidden_state=states,
             pooler_output=mean_of_kmers(states, input_ids, attention_mask, self.config.num_kmers),
             hidden_states=output.hidden_states,
             attentions=output.attentions,
+            cls_state=cls_state,
         )
 
 
@@ -228,11 +283,22 @@ class BarcodeMAEDecoder(nn.Module):
         # The decoder reads vectors, so its own vocabulary would never get a gradient.
         self.bert.embeddings.word_embeddings = None
 
-    def forward(self, states: torch.Tensor, attention_mask: torch.Tensor | None, **kwargs):
-        """Decode states (batch, length, decoder_hidden), embedded and in their places."""
-        return self.bert(
-            inputs_embeds=states, attention_mask=_attend_to_something(attention_mask), **kwargs
-        )
+    def forward(
+        self,
+        states: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        cls_state: torch.Tensor | None = None,
+        **kwargs,
+    ):
+        """Decode states (batch, length, decoder_hidden), embedded and in their places.
+
+        The encoder's [CLS] (batch, hidden), where there is one, comes in front of them.
+        """
+        if cls_state is None:
+            mask = _attend_to_something(attention_mask)
+            return self.bert(inputs_embeds=states, attention_mask=mask, **kwargs)
+        inputs = _behind_cls(self.decoder_embed(cls_state), states, attention_mask, None)
+        return self.bert(**inputs, **kwargs)
 
     def put_in_place(
         self, states: torch.Tensor, mask_embedding: torch.Tensor, visible: "VisibleBlock"
@@ -366,8 +432,8 @@ class BarcodeMAEForMaskedLM(BarcodeMAEPreTrainedModel):
 
         decoded = None
         if self.decoder is not None:
-            decoded = self.decoder(states, attention_mask, **record)
-            states = decoded.last_hidden_state
+            decoded = self.decoder(states, attention_mask, encoded.cls_state, **record)
+            states = decoded.last_hidden_state[:, -input_ids.shape[1] :]  # without [CLS]
 
         loss = positions = None
         if labels is not None:
@@ -393,6 +459,7 @@ class BarcodeMAEForMaskedLM(BarcodeMAEPreTrainedModel):
             attentions=encoded.attentions,
             decoder_hidden_states=decoded.hidden_states if decoded is not None else None,
             decoder_attentions=decoded.attentions if decoded is not None else None,
+            cls_state=encoded.cls_state,
         )
 
     def _mask_embedding(self) -> torch.Tensor:
@@ -468,5 +535,6 @@ __all__ = [
     "BarcodeMAEForSequenceClassification",
     "BarcodeMAEMaskedLMOutput",
     "BarcodeMAEModel",
+    "BarcodeMAEModelOutput",
     "BarcodeMAEPreTrainedModel",
 ]

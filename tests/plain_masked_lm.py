@@ -26,10 +26,16 @@ def masked_lm_loss(weights, config, barcodes):
         else:
             seen = [position for position in everywhere if not hidden[position]]
         states = {}
-        if seen:
-            tokens = torch.tensor([input_ids[position] for position in seen])
-            encoded = _bert(
-                weights, "barcodemae.bert.", embedding[tokens], seen, config.num_attention_heads
+        cls = weights["barcodemae.cls_embedding.weight"] if config.cls_token else embedding[:0]
+        if seen or config.cls_token:
+            tokens = torch.tensor([input_ids[position] for position in seen], dtype=torch.long)
+            cls, encoded = _bert_behind(
+                cls,
+                weights,
+                "barcodemae.bert.",
+                embedding[tokens],
+                seen,
+                config.num_attention_heads,
             )
             states = dict(zip(seen, encoded, strict=True))
         if config.decoder_num_hidden_layers:
@@ -43,8 +49,13 @@ def masked_lm_loss(weights, config, barcodes):
                     for position in everywhere
                 ]
             )
-            decoded = _bert(
-                weights, "decoder.bert.", inputs, everywhere, config.decoder_num_attention_heads
+            _, decoded = _bert_behind(
+                _linear(weights, "decoder.decoder_embed", cls),
+                weights,
+                "decoder.bert.",
+                inputs,
+                everywhere,
+                config.decoder_num_attention_heads,
             )
             states = dict(zip(everywhere, decoded, strict=True))
         for position, label in enumerate(labels):
@@ -52,6 +63,13 @@ def masked_lm_loss(weights, config, barcodes):
                 logits = _linear(weights, "head", states[position])
                 losses.append(F.cross_entropy(logits, torch.tensor(label)))
     return torch.stack(losses).mean()
+
+
+def _bert_behind(cls, weights, prefix, inputs, positions, num_heads):
+    """States of [CLS], (1, hidden) or (0, hidden), and of the inputs behind it."""
+    inputs = torch.cat([cls, inputs])
+    states = _bert(weights, prefix, inputs, [0] * len(cls) + positions, num_heads)
+    return states[: len(cls)], states[len(cls) :]
 
 
 def _bert(weights, prefix, inputs, positions, num_heads):

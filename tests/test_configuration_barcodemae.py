@@ -22,6 +22,7 @@ CONFIGS = Path(__file__).parent.parent / "train" / "configs"
         ("num_hidden_layers", 0),
         ("decoder_num_hidden_layers", -1),
         ("encoder_sees_mask", "False"),
+        ("cls_token", 1),
         ("hidden_size", True),
     ],
 )

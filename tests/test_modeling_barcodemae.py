@@ -30,6 +30,13 @@ VARIANTS = {
     "narrow decoder": {"decoder_hidden_size": 16, "decoder_num_hidden_layers": 1},
     "with mask": {"encoder_sees_mask": True},
     "encoder only": {"encoder_sees_mask": True, "decoder_num_hidden_layers": 0},
+    "[CLS]": {"cls_token": True, "decoder_hidden_size": 16},
+    "[CLS] with mask": {"cls_token": True, "encoder_sees_mask": True},
+    "[CLS] encoder only": {
+        "cls_token": True,
+        "encoder_sees_mask": True,
+        "decoder_num_hidden_layers": 0,
+    },
 }
 UNK, MASK = 64, 65
 
@@ -151,6 +158,63 @@ def test_too_many_and_too_few_tokens_are_refused(kind):
         model(torch.zeros(1, 25, dtype=torch.long))
     with pytest.raises(ValueError, match="shorter than k = 3"):
         model(torch.zeros(2, 0, dtype=torch.long))
+
+
+# --- [CLS] --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def encoder_with_cls():
+    torch.manual_seed(0)
+    return BarcodeMAEModel(BarcodeMAEConfig(**SIZES, cls_token=True)).eval()
+
+
+def test_cls_is_one_more_vector_and_no_word(encoder_with_cls):
+    plain = BarcodeMAEModel(BarcodeMAEConfig(**SIZES))
+    assert plain(torch.tensor([[1, 2]])).cls_state is None
+    more = set(encoder_with_cls.state_dict()) - set(plain.state_dict())
+    assert more == {"cls_embedding.weight"}
+    assert set(plain.state_dict()) < set(encoder_with_cls.state_dict())
+    assert encoder_with_cls.cls_embedding.weight.shape == (1, 32)
+    assert len(encoder_with_cls.get_input_embeddings().weight) == 66
+
+
+def test_cls_stands_in_front_and_kmers_keep_their_positions(encoder_with_cls):
+    model = encoder_with_cls
+    batch = pad(draw_barcodes([12, 7], share=0))
+    output = model(batch["input_ids"], batch["attention_mask"])
+    assert output.last_hidden_state.shape == (2, 12, 32) and output.cls_state.shape == (2, 32)
+    for row, length in enumerate([12, 7]):
+        ids = batch["input_ids"][row, :length]
+        kmers = model.get_input_embeddings()(ids)
+        states = model.bert(
+            inputs_embeds=torch.cat([model.cls_embedding.weight, kmers])[None],
+            position_ids=torch.tensor([[0, *range(length)]]),
+        ).last_hidden_state[0]
+        torch.testing.assert_close(output.cls_state[row], states[0], atol=1e-5, rtol=0)
+        found = output.last_hidden_state[row, :length]
+        torch.testing.assert_close(found, states[1:], atol=1e-5, rtol=0)
+        mean = states[1:][ids < UNK].mean(dim=0)
+        torch.testing.assert_close(output.pooler_output[row], mean, atol=1e-5, rtol=0)
+
+
+def test_a_barcode_of_full_length_leaves_room_for_cls(config):
+    model = masked_lm(config)
+    (barcode,) = draw_barcodes([24])
+    assert model(**pad([barcode])).loss.isfinite()
+
+
+def test_the_masked_lm_returns_the_encoders_cls(config):
+    model = masked_lm(config)
+    batch = pad(draw_barcodes([12, 12]))
+    output = model(**batch, output_hidden_states=True)
+    if not config.cls_token:
+        assert output.cls_state is None
+        return
+    torch.testing.assert_close(output.cls_state, output.hidden_states[-1][:, 0])
+    # It is not told what was hidden.
+    batch["labels"] = torch.where(batch["labels"] == -100, -100, 63 - batch["labels"])
+    assert torch.equal(model(**batch).cls_state, output.cls_state)
 
 
 # --- masked-LM ------------------------------------------------------------------------------------
@@ -313,7 +377,7 @@ def test_hidden_states_and_attentions(config):
     model.set_attn_implementation("eager")
     barcodes = draw_barcodes([12, 12])
     output = model(**pad(barcodes), output_hidden_states=True, output_attentions=True)
-    seen = 12 if config.encoder_sees_mask else 6
+    seen = (12 if config.encoder_sees_mask else 6) + config.cls_token
     assert [tuple(s.shape) for s in output.hidden_states] == [(2, seen, 32)] * 3
     assert [tuple(a.shape) for a in output.attentions] == [(2, 4, seen, seen)] * 2
     layers = config.decoder_num_hidden_layers

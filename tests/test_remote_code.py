@@ -46,10 +46,11 @@ print(json.dumps(found))
 """
 
 
-@pytest.fixture(scope="module")
-def model():
+@pytest.fixture(scope="module", params=[False, True], ids=["", "[CLS]"])
+def model(request):
     torch.manual_seed(0)
-    return BarcodeMAEForMaskedLM(BarcodeMAEConfig.preset("barcodemae-tiny")).eval()
+    config = BarcodeMAEConfig.preset("barcodemae-tiny", cls_token=request.param)
+    return BarcodeMAEForMaskedLM(config).eval()
 
 
 def test_every_auto_class_and_pipeline_loads_a_saved_directory(model, tmp_path):
