@@ -11,8 +11,9 @@ def evaluate(
     model: Annotated[
         list[str],
         typer.Option(
-            help="Checkpoint directory, Hub id, kmer:K, untrained[:PRESET_OR_DIR], vsearch, "
-            "vsearch:sintax, blast, blast:blastn, or a baseline's name; LABEL=MODEL names the row."
+            help="Checkpoint directory, Hub id (after cls: pooled by its [CLS]), kmer:K, "
+            "untrained[:PRESET_OR_DIR], vsearch, vsearch:sintax, blast, blast:blastn, or a "
+            "baseline's name; LABEL=MODEL names the row."
         ),
     ] = [],  # noqa: B006
     data: Annotated[
@@ -35,7 +36,7 @@ def evaluate(
     clusters: Annotated[
         str, typer.Option(help="Number of clusters: that of species, or of dna_bin.")
     ] = "species",
-    umap_neighbours: Annotated[int, typer.Option(help="Headline of the clustering.")] = 15,
+    umap_neighbours: Annotated[int, typer.Option(min=2, help="Headline of the clustering.")] = 15,
     variants: Annotated[
         str,
         typer.Option(
@@ -72,7 +73,9 @@ def evaluate(
     """Evaluate models side by side: genus of unseen species, BIN clustering, and more.
 
     The run's folder gets results.json, results.md, figures (PNG, SVG) and report.html. A stopped
-    evaluation, started again with the same folder, goes on where it was.
+    evaluation, started again with the same folder, goes on where it was. A model that lacks a
+    package, a program or weights is left out, and the report says why. With --merge FOLDER, given
+    once or more, earlier runs on the same barcodes stand in the same tables and figures.
     """
     from barcodemae.errors import BarcodeMAEError
     from barcodemae.evaluation import report, runner

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
+from barcodemae.data import RANKS
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation import tasks
+from barcodemae.evaluation import tasks, transforms
 from barcodemae.evaluation.aligners import Aligner, is_aligner
 from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.encoders import load_encoder
@@ -67,10 +68,19 @@ def load_rows(
     return rows, skipped
 
 
-def check(wanted: Sequence[str], context: Context) -> None:
-    """Look for everything in the data that would stop a task, before any work is done."""
+def check(wanted: Sequence[str], variants: Sequence[tuple[str, ...]], context: Context) -> None:
+    """Look for everything in the data that would stop a task, before any work is done.
+
+    Raises:
+        BarcodeMAEError: what it is, and the remedy.
+    """
+    rank = context.settings.rank
+    if rank not in RANKS:
+        raise BarcodeMAEError(f"--rank {rank}: no such rank; ranks: {', '.join(RANKS)}")
     for task in wanted:
         tasks.module_of(task).check(context)
+    if any(transforms.SUPERVISED in variant for variant in variants):
+        transforms.check_labels(context.reference.labels(rank))
 
 
 def run(

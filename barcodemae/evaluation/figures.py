@@ -15,7 +15,7 @@ from barcodemae.evaluation.records import find
 from barcodemae.evaluation.store import write_whole
 from barcodemae.evaluation.tables import AMI, models_of
 
-_STYLE = {
+STYLE = {
     "font.size": 12,
     "font.family": "DejaVu Sans",
     "axes.spines.top": False,
@@ -27,7 +27,7 @@ _STYLE = {
     "svg.hashsalt": "barcodemae",
 }
 # Okabe and Ito: told apart by colour-blind readers too.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _KINDS = {"drop": "dropped", "mask": "masked"}
 _SCOPES = {"query": "queries alone", "both": "queries and reference"}
 
@@ -49,15 +49,16 @@ def draw_all(results: dict, folder: Path) -> list[Picture]:
         "figure-2-t-sne": ("t-SNE of small genera (Figure 2)", tsne),
     }
     pictures = []
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         for name, (title, draw) in drawers.items():
             figure = draw(results)
             if figure is not None:
-                pictures.append(Picture(title, _save(figure, folder, name)))
+                pictures.append(Picture(title, save(figure, folder, name)))
     return pictures
 
 
-def _save(figure: Figure, folder: Path, name: str) -> Path:
+def save(figure: Figure, folder: Path, name: str) -> Path:
+    """Write NAME.png and NAME.svg, each whole or not at all; the path of the first."""
     for kind in ("png", "svg"):
 
         def write(partial: Path, kind: str = kind) -> None:
@@ -78,7 +79,7 @@ def accuracy(results: dict) -> Figure | None:
     figure = Figure(figsize=(8, 0.9 + 0.42 * len(models)))
     axes = figure.add_subplot()
     supervised = [row["settings"]["supervised"] for row in rows]
-    colours = [_COLOURS[1] if flag else _COLOURS[0] for flag in supervised]
+    colours = [COLOURS[1] if flag else COLOURS[0] for flag in supervised]
     places = np.arange(len(models))[::-1]
     axes.barh(places, values, color=colours, height=0.7)
     axes.errorbar(
@@ -111,7 +112,7 @@ def genus_and_bins(results: dict) -> Figure | None:
     figure = Figure(figsize=(7.5, 5))
     axes = figure.add_subplot()
     for index, (model, genus, bins) in enumerate(points):
-        style = {"color": _COLOURS[index % len(_COLOURS)], "marker": _marker(index)}
+        style = {"color": COLOURS[index % len(COLOURS)], "marker": marker(index)}
         axes.scatter(genus, bins, s=80, label=model, zorder=3, **style)
     axes.set_xlabel(f"{results['settings']['rank']} accuracy, %")
     axes.set_ylabel("BIN AMI, %")
@@ -119,8 +120,9 @@ def genus_and_bins(results: dict) -> Figure | None:
     return figure
 
 
-def _marker(index: int) -> str:
-    return "osD^vP*"[(index // len(_COLOURS)) % 7]
+def marker(index: int) -> str:
+    """Of the line or point `index`; with `COLOURS` it tells 49 apart."""
+    return "osD^vP*"[(index // len(COLOURS)) % 7]
 
 
 def robustness(results: dict) -> Figure | None:
@@ -145,10 +147,10 @@ def robustness(results: dict) -> Figure | None:
             if not line:
                 continue
             shares = [100 * row["settings"]["share"] for row in line]
-            colour = _COLOURS[index % len(_COLOURS)]
+            colour = COLOURS[index % len(COLOURS)]
             values = [100 * row["value"] for row in line]
             bounds = 100 * np.array([row["interval"] for row in line])
-            axes.plot(shares, values, color=colour, marker=_marker(index), label=model)
+            axes.plot(shares, values, color=colour, marker=marker(index), label=model)
             axes.fill_between(shares, *bounds.T, color=colour, alpha=0.15, linewidth=0)
         axes.set_title(f"{_KINDS[kind]}, {_SCOPES[scope]}", fontsize=12, loc="left")
         axes.set_ylim(0, 100)

@@ -10,8 +10,9 @@ import yaml
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import report
+from barcodemae.evaluation.encoders import model_type
 from barcodemae.evaluation.evaluator import NoModelError, split_label
-from barcodemae.evaluation.runner import Request, run
+from barcodemae.evaluation.runner import Request, read, run
 from barcodemae.evaluation.tasks import parse_tasks
 
 PAPER = Path(__file__).with_name("paper.yaml")
@@ -30,8 +31,9 @@ def run_recipe(source: str, weights: Sequence[str], request: Request) -> dict:
         The merged results; `skipped` names each model left out and what it lacks.
 
     Raises:
-        BarcodeMAEError: the recipe cannot be read, `weights` names a model that it lacks, or
-            nothing is left to run.
+        BarcodeMAEError: the recipe cannot be read, `weights` names a model that it lacks or a
+            checkpoint that is not there, the data do not do for one of its parts, or nothing is
+            left to run.
     """
     recipe = read_recipe(PAPER if source == "paper" else Path(source))
     given = dict(map(split_label, weights))
@@ -45,19 +47,23 @@ def run_recipe(source: str, weights: Sequence[str], request: Request) -> dict:
         settings = dataclasses.replace(request.settings, **recipe.get("settings", {}))
     except TypeError as error:
         raise BarcodeMAEError(f"{source}: settings: {error}") from error
-    found, left_out = [], []
+    for checkpoint in given.values():
+        model_type(checkpoint)  # raises where there is none
+    parts, found, left_out = [], [], list(recipe.get("left_out", []))
     for part in recipe["runs"]:
         models, lacking = _models(part, given)
         left_out += lacking
-        if not models:
-            continue
-        wanted = dataclasses.replace(
-            request, models=models, tasks=parse_tasks(",".join(part["tasks"])), settings=settings
-        )
+        if models:
+            tasks = parse_tasks(",".join(part["tasks"]))
+            wanted = dataclasses.replace(request, models=models, tasks=tasks, settings=settings)
+            parts.append((part["title"], wanted))
+    for _, wanted in parts:  # the last part's bad input, too, before the first part's work
+        read(wanted)
+    for title, wanted in parts:
         try:
             found.append(run(wanted))
         except NoModelError as error:
-            left_out.append({"model": part["title"], "task": None, "reason": str(error)})
+            left_out.append({"model": title, "task": None, "reason": str(error)})
     if not found:
         reasons = "\n".join(f"  {row['model']}: {row['reason']}" for row in left_out)
         raise BarcodeMAEError(f"{source}: nothing can be run:\n{reasons}")
@@ -68,6 +74,8 @@ def run_recipe(source: str, weights: Sequence[str], request: Request) -> dict:
 
 def read_recipe(path: Path) -> dict:
     """A recipe with `runs`, each with title, tasks and models (label, and model or weights).
+
+    It may hold `settings`, and `left_out`: {model, task, reason} of what it cannot list.
 
     Raises:
         BarcodeMAEError: the file is absent or not a recipe; the message says where.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from barcodemae.evaluation.barcodes import Barcodes
 from barcodemae.evaluation.context import Context
 from barcodemae.evaluation.settings import Settings
 from barcodemae.evaluation.store import Store
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,21 @@ class Request:
     batch_size: int = 64
     threads: int = 2
     trust_remote_code: bool = False
-    progress: bool = True
+
+
+def read(request: Request) -> Context:
+    """The barcodes of an evaluation, looked through for all that would stop it.
+
+    Raises:
+        BarcodeMAEError: bad input.
+    """
+    if not request.data:
+        raise BarcodeMAEError("no barcodes: give --data FILES")
+    splits = request.settings.splits(list(request.tasks))
+    barcodes = Barcodes.read(request.data, splits, request.prepare)
+    context = Context(barcodes, request.settings, Store(request.cache))
+    evaluator.check(request.tasks, request.variants, context)
+    return context
 
 
 def run(request: Request) -> dict:
@@ -48,12 +65,7 @@ def run(request: Request) -> dict:
     Raises:
         BarcodeMAEError: bad input, found before any work, or no model that can be evaluated.
     """
-    if not request.data:
-        raise BarcodeMAEError("no barcodes: give --data FILES")
-    splits = request.settings.splits(list(request.tasks))
-    barcodes = Barcodes.read(request.data, splits, request.prepare)
-    context = Context(barcodes, request.settings, Store(request.cache), request.progress)
-    evaluator.check(request.tasks, context)
+    context = read(request)
     rows, skipped = evaluator.load_rows(
         request.models,
         request.variants,
@@ -63,5 +75,7 @@ def run(request: Request) -> dict:
         threads=request.threads,
         trust_remote_code=request.trust_remote_code,
     )
+    for row in skipped:
+        logger.warning("left out: %s: %s", row["model"], row["reason"])
     records, failed = evaluator.run(rows, request.tasks, context)
     return report.results_of(context, rows, records, [*skipped, *failed], request.data)

@@ -41,7 +41,7 @@ def as_markdown(results: dict, found: list[Table]) -> str:
     """results.md: the tables, then warnings, data and versions."""
     parts = ["# Evaluation", description(results)]
     for table in found:
-        lines = [f"## {table.title}", table.note, _markdown_rows(table)]
+        lines = [f"## {table.title}", table.note, markdown_rows(table)]
         parts.append("\n\n".join(filter(None, lines)))
     if results["warnings"]:
         parts.append("## Notes\n\n" + "\n".join(f"- {text}" for text in results["warnings"]))
@@ -60,7 +60,8 @@ def description(results: dict) -> str:
     )
 
 
-def _markdown_rows(table: Table) -> str:
+def markdown_rows(table: Table) -> str:
+    """The columns and rows of a table, in Markdown."""
     lines = [table.columns, ["---"] * len(table.columns), *table.rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -167,12 +168,12 @@ def depth_table(results: dict) -> Table | None:
 
 
 def objective_table(results: dict) -> Table | None:
-    """Table 3: genus accuracy by objective and pretraining data."""
+    """Rows of Table 1 side by side: genus accuracy by objective and pretraining data."""
     beside, paper_rows = published.comparable(results, "genus"), published.rows()
     sets = ("CANADA-1.5M", "BIOSCAN-5M")
     keys = {key_of(results, model): model for model in models_of(results, "genus-probe")}
     rows, measured = [], False
-    for objective in published.published()["table_3"]:
+    for objective in published.published()["objectives"]:
         cells = [objective["name"]]
         for pretrained_on in sets:
             key = objective[pretrained_on]
@@ -186,8 +187,8 @@ def objective_table(results: dict) -> Table | None:
     columns = ["objective"]
     for pretrained_on in sets:
         columns += [pretrained_on, f"{pretrained_on}, paper"] if beside else [pretrained_on]
-    note = "Genus accuracy by the data that a model was pretrained on."
-    return Table("Objectives and pretraining data (Table 3)", note, columns, rows)
+    note = "Genus accuracy by the data that a model was pretrained on: rows of Table 1, rearranged."
+    return Table("Objectives and pretraining data", note, columns, rows)
 
 
 def probe_table(results: dict) -> Table:
@@ -233,18 +234,20 @@ def clustering_table(results: dict) -> Table:
                 if (row["model"], row["task"], row["metric"]) == (model, "bin-clustering", AMI)
                 and row["settings"]["umap_neighbours"] == neighbours
             ]
-            cells.append(_mean_and_range(values) if len(values) > 1 else "")
+            cells.append(mean_and_range(values) if len(values) > 1 else "")
         rows.append([_marked(results, model), *cells])
     columns = ["model", "AMI", "homogeneity", "completeness", "V-measure"]
     columns += [f"AMI, {n} neighbours" for n in settings["umap_grid"]]
     note = (
         f"Headline: UMAP with {settings['umap_neighbours']} neighbours, seed "
-        f"{settings['umap_seed']}. Grid: mean over {len(settings['umap_seeds'])} seeds (range)."
+        f"{settings['umap_seed']}. Grid: mean over {len(settings['umap_seeds'])} seeds (range); "
+        "rows with inference options have the headline alone."
     )
     return Table(f"BIN clustering of {settings['clustering']}", note, columns, rows)
 
 
-def _mean_and_range(values: list[float]) -> str:
+def mean_and_range(values: list[float]) -> str:
+    """Shares in percent: the mean, the least and the greatest."""
     mean = sum(values) / len(values)
     return f"{percent(mean)} ({percent(min(values))} to {percent(max(values))})"
 

@@ -42,6 +42,18 @@ def parse_variants(text: str) -> list[tuple[str, ...]]:
     return variants
 
 
+def check_labels(labels: np.ndarray) -> None:
+    """Raise BarcodeMAEError where discriminants cannot be fitted to labels (m,), "" if missing."""
+    known = labels[labels != ""]
+    taxa = len(np.unique(known))
+    if taxa < 2 or len(known) <= taxa:
+        raise BarcodeMAEError(
+            "discriminants need at least two taxa and several barcodes of each; the reference has "
+            f"{len(known)} labelled barcodes of {taxa} taxa. Leave the option out of --variants or "
+            "give a larger reference."
+        )
+
+
 def fit(names: Sequence[str], reference, labels: np.ndarray, seed: int = 0) -> Transform:
     """Fit the options `names` on reference embeddings.
 
@@ -67,13 +79,8 @@ def fit(names: Sequence[str], reference, labels: np.ndarray, seed: int = 0) -> T
     steps = [*reduction(reference, seed), *(_STEPS[name]() for name in wanted)]
     pipeline = make_pipeline(*steps)
     if SUPERVISED in wanted:
+        check_labels(labels)
         known = labels != ""
-        if len(np.unique(labels[known])) < 2 or known.sum() <= len(np.unique(labels[known])):
-            raise BarcodeMAEError(
-                f"discriminants need at least two taxa and several barcodes of each; the reference "
-                f"has {known.sum()} labelled barcodes of {len(np.unique(labels[known]))} taxa. "
-                "Leave the option out or give a larger reference."
-            )
         pipeline.fit(reference[known], labels[known])
     else:
         pipeline.fit(reference)

@@ -43,7 +43,8 @@ def load_encoder(
     """Make the encoder that `spec` names.
 
     `kmer:K`; `untrained`, `untrained:PRESET` or `untrained:DIR`; a baseline of `baselines.yaml` by
-    name or Hub id; a BarcodeMAE checkpoint directory or Hub id; any other transformers encoder.
+    name or Hub id; a BarcodeMAE checkpoint directory or Hub id, after `cls:` pooled by its [CLS];
+    any other transformers encoder.
 
     Raises:
         BarcodeMAEError: it cannot be had; the message says what is missing.
@@ -63,16 +64,23 @@ def load_encoder(
 
     if kind == "untrained":
         return BarcodeMAEEncoder.untrained(detail or "barcodemae-k6", device, batch_size, seed)
+    if kind == "cls":
+        embedder = Embedder.from_pretrained(detail, device, pooling="cls")
+        return BarcodeMAEEncoder(embedder, batch_size, detail)
     entry = known_entries().get(spec)
-    if entry is None and _model_type(spec) == "barcodemae":
+    if entry is None and model_type(spec) == "barcodemae":
         return BarcodeMAEEncoder(Embedder.from_pretrained(spec, device), batch_size, spec)
     if entry is None:
         entry = Entry(name=spec, id=spec, remote_code=trust_remote_code)
     return HuggingFaceEncoder(entry, device, batch_size)
 
 
-def _model_type(spec: str) -> str | None:
-    """`model_type` of a directory's or a Hub repository's config.json."""
+def model_type(spec: str) -> str | None:
+    """`model_type` of a directory's or a Hub repository's config.json.
+
+    Raises:
+        BarcodeMAEError: there is none.
+    """
     from transformers import PretrainedConfig
 
     path = Path(spec)

@@ -27,7 +27,7 @@ def hash_weights(model: nn.Module, *more: object) -> str:
 
 
 class BarcodeMAEEncoder:
-    """The encoder of a BarcodeMAE: the mean of its last layer over real k-mers.
+    """The encoder of a BarcodeMAE: the mean of its last layer over real k-mers, or its [CLS].
 
     Args:
         embedder: the encoder with its tokenization.
@@ -42,12 +42,14 @@ class BarcodeMAEEncoder:
         self.batch_size = batch_size
         config = embedder.model.config
         self.num_offsets = config.kmer_size
-        self.fingerprint = hash_weights(embedder.model, config.kmer_size, MAX_NUCLEOTIDES)
+        is_mean = embedder.pooling == "mean"
+        what_else = (config.kmer_size, MAX_NUCLEOTIDES) + (() if is_mean else ("[CLS]",))
+        self.fingerprint = hash_weights(embedder.model, *what_else)
         self.settings = {
             "encoder": origin,
             "dimensions": config.hidden_size,
             "tokenization": f"{config.kmer_size}-mers, non-overlapping",
-            "pooling": "mean over real k-mers",
+            "pooling": "mean over real k-mers" if is_mean else "[CLS]",
             "max_nucleotides": MAX_NUCLEOTIDES,
             "parameters": sum(p.numel() for p in embedder.model.parameters()),
         }
@@ -103,4 +105,4 @@ class BarcodeMAEEncoder:
             )
         tensors = (torch.from_numpy(np.array(a)) for a in (ids, real, positions))
         output = model(*(tensor.to(device) for tensor in tensors))
-        return output.pooler_output.float().cpu().numpy()
+        return self.embedder.pooled(output).cpu().numpy()

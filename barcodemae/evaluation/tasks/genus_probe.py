@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from barcodemae.data import RANKS
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import metrics, statistics
 from barcodemae.evaluation.barcodes import digest
@@ -20,8 +19,6 @@ TASK = "genus-probe"
 def check(context: Context) -> None:
     settings, rank = context.settings, context.settings.rank
     reference, query = context.reference, context.query
-    if rank not in RANKS:
-        raise BarcodeMAEError(f"--rank {rank}: no such rank; ranks: {', '.join(RANKS)}")
     for barcodes in (reference, query):
         unlabelled = int((barcodes.labels(rank) == "").sum())
         if unlabelled == len(barcodes):

@@ -1,19 +1,15 @@
 """Linear probe: a linear layer on frozen embeddings names the species of unseen barcodes.
 
-As the BarcodeBERT authors run it: embeddings standardised by one mean and one deviation, stochastic
-gradient descent on the cross-entropy (learning rate 1, momentum 0.95, weight decay 1e-9, batches of
-1024, 200 epochs).
+How it is fitted: `softmax_regression`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
-from tqdm import tqdm
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation import statistics
+from barcodemae.evaluation import softmax_regression, statistics
 from barcodemae.evaluation.barcodes import digest
 from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.records import record
@@ -23,7 +19,6 @@ from barcodemae.evaluation.transforms import dense
 
 TASK = "linear-probe"
 RANK = "species"
-_BATCH, _RATE, _MOMENTUM, _DECAY = 1024, 1.0, 0.95, 1e-9
 
 
 def check(context: Context) -> None:
@@ -97,45 +92,16 @@ def _name_seen(row: Row, context: Context, known: np.ndarray) -> dict:
         transform = context.transform_of(row)
         train, test = dense(*(transform(part.vectors) for part in embedded))
         taxa, codes = np.unique(labels[labels != ""], return_inverse=True)
-        named = fit_and_name(
+        layer = softmax_regression.fit(
             train[labels != ""],
             codes,
-            test[known],
             epochs=settings.probe_epochs,
             seed=settings.seed,
             progress=context.progress,
         )
+        with torch.inference_mode():
+            named = layer(torch.from_numpy(test[known])).argmax(dim=1).numpy()
         seconds = watch.read()[0] + sum(part.wall_seconds for part in embedded)
         return {"labels": taxa[named].tolist(), "seconds": seconds}
 
     return context.store.values(key, compute)
-
-
-def fit_and_name(
-    train: np.ndarray,
-    codes: np.ndarray,
-    test: np.ndarray,
-    *,
-    epochs: int,
-    seed: int,
-    progress: bool = False,
-) -> np.ndarray:
-    """Fit on (m, dim) with labels (m,) 0..classes-1; returns the label (n,) of (n, dim)."""
-    mean, deviation = train.mean(), train.std()
-    inputs = torch.from_numpy((train - mean) / deviation).float()
-    targets = torch.from_numpy(codes)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        layer = nn.Linear(train.shape[1], int(codes.max()) + 1)
-    optimizer = torch.optim.SGD(
-        layer.parameters(), lr=_RATE, momentum=_MOMENTUM, weight_decay=_DECAY
-    )
-    for _ in tqdm(range(epochs), "linear probe", unit="epoch", delay=2, disable=not progress):
-        for rows in torch.randperm(len(inputs), generator=generator).split(_BATCH):
-            loss = nn.functional.cross_entropy(layer(inputs[rows]), targets[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    with torch.inference_mode():
-        return layer(torch.from_numpy((test - mean) / deviation).float()).argmax(dim=1).numpy()

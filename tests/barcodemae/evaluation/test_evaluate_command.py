@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
 from barcodemae.cli import app
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation import report
+from barcodemae.evaluation import evaluator, report
 from barcodemae.evaluation.tasks import bin_clustering
 
 CHEAP = ["--tasks", "genus-probe,robustness,t-sne", "--shares", "0,0.5"]
@@ -132,6 +132,36 @@ def test_the_papers_recipe_says_what_it_leaves_out(evaluate, tmp_path, monkeypat
     )
     assert "cannot be loaded" in left_out["DNABERT-S"] or "not installed" in left_out["DNABERT-S"]
     assert "left out: barcodemae-k4-enc4-dec2" in output
+    assert "not recorded here" in left_out["Table 3"]
+
+
+def test_too_few_labels_for_discriminants_are_found_before_any_work(
+    made_table, tmp_path, monkeypatch
+):
+    """One barcode of each species in the reference: nothing varies within."""
+    few = made_table[made_table["split"] == "train"].drop_duplicates("species")
+    rest = made_table[made_table["split"] != "train"]
+    pd.concat([few, rest]).to_csv(tmp_path / "few.csv", index=False)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "datasets"))
+    monkeypatch.setattr(evaluator, "load_rows", lambda *_, **__: pytest.fail("a model was loaded"))
+    command = ["evaluate", "--data", str(tmp_path / "few.csv"), "-o", str(tmp_path / "run")]
+    command += ["--model", "kmer:3", "--tasks", "genus-probe", "--rank", "species"]
+    command += ["--query", "test", "--variants", "centre,offsets+discriminants"]
+    with pytest.raises(BarcodeMAEError, match="16 labelled barcodes of 16 taxa"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+
+
+def test_bad_input_of_a_recipes_last_part_stops_the_first(evaluate, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluator, "load_rows", lambda *_, **__: pytest.fail("a model was loaded"))
+    models = [{"label": "kmer:3", "model": "kmer:3"}]
+    runs = [
+        {"title": "A", "tasks": ["genus-probe"], "models": models},
+        {"title": "B", "tasks": ["t-sne"], "models": models},
+    ]
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(json.dumps({"settings": {"tsne_smaller_than": 3}, "runs": runs}))
+    with pytest.raises(BarcodeMAEError, match="t-SNE draws genera"):
+        evaluate("--recipe", str(recipe))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +173,9 @@ def test_the_papers_recipe_says_what_it_leaves_out(evaluate, tmp_path, monkeypat
         (["--model", "kmer:99", "--tasks", "genus-probe"], "none of the models .*1 to 12"),
         (["--model", "kmer:3", "--variants", "pca"], "no inference option 'pca'"),
         (["--model", "kmer:3", "--shares", "a"], "--shares a"),
+        (["--model", "kmer:3", "--rank", "tribe"], "--rank tribe: no such rank; ranks: phylum"),
         (["--recipe", "paper", "--weights", "x=y"], "the recipe names no such model"),
+        (["--recipe", "paper", "--weights", "barcodemae-k6=absent"], "absent cannot be loaded"),
         (["--recipe", "absent.yaml"], "`paper` is built in"),
         ([], "nothing to do"),
     ],

@@ -63,6 +63,22 @@ def test_untrained_weights_follow_the_seed(checkpoint, sequences):
     assert first.fingerprint != load_encoder(str(checkpoint), "cpu").fingerprint
 
 
+def test_a_checkpoint_with_cls_is_pooled_by_the_mean_or_by_it(checkpoint, sequences, tmp_path):
+    torch.manual_seed(7)
+    model = BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny", cls_token=True))
+    model.save_pretrained(tmp_path)
+    mean, cls = load_encoder(str(tmp_path), "cpu"), load_encoder(f"cls:{tmp_path}", "cpu")
+    for encoder, pooling in ((mean, "mean"), (cls, "cls")):
+        expected = Embedder(model, "cpu", pooling).embed(sequences)
+        np.testing.assert_allclose(encoder.embed(sequences), expected, atol=1e-5)
+        nothing_dropped = encoder.embed(sequences, corruption=Corruption("drop", 1e-9, 0))
+        np.testing.assert_allclose(nothing_dropped, expected, atol=1e-5)
+    assert mean.fingerprint != cls.fingerprint
+    assert (mean.settings["pooling"], cls.settings["pooling"]) == ("mean over real k-mers", "[CLS]")
+    with pytest.raises(BarcodeMAEError, match=r"no \[CLS\]"):
+        load_encoder(f"cls:{checkpoint}", "cpu")
+
+
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(BarcodeMAEError, match=r"no config\.json"):
         load_encoder(str(tmp_path))

@@ -91,7 +91,6 @@ def other_genera(table):
         (one_reference, {}, "one barcode with a genus"),
         (other_genera, {}, "no genus of the query 'test_unseen' occurs in the reference"),
         (lambda t: t, {"rank": "subfamily"}, "no barcode of the split 'train' has a subfamily"),
-        (lambda t: t, {"rank": "tribe"}, "--rank tribe: no such rank"),
         (lambda t: t, {"neighbours": 81}, "the reference has 80 barcodes"),
         (lambda t: t, {"neighbours": 0}, "give 1 to 80"),
     ],
