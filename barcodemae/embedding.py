@@ -1,9 +1,13 @@
-"""Barcodes -> embeddings, with a trained encoder: the mean of its last layer over real k-mers."""
+"""Barcodes -> embeddings, with a trained encoder: the mean of its last layer over real k-mers.
+
+The state of [CLS] can take the place of the mean where the model has one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,7 +16,9 @@ from tqdm import tqdm
 from barcodemae import BarcodeMAEModel
 from barcodemae.data.kmers import kmer_ids
 from barcodemae.embedding_precision import at_precision
+from barcodemae.errors import BarcodeMAEError
 from barcodemae.loading import load_model
+from modeling_barcodemae import BarcodeMAEModelOutput
 from tokenization_barcodemae import MAX_NUCLEOTIDES
 
 
@@ -29,13 +35,28 @@ class Embedder:
     Args:
         model: the encoder; moved to `device` and set to evaluation.
         device: default: the accelerator that PyTorch sees, else the CPU.
+        pooling: "mean" over real k-mers, or "cls": the last layer's vector for [CLS].
 
     Attributes:
         dim: length of an embedding.
         kmer_size: nucleotides in a token.
+
+    Raises:
+        BarcodeMAEError: the model has no [CLS] to pool by.
     """
 
-    def __init__(self, model: BarcodeMAEModel, device: str | torch.device | None = None):
+    def __init__(
+        self,
+        model: BarcodeMAEModel,
+        device: str | torch.device | None = None,
+        pooling: Literal["mean", "cls"] = "mean",
+    ):
+        if pooling == "cls" and not model.config.cls_token:
+            raise BarcodeMAEError(
+                f"{model.config._name_or_path or 'this model'} has no [CLS] (its config's cls_token"
+                " is false): pool by the mean"
+            )
+        self.pooling = pooling
         self.device = torch.device(device) if device else best_device()
         self.model = model.to(self.device).eval()
         self.dim = model.config.hidden_size
@@ -46,13 +67,14 @@ class Embedder:
         cls,
         model: str | Path,
         device: str | torch.device | None = None,
+        pooling: Literal["mean", "cls"] = "mean",
     ) -> Embedder:
         """Load the encoder of a checkpoint directory or a Hub id.
 
         Raises:
-            BarcodeMAEError: there is no BarcodeMAE at `model`.
+            BarcodeMAEError: there is no BarcodeMAE at `model`, or it has no [CLS] to pool by.
         """
-        return cls(load_model(BarcodeMAEModel, model, dtype=torch.float32), device)
+        return cls(load_model(BarcodeMAEModel, model, dtype=torch.float32), device, pooling)
 
     def at_precision(self, precision: str) -> Embedder:
         """A copy that computes in "bf16" or "int8": faster, and near the embeddings of "fp32".
@@ -60,7 +82,7 @@ class Embedder:
         Raises:
             BarcodeMAEError: there is no such precision, or not on this device.
         """
-        return Embedder(at_precision(self.model, precision), self.device)
+        return Embedder(at_precision(self.model, precision), self.device, self.pooling)
 
     def embed(
         self,
@@ -107,7 +129,14 @@ class Embedder:
         width = int(lengths.max())
         input_ids = self._move(ids[:, :width])  # (batch, width)
         mask = self._move(np.arange(width) < lengths[:, None]) if lengths.min() < width else None
-        return self.model(input_ids, mask).pooler_output.float()
+        return self.pooled(self.model(input_ids, mask))
+
+    def pooled(self, output: BarcodeMAEModelOutput) -> torch.Tensor:
+        """The embeddings in what the encoder returned: (batch, dim) float32."""
+        if self.pooling == "mean":
+            return output.pooler_output.float()
+        # Without a real k-mer the mean is zeros, and so must this be.
+        return (output.cls_state * output.pooler_output.any(dim=1, keepdim=True)).float()
 
     def _move(self, array: np.ndarray) -> torch.Tensor:
         tensor = torch.from_numpy(array)

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import nearest
-
-if TYPE_CHECKING:
-    from barcodemae.embedding import Embedder
 
 PRECISIONS = ("fp32", "bf16", "int8")
 _EQUAL = 1e-6  # cosine; identical barcodes are neighbours of the same rank
@@ -52,20 +47,15 @@ def _quantized(model: torch.nn.Module) -> torch.nn.Module:
         return quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
 
 
-def neighbour_agreement(
-    full: Embedder, reduced: Embedder, barcodes: Sequence[str], batch_size: int = 64
-) -> float:
-    """Share of barcodes whose nearest neighbour (1-NN, cosine) is the same in both encoders.
+def neighbour_agreement(exact: np.ndarray, near: np.ndarray) -> float:
+    """Share of barcodes whose nearest neighbour (1-NN, cosine) is the same in both embeddings.
 
     Every second barcode is a query and the others are the reference. A neighbour that is as near
     as the nearest counts as the same.
 
     Args:
-        full, reduced: the encoder in fp32, and in fewer bits.
-        barcodes: at least two, from one and the same source.
+        exact, near: (n, dim) of the same n >= 2 barcodes, in fp32 and in fewer bits.
     """
-    exact = full.embed(barcodes, batch_size)
-    near = reduced.embed(barcodes, batch_size)
     best, _ = nearest(exact[::2], exact[1::2])
     _, chosen = nearest(near[::2], near[1::2])
     reference, query = _unit(exact[::2][chosen[:, 0]]), _unit(exact[1::2])
