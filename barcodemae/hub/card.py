@@ -29,6 +29,9 @@ _OPERATIONAL = (
     "push_to_hub",
     "push_every",
 )
+# Those that say nothing where labels are not used, or not by contrast.
+_OF_LABELS = ("label_weight", "label_warm_up_epochs", "label_taxa", "label_barcodes")
+_OF_CONTRAST = ("temperature", "barcodes_per_taxon", "sampled_rank")
 _TASKS = {
     "BarcodeMAEModel": "feature-extraction",
     "BarcodeMAEForMaskedLM": "feature-extraction",
@@ -103,10 +106,15 @@ def _metadata(config: dict, training: dict, results: dict, repo_id: str) -> Mode
 
 def _settings(arguments: dict) -> dict:
     """The arguments of training that matter for the weights and are not off."""
+    silent = set(_OPERATIONAL)
+    if not arguments.get("label_rank"):
+        silent.update(_OF_LABELS)
+    if arguments.get("objective") != "contrastive":
+        silent.update(_OF_CONTRAST)
     return {
         name: value
         for name, value in arguments.items()
-        if name not in _OPERATIONAL and (name == "seed" or value)
+        if name not in silent and (name == "seed" or value)
     }
 
 
@@ -118,9 +126,10 @@ def _listed(values: dict) -> str:
 
 
 def _variant(config: dict) -> str:
+    cls = " with [CLS]" if config.get("cls_token") else ""
     if config["decoder_num_hidden_layers"] == 0:
-        return "BarcodeBERT"
-    return "BarcodeMAE w/MASK" if config["encoder_sees_mask"] else "BarcodeMAE"
+        return "BarcodeBERT" + cls
+    return ("BarcodeMAE w/MASK" if config["encoder_sees_mask"] else "BarcodeMAE") + cls
 
 
 def _count_parameters(directory: Path) -> int:

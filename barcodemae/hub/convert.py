@@ -2,7 +2,8 @@
 
 Their vocabulary is the special tokens, then the k-mers in ACGT order; [MASK] is the first special
 token and [UNK] the last: [MASK] [UNK] today, [MASK] [CLS] [UNK] and [MASK] [CLS] [SEP] [PAD] [UNK]
-in older files. Ours is the k-mers, [UNK], [MASK].
+in older files. Ours is the k-mers, [UNK], [MASK]. BarcodeMAE+ files have [MASK] [UNK] [CLS], and
+[CLS] at position 0 before the k-mers; ours keeps it out of the vocabulary and of their positions.
 """
 
 import json
@@ -18,6 +19,7 @@ from configuration_barcodemae import BarcodeMAEConfig
 from modeling_barcodemae import BarcodeMAEForMaskedLM, BarcodeMAEModel
 
 _EMBEDDINGS = "embeddings.word_embeddings.weight"
+_POSITIONS = "embeddings.position_embeddings.weight"
 _NUMBERS_OF_SPECIAL_TOKENS = (2, 3, 5)
 # Fields of BertConfig that ours has under the same name.
 _SHARED = (
@@ -50,7 +52,7 @@ def convert(checkpoint: str | Path, output: str | Path) -> Path:
     num_kmers, num_special = _count_tokens(path, legacy)
     config = _config(legacy, num_kmers)
     weights = {f"bert.{name}": tensor for name, tensor in legacy.weights.items()}
-    weights[f"bert.{_EMBEDDINGS}"] = _reorder(legacy.weights[_EMBEDDINGS], num_special)
+    weights |= _embeddings(legacy, num_special)
     model = BarcodeMAEModel(config)
     if legacy.head is not None and config.decoder_num_hidden_layers == 0:
         model = BarcodeMAEForMaskedLM(config)
@@ -99,7 +101,8 @@ def _config(legacy: LegacyCheckpoint, num_kmers: int) -> BarcodeMAEConfig:
         "hidden_size": hidden_size,
         "num_hidden_layers": len(layers),
         "intermediate_size": weights["encoder.layer.0.intermediate.dense.bias"].shape[0],
-        "max_position_embeddings": weights["embeddings.position_embeddings.weight"].shape[0],
+        "max_position_embeddings": weights[_POSITIONS].shape[0] - _has_cls(legacy),
+        "cls_token": _has_cls(legacy),
     }
     if not legacy.is_encoder_alone:
         return BarcodeMAEConfig(**fields, encoder_sees_mask=True, decoder_num_hidden_layers=0)
@@ -113,7 +116,21 @@ def _config(legacy: LegacyCheckpoint, num_kmers: int) -> BarcodeMAEConfig:
     )
 
 
-def _reorder(embeddings: torch.Tensor, num_special: int) -> torch.Tensor:
-    """Rows [MASK] ... [UNK] k-mers -> k-mers [UNK] [MASK]."""
-    mask, unknown = embeddings[:1], embeddings[num_special - 1 : num_special]
-    return torch.cat([embeddings[num_special:], unknown, mask])
+def _has_cls(legacy: LegacyCheckpoint) -> bool:
+    return bool(legacy.arguments.get("use_cls_token"))
+
+
+def _embeddings(legacy: LegacyCheckpoint, num_special: int) -> dict[str, torch.Tensor]:
+    """Our embeddings of tokens, in the order k-mers [UNK] [MASK], of positions and of [CLS]."""
+    tokens, positions = legacy.weights[_EMBEDDINGS], legacy.weights[_POSITIONS]
+    unknown = 1 if _has_cls(legacy) else num_special - 1
+    ours = {
+        f"bert.{_EMBEDDINGS}": torch.cat(
+            [tokens[num_special:], tokens[unknown : unknown + 1], tokens[:1]]
+        )
+    }
+    if _has_cls(legacy):
+        ours[f"bert.{_POSITIONS}"] = positions[1:]
+        # It shares the first k-mer's position now; what it had of its own moves into its vector.
+        ours["cls_embedding.weight"] = tokens[2:3] + positions[:1] - positions[1:2]
+    return ours

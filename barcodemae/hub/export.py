@@ -18,6 +18,9 @@ from barcodemae.hub.sentence_transformers import write_sentence_transformers
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # What the repository's own Python files import.
 _NEEDED = ("torch", "transformers", "safetensors")
+# Arguments of a training run.
+_FOLDERS = ("output_dir", "cache_dir")
+_MODELS = ("model", "teacher", "student")
 
 
 def export(
@@ -90,12 +93,20 @@ def _public_record(training: dict, data: dict, license: str) -> dict:
         record["data"] = {**record.get("data", {}), **data}
     if "arguments" in record:
         record["arguments"] = {
-            name: value for name, value in record["arguments"].items() if name != "output_dir"
+            name: _without_home(value) if name in _MODELS else value
+            for name, value in record["arguments"].items()
+            if name not in _FOLDERS
         }
     for place in (record.get("data", {}), record.get("arguments", {})):
         if isinstance(sources := place.get("train_data"), list):
             place["train_data"] = [_without_folders(source) for source in sources]
     return {**record, "license": license}
+
+
+def _without_home(model: str) -> str:
+    """The last two parts of a local directory (RUN/best); a Hub id stays as it is."""
+    path = Path(model)
+    return "/".join(path.parts[-2:]) if path.is_absolute() or path.exists() else model
 
 
 def _without_folders(source: str) -> str:

@@ -1,4 +1,3 @@
-import ast
 import json
 import os
 import re
@@ -9,6 +8,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.hub.card import FOLDER, render_card
 from barcodemae.hub.export import export
 
 from .conftest import run_without_project
@@ -162,11 +162,79 @@ def test_unlicensed_data_are_said_to_be_so(checkpoint, tmp_path):
     assert "barcodes.csv." in card and "The licence of the data was not recorded" in card
 
 
+def with_record(checkpoint, folder, data=None, **arguments):
+    """A copy of a checkpoint whose run had these arguments too."""
+    shutil.copytree(checkpoint, folder)
+    training = json.loads((folder / "training.json").read_text())
+    training["arguments"] |= arguments
+    training["data"] |= data or {}
+    (folder / "training.json").write_text(json.dumps(training))
+    return folder
+
+
+def test_how_much_was_hidden(repository, checkpoint, tmp_path):
+    assert "\n50.0% of the k-mers of a barcode were hidden; the encoder" in read(repository)
+    drawn = with_record(checkpoint, tmp_path / "drawn", mask_ratio_between=[0.2, 0.8])
+    card = read(export(drawn, tmp_path / "repository"))
+    assert "20.0% to 80.0% of the k-mers of a barcode were hidden, a share drawn for each" in card
+    assert "| mask_ratio_between | 0.2, 0.8 |" in card
+
+
+def test_labels_that_were_used_are_said(checkpoint, tmp_path):
+    off = {"label_rank": "", "label_weight": 0.1, "label_taxa": 16}
+    unlabelled = read(export(with_record(checkpoint, tmp_path / "off", **off), tmp_path / "a"))
+    assert "pretrained without labels" in unlabelled and "label_weight" not in unlabelled
+    data = {"label_rank": "genus", "n_labelled": 60123, "n_taxa": 812}
+    arguments = off | {"label_rank": "genus"}
+    labelled = with_record(checkpoint, tmp_path / "on", data, **arguments)
+    config = json.loads((labelled / "config.json").read_text())
+    (labelled / "config.json").write_text(json.dumps({**config, "cls_token": True}))
+    card = render_card(labelled, "someone/plus")
+    assert "semi-supervised (BarcodeMAE+)" in card and "naming the genus" in card
+    assert "without labels" not in card and "without their labels" not in card
+    assert "60,123 of them with a label: 812 taxa of the rank genus" in card
+    assert "| label_weight | 0.1 |" in card
+    assert "| variant | BarcodeMAE with [CLS], k = 4 |" in card
+
+
 def test_classifier(classifier, tmp_path):
     card = read(export(classifier, tmp_path / "repository"))
     assert "pipeline_tag: text-classification" in card
     assert "one of 2 taxa" in card
     assert 'pipeline("text-classification"' in card and "AutoModelForSeq" not in card
+
+
+def card_of(checkpoint, arguments, tmp_path):
+    """The card of an encoder that was trained with these arguments."""
+    shutil.copytree(checkpoint, tmp_path / "checkpoint")
+    path = tmp_path / "checkpoint" / "training.json"
+    record = json.loads(path.read_text())
+    record["arguments"] |= arguments
+    path.write_text(json.dumps(record))
+    return read(export(tmp_path / "checkpoint", tmp_path / "out", encoder_only=True))
+
+
+def test_a_student_names_its_teacher(checkpoint, tmp_path):
+    arguments = {"teacher": "/home/someone/large/best", "whiten": True, "random_offset": True}
+    card = card_of(checkpoint, arguments, tmp_path)
+    assert "embeddings of another encoder point, `large/best`, once their principal" in card
+    assert "Whole barcodes were read, from random frame offsets." in card
+    assert "k-mers of a barcode were hidden" not in card and "/home" not in card
+
+
+def test_an_encoder_that_learned_from_labels_says_so(checkpoint, tmp_path):
+    arguments = {"objective": "contrastive", "ranks": ["genus", "species"], "temperature": 0.1}
+    arguments |= {"barcodes_per_taxon": 4, "sampled_rank": "genus", "model": "/home/x/large/best"}
+    card = card_of(checkpoint, arguments, tmp_path)
+    assert "It has learned from labels (genus, species): barcodes of the same taxon" in card
+    assert "at temperature 0.1, in batches with 4 barcodes of each genus." in card
+    assert "without their labels" not in card and "hidden" not in card.split("## Training")[2]
+    assert "| model | large/best |" in card and "| temperature | 0.1 |" in card
+
+
+def test_settings_of_another_objective_are_not_listed(checkpoint, tmp_path):
+    card = card_of(checkpoint, {"objective": "lineage", "barcodes_per_taxon": 4}, tmp_path)
+    assert "| objective | lineage |" in card and "barcodes_per_taxon" not in card
 
 
 def test_which_model_is_ours_must_be_clear(checkpoint, run, tmp_path):
@@ -227,11 +295,12 @@ def test_every_snippet_runs(repository, classifier, tmp_path, monkeypatch):
     assert len(extra) == 1
     ours = [code for code in found if "barcodemae." in code]
     assert len(ours) == 1
-    plain = [code for code in found if code not in ours] + extra
-    assert all(ast.parse(code) for code in plain)
+    # A script with arguments: tests/train/test_finetune_plain.py runs it.
+    finetune = (FOLDER / "finetune.py").read_text()
+    assert finetune in found
+    plain = [code for code in found if code not in (*ours, finetune)] + extra
     env = {"CUDA_VISIBLE_DEVICES": "", "TMPDIR": os.fspath(tmp_path)}
     run_without_project(f"CODE = {json.dumps(plain)!r}\n{_RUN}", cwd=tmp_path, env=env)
-    assert (tmp_path / "classifier" / "model.safetensors").is_file()
     monkeypatch.chdir(tmp_path)
     scope = {}
     exec(ours[0], scope)

@@ -10,6 +10,7 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, BertForTokenClassification, BertModel
 
 from barcodemae import BarcodeMAEForMaskedLM, BarcodeMAEModel, BarcodeMAETokenizer
+from barcodemae.data.kmers import kmer_ids
 from barcodemae.embedding import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.convert import convert
@@ -120,6 +121,30 @@ def test_special_tokens_take_their_new_places(tmp_path):
     assert torch.equal(new[-1], old[0])  # [MASK]
     assert torch.equal(new[-2], old[4])  # [UNK]
     assert torch.equal(new[0], old[5])  # AAA
+
+
+def test_barcodemae_plus(tmp_path):
+    """[CLS] is the third special token, and stood at position 0 before the k-mers."""
+    config = bert_config(3)
+    bert = BertModel(config).eval()
+    arguments = {"arch": "maelm", "maelm_version": "maelm_v2", "use_cls_token": True}
+    path = save(tmp_path / "checkpoint_encoder.pt", bert, config, arguments=arguments)
+    directory = convert(path, tmp_path / "converted")
+    means, cls = [], []
+    for barcode in CLEAN:
+        ids, lengths = kmer_ids([barcode[:660]], K)
+        with torch.no_grad():
+            tokens = torch.from_numpy(ids[:, : lengths[0]] + 3).long()
+            states = bert(torch.cat([torch.tensor([[2]]), tokens], dim=1)).last_hidden_state[0]
+        cls.append(states[0])
+        means.append(states[1:].mean(dim=0))
+    for pooling, expected in (("mean", means), ("cls", cls)):
+        found = Embedder.from_pretrained(directory, "cpu", pooling).embed(CLEAN)
+        np.testing.assert_allclose(found, torch.stack(expected).numpy(), atol=2e-6, rtol=0)
+    model = BarcodeMAEModel.from_pretrained(directory)
+    assert model.config.cls_token and model.config.max_position_embeddings == 511
+    old, new = bert.embeddings.word_embeddings.weight, model.get_input_embeddings().weight
+    assert torch.equal(new[-2:], old[[1, 0]])  # [UNK] [MASK]
 
 
 def test_with_mask_variant(tmp_path):

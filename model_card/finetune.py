@@ -24,22 +24,13 @@ arguments, files = parser.parse_args_into_dataclasses()
 data = load_dataset("csv", data_files={"train": files.train_csv, "val": files.validation_csv})
 taxa = sorted(set(data["train"]["species"]))
 label2id = {taxon: index for index, taxon in enumerate(taxa)}
+names = {"num_labels": len(taxa), "id2label": dict(enumerate(taxa)), "label2id": label2id}
 tokenizer = AutoTokenizer.from_pretrained(files.model, trust_remote_code=True)
 model = AutoModelForSequenceClassification.from_pretrained(
-    files.model,
-    num_labels=len(taxa),
-    id2label=dict(enumerate(taxa)),
-    label2id=label2id,
-    trust_remote_code=True,
+    files.model, trust_remote_code=True, **names
 )
-
-
-def prepare(batch):
-    labels = [label2id[species] for species in batch["species"]]
-    return {**tokenizer(batch["nucleotides"], truncation=True), "labels": labels}
-
-
-data = data.map(prepare, batched=True, remove_columns=data["train"].column_names)
+data = data.map(lambda rows: tokenizer(rows["nucleotides"], truncation=True), batched=True)
+data = data.map(lambda row: {"labels": label2id[row["species"]]})
 metric = evaluate.load("accuracy")
 trainer = Trainer(
     model,
