@@ -11,35 +11,22 @@ from typing import TypeVar, get_type_hints
 import yaml
 from transformers import HfArgumentParser
 
+from barcodemae.data.schemas import RANKS
 from barcodemae.errors import BarcodeMAEError
 
 Arguments = TypeVar("Arguments")
 
 
 @dataclass
-class PretrainArguments:
-    """Pretrain a BarcodeMAE. Defaults are the paper's (section 2, Appendix B)."""
+class RunArguments:
+    """What every training run is asked; defaults are the paper's (Appendix B)."""
 
     train_data: list[str] = field(
         default_factory=list, metadata={"help": "files, globs, saved data sets or Hub ids"}
     )
-    output_dir: str = field(default="", metadata={"help": "where checkpoints and models go"})
-    preset: str = field(default="barcodemae-k6", metadata={"help": "variant to train"})
-    model_overrides: str = field(
-        default="", metadata={"help": 'YAML fields over the preset: "{mask_ratio: 0.65}"'}
-    )
-    split: list[str] = field(default_factory=list, metadata={"help": "only these splits"})
-    phylum: list[str] = field(default_factory=list, metadata={"help": "only these phyla"})
-    min_length: int = field(default=0, metadata={"help": "shortest barcode, nucleotides"})
+    output_dir: str = field(default="", metadata={"help": "where models and records go"})
     on_error: str = field(default="raise", metadata={"help": "raise or skip faulty records"})
-    validation_share: float = field(
-        default=0.01, metadata={"help": "share of the barcodes held out to choose the best model"}
-    )
-
     epochs: float = field(default=35.0, metadata={"help": "passes over the barcodes"})
-    max_steps: int = field(
-        default=0, metadata={"help": "global steps; 0: as many as the epochs take"}
-    )
     batch_size: int = field(default=32, metadata={"help": "barcodes in one process's batch"})
     gradient_accumulation_steps: int = field(default=1, metadata={"help": "batches in a step"})
     base_learning_rate: float = field(
@@ -47,23 +34,58 @@ class PretrainArguments:
     )
     weight_decay: float = field(default=1e-5, metadata={"help": "of AdamW"})
     max_grad_norm: float = field(default=0.0, metadata={"help": "clip gradients; 0: do not"})
-    replace: bool = field(
-        default=False, metadata={"help": "show 10 %% of the chosen k-mers, replace 10 %%"}
-    )
-    random_offset: bool = field(default=True, metadata={"help": "random frame offset"})
     seed: int = field(default=0, metadata={"help": "of everything random"})
-
     mixed_precision: str = field(default="no", metadata={"help": "no or bf16"})
-    compile: bool = field(default=False, metadata={"help": "torch.compile the model"})
-    compile_mode: str = field(
-        default="default", metadata={"help": "default, or reduce-overhead: CUDA graphs"}
-    )
-    auto_batch_size: bool = field(
-        default=False,
-        metadata={"help": "halve batch_size until it fits, and accumulate gradients instead"},
-    )
     cpu: bool = field(default=False, metadata={"help": "train on the CPU"})
     num_workers: int = field(default=0, metadata={"help": "processes that prepare batches"})
+    report_to: list[str] = field(
+        default_factory=list, metadata={"help": "trackers: tensorboard, wandb"}
+    )
+    stop_after_minutes: float = field(
+        default=0.0, metadata={"help": "save and stop by then; the same command goes on; 0: never"}
+    )
+
+    def check(self) -> None:
+        """Raise BarcodeMAEError, naming the argument, where a value is not allowed."""
+        for name, what in (("train_data", "the files with barcodes"), ("output_dir", "a folder")):
+            if not getattr(self, name):
+                raise BarcodeMAEError(f"--{name} is missing: give {what}")
+        self.check_values(
+            epochs=(self.epochs > 0, "positive"),
+            batch_size=(self.batch_size > 0, "positive"),
+            gradient_accumulation_steps=(self.gradient_accumulation_steps > 0, "positive"),
+            base_learning_rate=(self.base_learning_rate > 0, "positive"),
+            stop_after_minutes=(self.stop_after_minutes >= 0, "0 or more"),
+            on_error=(self.on_error in ("raise", "skip"), "raise or skip"),
+            mixed_precision=(self.mixed_precision in ("no", "bf16"), "no or bf16"),
+        )
+
+    def check_values(self, **tests: tuple[bool, str]) -> None:
+        """Raise BarcodeMAEError for the first argument whose (is_allowed, allowed) fails."""
+        for name, (is_allowed, allowed) in tests.items():
+            if not is_allowed:
+                raise BarcodeMAEError(f"--{name} {getattr(self, name)}: must be {allowed}")
+
+
+@dataclass
+class LoopArguments(RunArguments):
+    """What `train.run` is asked: the model, its barcodes, and when to log, judge and save."""
+
+    preset: str = field(default="barcodemae-k6", metadata={"help": "variant to train"})
+    model_overrides: str = field(
+        default="", metadata={"help": 'YAML fields over the preset: "{mask_ratio: 0.65}"'}
+    )
+    split: list[str] = field(default_factory=list, metadata={"help": "only these splits"})
+    phylum: list[str] = field(default_factory=list, metadata={"help": "only these phyla"})
+    min_length: int = field(default=0, metadata={"help": "shortest barcode, nucleotides"})
+    validation_share: float = field(
+        default=0.01, metadata={"help": "share of the barcodes held out to choose the best model"}
+    )
+
+    max_steps: int = field(
+        default=0, metadata={"help": "global steps; 0: as many as the epochs take"}
+    )
+    random_offset: bool = field(default=True, metadata={"help": "random frame offset"})
 
     log_every: int = field(default=20, metadata={"help": "steps between training metrics"})
     validate_every: int = field(default=0, metadata={"help": "steps; 0: once an epoch"})
@@ -72,45 +94,95 @@ class PretrainArguments:
     stop_after: int = field(
         default=0, metadata={"help": "save and stop at this step; the same command goes on"}
     )
-    report_to: list[str] = field(
-        default_factory=list, metadata={"help": "trackers: tensorboard, wandb"}
-    )
     push_to_hub: str = field(default="", metadata={"help": "repository to push the best model to"})
     push_every: float = field(default=0, metadata={"help": "push every so many epochs, too"})
 
     def check(self) -> None:
-        """Raise BarcodeMAEError, naming the argument, where a value is not allowed."""
-        if not self.train_data:
-            raise BarcodeMAEError("--train_data is missing: give the files with barcodes")
-        if not self.output_dir:
-            raise BarcodeMAEError("--output_dir is missing: give a folder for the model")
-        for name, is_allowed, allowed in (
-            ("validation_share", 0 < self.validation_share < 1, "in (0, 1)"),
-            ("epochs", self.epochs > 0, "positive"),
-            ("batch_size", self.batch_size > 0, "positive"),
-            ("gradient_accumulation_steps", self.gradient_accumulation_steps > 0, "positive"),
-            ("base_learning_rate", self.base_learning_rate > 0, "positive"),
-            ("log_every", self.log_every > 0, "positive"),
-            ("on_error", self.on_error in ("raise", "skip"), "raise or skip"),
-            (
-                "compile_mode",
-                self.compile_mode in ("default", "reduce-overhead"),
-                "default or reduce-overhead",
-            ),
-            ("mixed_precision", self.mixed_precision in ("no", "bf16"), "no or bf16"),
-        ):
-            if not is_allowed:
-                raise BarcodeMAEError(f"--{name} {getattr(self, name)}: must be {allowed}")
+        super().check()
+        self.check_values(
+            validation_share=(0 < self.validation_share < 1, "in (0, 1)"),
+            log_every=(self.log_every > 0, "positive"),
+        )
 
     @property
     def defines_the_run(self) -> dict:
         """What must not change when a run is resumed: all that the weights depend on."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._free}
+
+    @property
+    def _free(self) -> set[str]:
+        """What may change from one start to the next."""
         free = {"output_dir", "num_workers", "log_every", "checkpoint_every", "stop_after"}
         free |= {"keep_checkpoints", "report_to", "push_to_hub", "push_every", "cpu"}
-        free |= {"compile_mode", "auto_batch_size"}
+        free |= {"stop_after_minutes"}
         # Together they are the global batch, which another number of devices divides otherwise.
-        free |= {"batch_size", "gradient_accumulation_steps"}
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in free}
+        return free | {"batch_size", "gradient_accumulation_steps"}
+
+
+@dataclass
+class PretrainArguments(LoopArguments):
+    """Pretrain a BarcodeMAE. Defaults are the paper's (section 2, Appendix B)."""
+
+    replace: bool = field(
+        default=False, metadata={"help": "show 10 %% of the chosen k-mers, replace 10 %%"}
+    )
+    mask_ratio_between: list[float] = field(
+        default_factory=list,
+        metadata={"help": "LOW HIGH: draw each global batch's mask ratio between the two"},
+    )
+
+    label_rank: str = field(
+        default="",
+        metadata={
+            "help": "learn to name taxa of this rank, too: semi-supervised (BarcodeMAE+); empty: "
+            "do not"
+        },
+    )
+    label_weight: float = field(default=0.1, metadata={"help": "of the loss of naming taxa"})
+    label_warm_up_epochs: float = field(
+        default=5.0, metadata={"help": "over which label_weight is reached"}
+    )
+    label_taxa: int = field(default=16, metadata={"help": "taxa sure to be in a global batch"})
+    label_barcodes: int = field(default=4, metadata={"help": "barcodes of each of them"})
+
+    compile: bool = field(default=False, metadata={"help": "torch.compile the model"})
+    compile_mode: str = field(
+        default="default", metadata={"help": "default, or reduce-overhead: CUDA graphs"}
+    )
+    auto_batch_size: bool = field(
+        default=False,
+        metadata={"help": "halve batch_size until it fits, and accumulate gradients instead"},
+    )
+
+    def check(self) -> None:
+        super().check()
+        self.check_values(
+            mask_ratio_between=(
+                not self.mask_ratio_between or _is_range_of_shares(self.mask_ratio_between),
+                "two numbers with 0 < LOW < HIGH < 1",
+            ),
+            label_rank=(self.label_rank in ("", *RANKS), f"empty or one of {', '.join(RANKS)}"),
+            label_weight=(self.label_weight > 0, "positive"),
+            label_warm_up_epochs=(self.label_warm_up_epochs >= 0, "0 or more"),
+            label_taxa=(self.label_taxa > 0, "positive"),
+            label_barcodes=(self.label_barcodes > 0, "positive"),
+            compile_mode=(
+                self.compile_mode in ("default", "reduce-overhead"),
+                "default or reduce-overhead",
+            ),
+        )
+
+    @property
+    def _free(self) -> set[str]:
+        return super()._free | {"compile_mode", "auto_batch_size"}
+
+
+def _is_range_of_shares(values: object) -> bool:
+    try:
+        low, high = values
+        return 0 < low < high < 1
+    except (TypeError, ValueError):  # other than two, or a YAML file's text
+        return False
 
 
 def parse_arguments(

@@ -39,12 +39,22 @@ class Draws(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, draw: int) -> tuple[int, str]:
+    def row_of(self, draw: int) -> int:
+        """The row of `barcodes` that is drawn."""
         epoch, place = divmod(draw, len(self.rows))
+        return int(self._order(epoch)[place])
+
+    def __getitem__(self, draw: int) -> tuple:
+        """The draw's number and its barcode."""
         self._read += 1
         if self._read % _KEPT == 0:
             self._pages.release()
-        return draw, self._nucleotides[int(self._order(epoch)[place])].as_py()
+        return draw, self._nucleotides[self.row_of(draw)].as_py()
+
+    @property
+    def record(self) -> dict:
+        """What the records of a run say of its barcodes."""
+        return {"n_barcodes": len(self.rows)}
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         if self.seed is None:
@@ -52,7 +62,7 @@ class Draws(torch.utils.data.Dataset):
         return np.random.default_rng([self.seed, epoch]).permutation(self.rows)
 
     def __getstate__(self) -> dict:  # for worker processes
-        return {name: self.__dict__[name] for name in ("barcodes", "rows", "seed")}
+        return {name: value for name, value in self.__dict__.items() if name[0] != "_"}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from accelerate import Accelerator
 from accelerate.utils import find_executable_batch_size
@@ -10,7 +12,12 @@ from barcodemae.errors import BarcodeMAEError
 from tokenization_barcodemae import MAX_NUCLEOTIDES
 
 
-def largest_batch_size(model: torch.nn.Module, batch_size: int, accelerator: Accelerator) -> int:
+def largest_batch_size(
+    model: torch.nn.Module,
+    batch_size: int,
+    accelerator: Accelerator,
+    mask_ratios: Sequence[float] = (),
+) -> int:
     """Barcodes in a batch: the largest divisor of `batch_size` that fits in memory, or near it.
 
     Sizes are about halved from try to try; the rest of the global batch is left to gradient
@@ -20,6 +27,7 @@ def largest_batch_size(model: torch.nn.Module, batch_size: int, accelerator: Acc
 
     Args:
         model: on its device, before its optimizer has made a step.
+        mask_ratios: the lowest and the highest that training will meet; default: the config's.
 
     Raises:
         BarcodeMAEError: a single barcode does not fit.
@@ -27,14 +35,17 @@ def largest_batch_size(model: torch.nn.Module, batch_size: int, accelerator: Acc
     config = model.config
     parameters = [p for p in model.parameters() if p.requires_grad]
     length = MAX_NUCLEOTIDES // config.kmer_size
-    hidden = round(config.mask_ratio * length)
+    lowest, highest = mask_ratios or (config.mask_ratio, config.mask_ratio)
+    # The most that the encoder will see and the most that the head will name.
+    hidden, predicted = round(lowest * length), round(highest * length)
 
     def attempt(size: int) -> int:
         # AdamW's two moments, which will be there when the training steps are made.
         moments = [torch.empty_like(p) for p in parameters for _ in range(2)]
         labels = torch.zeros(size, length, dtype=torch.long, device=accelerator.device)
-        labels[:, hidden:] = -100
-        input_ids = torch.where(labels == -100, 0, config.mask_token_id)
+        labels[:, predicted:] = -100
+        input_ids = torch.zeros_like(labels)
+        input_ids[:, :hidden] = config.mask_token_id
         with accelerator.autocast():
             output = model(
                 input_ids,
@@ -42,7 +53,7 @@ def largest_batch_size(model: torch.nn.Module, batch_size: int, accelerator: Acc
                 attention_mask=torch.ones_like(input_ids),
                 labels=labels,
                 num_visible=length - hidden,
-                num_predicted=hidden,
+                num_predicted=predicted,
             )
         output.loss.backward()
         del moments

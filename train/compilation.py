@@ -11,20 +11,28 @@ from tokenization_barcodemae import MAX_NUCLEOTIDES
 from train.masking import MaskingCollator
 
 _STEP = 8  # tokens; a multiple of what tensor cores multiply at a time
+_WIDE_STEP = 16  # where the mask ratio varies: half as many shapes to compile
 _MOST_SHAPES = 64  # beyond dynamo's limit it would run uncompiled, without a word
 
 
 class StaticShapes:
     """Batches of few shapes: what `collator` makes, filled up to round sizes.
 
-    Lengths and the two counts are rounded up to multiples of 8 tokens, and there always is an
-    attention mask. Loss and gradients stay the same; barcodes of BIOSCAN-5M nearly always give one
-    shape, for at most 2 % more work.
+    Lengths and counts of visible tokens are rounded up to multiples of 8 tokens, and there always
+    is an attention mask. Loss and gradients stay the same; barcodes of BIOSCAN-5M nearly always
+    give one shape, for at most 2 % more work.
+
+    A mask ratio that varies brings counts of visible tokens of every size, which are then rounded
+    up to multiples of 16: five shapes where U(0.2, 0.8) of 110 k-mers are hidden. Slots for
+    predictions are cheap, the head being a few per cent of the work: there always are as many as
+    the highest ratio needs, so they add no shape.
     """
 
     def __init__(self, collator: MaskingCollator):
         self.collator = collator
         self.longest = MAX_NUCLEOTIDES // collator.kmer_size
+        lowest, self.highest_ratio = collator.mask_ratios
+        self.visible_step = _STEP if lowest == self.highest_ratio else _WIDE_STEP
 
     def __call__(self, items: Sequence[tuple[int, str]]) -> dict[str, torch.Tensor | int]:
         """As `MaskingCollator`, which see."""
@@ -37,13 +45,13 @@ class StaticShapes:
             "input_ids": pad(batch["input_ids"], filling, value=4**self.collator.kmer_size),
             "labels": pad(batch["labels"], filling, value=-100),
             "attention_mask": pad(mask, filling, value=False),
-            "num_visible": self._round(batch["num_visible"], width),
-            "num_predicted": self._round(batch["num_predicted"], width),
+            "num_visible": self._round(batch["num_visible"], width, self.visible_step),
+            "num_predicted": self._round(round(self.highest_ratio * width), width),
         }
 
     @staticmethod
-    def _round(count: int, most: int) -> int:
-        return min(-(-count // _STEP) * _STEP, most)
+    def _round(count: int, most: int, step: int = _STEP) -> int:
+        return min(-(-count // step) * step, most)
 
 
 def compile_model(model: torch.nn.Module, mode: str = "default") -> None:

@@ -7,6 +7,9 @@ here a run that resumes, or uses more processes, meets the same masks without an
 
 import numpy as np
 
+# What the random numbers of a global batch are for. (0 would give the generator of no purpose.)
+MASK_RATIO, LABELLED = 1, 2
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -19,6 +22,11 @@ def random_bits(seed: int, draws: np.ndarray, width: int) -> np.ndarray:
     rows = _mix(_mix(np.uint64(seed) + _GOLDEN) ^ np.asarray(draws).astype(np.uint64))
     columns = np.arange(1, width + 1, dtype=np.uint64) * _GOLDEN
     return _mix(rows[:, None] + columns)
+
+
+def batch_generator(seed: int, batch: int, purpose: int) -> np.random.Generator:
+    """Random numbers for a whole global batch, by its number; others for each purpose."""
+    return np.random.default_rng([seed, batch, purpose])
 
 
 def _mix(x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Fine-tune a BarcodeMAE to name taxa, probe it linearly, or train one from scratch.
+"""Fine-tune a BarcodeMAE: to name taxa, or to bring barcodes of a taxon together.
 
     accelerate launch -m train.finetune --config train/configs/finetune.yaml \
         --model runs/barcodemae-k6/best --train_data barcodes.csv --output_dir runs/species
@@ -6,10 +6,11 @@
 The same command, given again, goes on where the run was stopped or killed. OUTPUT_DIR holds
 
     best/                 complete, calibrated model directory, for pipeline("text-classification")
-                          and `barcodemae classify QUERIES --model OUTPUT_DIR/best -o calls.tsv`
+                          and `barcodemae classify QUERIES --model OUTPUT_DIR/best -o calls.tsv`;
+                          with --objective contrastive an encoder, for `barcodemae evaluate`
     metrics.json          what it was learned from, and how well each split is named
-    SPLIT/RANK/           per_class.csv, reliability.png and confusion.png
-    learning_curves.png, history.json
+    SPLIT/RANK/           per_class.csv, reliability.png and confusion.png (of a classifier)
+    learning_curves.png, history.json (a logistic regression has none)
     arguments.json        what the run was started with
     checkpoints/          states to resume from
 """
@@ -18,22 +19,24 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import time
 from pathlib import Path
 
 from accelerate.utils import set_seed
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEForSequenceClassification, BarcodeMAEModel
-from barcodemae.classification import Classifier, check_kmer_size
+from barcodemae import BarcodeMAEForSequenceClassification
+from barcodemae.classification import Classifier
 from barcodemae.embedding import Embedder
-from barcodemae.errors import BarcodeMAEError
-from barcodemae.lineages import Lineages
 from train.arguments import parse_arguments
+from train.devices import make_accelerator
 from train.finetuning import figures
 from train.finetuning.arguments import FinetuneArguments
 from train.finetuning.calibration import best_temperature, confidence_thresholds, divide
-from train.finetuning.heads import LineageHeads
+from train.finetuning.contrastive import (
+    ContrastiveTrainer,
+    ignore_unplaced,
+    nearest_accuracies,
+)
 from train.finetuning.labels import (
     LabelledBarcodes,
     grow_lineages,
@@ -41,11 +44,13 @@ from train.finetuning.labels import (
     read_splits,
     tell_imbalance,
 )
+from train.finetuning.models import make_encoder, with_heads, without_head
 from train.finetuning.probe import cached_embeddings, fit_probe
 from train.finetuning.reports import report_split
+from train.finetuning.sampling import TaxonSampler
 from train.finetuning.trainer import FinetuneTrainer
-from train.pretrain import make_accelerator
 from train.records import claim_output_dir, save_model
+from train.run import errors_in_a_line
 
 
 class Finetuning:
@@ -59,28 +64,49 @@ class Finetuning:
             splits = read_splits(arguments)
         self.lineages = grow_lineages(splits[arguments.train_split], arguments)
         set_seed(arguments.seed)
-        self.model = make_model(arguments, self.lineages)
+        self.model = self.make_model()
         self.splits = {split: label(table, self.lineages, split) for split, table in splits.items()}
         self.training = self.splits.pop(arguments.train_split)
         self.training.seed = arguments.seed
         if arguments.random_offset:
             self.training.offset_below = self.model.config.kmer_size
-        self.classes = tell_imbalance(self.training, self.lineages, arguments.balanced_sampling)
+        is_balanced = arguments.balanced_sampling or arguments.objective == "contrastive"
+        self.classes = tell_imbalance(self.training, self.lineages, is_balanced)
+
+    def make_model(self) -> BarcodeMAEForSequenceClassification:
+        return with_heads(make_encoder(self.arguments), self.lineages)
+
+    def make_trainer(self) -> FinetuneTrainer:
+        return FinetuneTrainer(
+            self.model, self.arguments, self.lineages, self.training, self.validation
+        )
+
+    def finish_model(self) -> None:
+        """Make of the trained model the one to save."""
+        self.model.classifier = self.model.classifier.merged()
 
     @property
     def validation(self) -> LabelledBarcodes:
         return self.splits[self.arguments.validation_split]
 
     def run(self) -> None:
-        """Fit, calibrate, save and report."""
+        """Fit, report and save; or stop on the way, at `stop_after_minutes`."""
         claim_output_dir(self.output_dir, self.arguments.as_record(), self.accelerator)
         start = time.perf_counter()
         if self.arguments.linear_probe:
             self._probe()
-        else:
-            self._train()
+        elif not self._train():
+            return
         seconds = round(time.perf_counter() - start, 1)
-        record = self._calibrate_and_report(seconds) if self.accelerator.is_main_process else {}
+        record = {}
+        if self.accelerator.is_main_process:
+            record = {
+                "seconds": seconds,
+                "learning_curves": self.learning_curves,
+                "classes": self.classes,
+                **self.report(),
+            }
+            _write_json(self.output_dir / "metrics.json", record)
         save_model(
             self.output_dir / "best",
             self.accelerator,
@@ -93,24 +119,39 @@ class Finetuning:
     def _probe(self) -> None:
         if self.accelerator.is_main_process:
             embedder = Embedder(self.model.barcodemae, self.accelerator.device)
-            self.model.classifier = fit_probe(
-                self.arguments.linear_probe, embedder, self.training, self._cache
+            self.model.classifier, history = fit_probe(
+                self.arguments.linear_probe,
+                embedder,
+                self.lineages,
+                self.training,
+                self.validation,
+                self._cache,
             )
+            self._write_history(history)
 
-    def _train(self) -> None:
+    def _train(self) -> bool:
+        """Whether the end was reached."""
         if self.arguments.encoder == "frozen":
             self.model.barcodemae.requires_grad_(False)
-        trainer = FinetuneTrainer(
-            self.model, self.arguments, self.lineages, self.training, self.validation
-        )
+        trainer = self.make_trainer()
         trainer.train(resume_from_checkpoint=newest_checkpoint(self.output_dir / "checkpoints"))
-        self.model.classifier = self.model.classifier.merged()
+        if trainer.stop_in_time.has_stopped:
+            return False
+        self.finish_model()
         if self.accelerator.is_main_process:
-            history = trainer.state.log_history
-            _write_json(self.output_dir / "history.json", history)
-            figures.learning_curves(self.output_dir / "learning_curves.png", history)
+            self._write_history(trainer.state.log_history)
+        return True
 
-    def _calibrate_and_report(self, seconds: float) -> dict:
+    def _write_history(self, history: list[dict]) -> None:
+        if not history:
+            self.learning_curves = "none: a logistic regression is solved as a whole, in no epochs"
+            return
+        self.learning_curves = "learning_curves.png"
+        _write_json(self.output_dir / "history.json", history)
+        figures.learning_curves(self.output_dir / self.learning_curves, history)
+
+    def report(self) -> dict:
+        """Calibrate the model, and tell how well it names each split."""
         model, arguments = self.model, self.arguments
         classifier = Classifier(model, self.accelerator.device)
         logits = {
@@ -140,44 +181,67 @@ class Finetuning:
             )
             for split, barcodes in self.splits.items()
         }
-        record = {
-            "seconds": seconds,
-            "classes": self.classes,
+        return {
             "temperature": temperature,
             "confidence_thresholds": model.config.confidence_thresholds,
             "metrics": metrics,
         }
-        _write_json(self.output_dir / "metrics.json", record)
-        return record
 
     @property
     def _cache(self) -> Path:
         return Path(self.arguments.cache_dir or self.output_dir / "embeddings")
 
 
-def make_model(
-    arguments: FinetuneArguments, lineages: Lineages
-) -> BarcodeMAEForSequenceClassification:
-    """The pretrained encoder, or one with random weights, under new heads.
+class ContrastiveTuning(Finetuning):
+    """A run that brings barcodes of a taxon together, and leaves an encoder without a head."""
 
-    Raises:
-        BarcodeMAEError: the checkpoint cannot be loaded, or its tokenizer has another k.
-    """
-    if arguments.from_scratch and not arguments.model:
-        encoder = BarcodeMAEModel(BarcodeMAEConfig.preset(arguments.preset))
-    else:
-        check_kmer_size(arguments.model)
-        encoder = Embedder.from_pretrained(arguments.model, "cpu").model
-        if arguments.from_scratch:
-            encoder = BarcodeMAEModel(encoder.config)
-    lineages.to_config(encoder.config)
-    encoder.config.problem_type = "single_label_classification"
-    model = BarcodeMAEForSequenceClassification(encoder.config)
-    model.barcodemae = encoder
-    model.classifier = LineageHeads(
-        encoder.config.hidden_size, lineages, encoder.config.initializer_range
-    )
-    return model
+    def __init__(self, arguments: FinetuneArguments):
+        super().__init__(arguments)
+        for barcodes in (self.training, *self.splits.values()):
+            ignore_unplaced(barcodes, self.lineages)
+        self.sampler = TaxonSampler(
+            self.training.labels,
+            arguments.ranks.index(arguments.sampled_rank),
+            arguments.batch_size // arguments.barcodes_per_taxon,
+            arguments.barcodes_per_taxon,
+            arguments.seed,
+        )
+
+    def make_model(self) -> BarcodeMAEForSequenceClassification:
+        return without_head(make_encoder(self.arguments))
+
+    def make_trainer(self) -> ContrastiveTrainer:
+        return ContrastiveTrainer(
+            self.model,
+            self.arguments,
+            self.lineages,
+            self.training,
+            self.validation,
+            sampler=self.sampler,
+        )
+
+    def finish_model(self) -> None:
+        self.model = self.model.barcodemae
+
+    def report(self) -> dict:
+        """1-NN accuracy of each split against training."""
+        embedder = Embedder(self.model, self.accelerator.device)
+        reference = cached_embeddings(embedder, self.training.nucleotides, self._cache)
+        return {
+            "metrics": {
+                split: nearest_accuracies(
+                    reference,
+                    self.training.labels,
+                    cached_embeddings(embedder, barcodes.nucleotides, self._cache),
+                    barcodes.labels,
+                    self.lineages.ranks,
+                )
+                for split, barcodes in self.splits.items()
+            }
+        }
+
+
+RUNS = {"lineage": Finetuning, "contrastive": ContrastiveTuning}
 
 
 def newest_checkpoint(folder: Path) -> str | None:
@@ -200,11 +264,9 @@ def _write_json(path: Path, value: object) -> None:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    try:
-        Finetuning(parse_arguments(kind=FinetuneArguments)).run()
-    except BarcodeMAEError as error:
-        print(f"train.finetune: {error}", file=sys.stderr)
-        sys.exit(2)
+    with errors_in_a_line("train.finetune"):
+        arguments = parse_arguments(kind=FinetuneArguments)
+        RUNS[arguments.objective](arguments).run()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from accelerate import Accelerator
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from train.arguments import PretrainArguments
+from train.arguments import LoopArguments
 from train.records import Progress
 
 
@@ -23,7 +24,7 @@ class Metrics:
         self,
         output_dir: Path,
         accelerator: Accelerator,
-        arguments: PretrainArguments,
+        arguments: LoopArguments,
         resume_at: int,
     ):
         self.accelerator = accelerator
@@ -64,11 +65,15 @@ def _whole_lines(path: Path) -> list[str]:
 
 
 class TrainingLog:
-    """Training metrics since they were last written: on the progress bar and in `metrics`."""
+    """Training metrics since they were last written: on the progress bar and in `metrics`.
+
+    `measures` are the names of what is logged as a mean, in groups of what is summed over the same.
+    """
 
     def __init__(
         self,
         metrics: Metrics,
+        measures: Sequence[Sequence[str]],
         progress: Progress,
         schedule: LRScheduler,
         global_batch: int,
@@ -76,11 +81,14 @@ class TrainingLog:
         total_steps: int,
     ):
         self.metrics = metrics
+        self.measures = measures
         self.progress = progress
         self.schedule = schedule
         self.global_batch = global_batch
         self.accelerator = metrics.accelerator
-        self.sums = torch.zeros(3, device=self.accelerator.device)
+        self.sums = torch.zeros(
+            len(measures) + sum(map(len, measures)), device=self.accelerator.device
+        )
         self.written_at = step
         self.bar = tqdm(
             total=total_steps,
@@ -95,29 +103,31 @@ class TrainingLog:
         self.clock = time.perf_counter()
 
     def add(self, sums: torch.Tensor) -> None:
-        """(3,) loss sum, right and all hidden k-mers of a step; stays on the device."""
+        """What `TrainingRun.step` returns; it stays on the device."""
         self.sums += sums
         self.bar.update()
 
     def write(self, step: int) -> None:
         if step == self.written_at:
             return
-        loss, right, hidden = self.accelerator.reduce(self.sums, "sum").tolist()
-        loss, accuracy = loss / max(hidden, 1), right / max(hidden, 1)
+        found = iter(self.accelerator.reduce(self.sums, "sum").tolist())
+        means = {}
+        for names in self.measures:
+            sums = [next(found) for _ in names]
+            count = max(next(found), 1)
+            means |= {name: value / count for name, value in zip(names, sums, strict=True)}
         seconds = time.perf_counter() - self.clock
         speed = (step - self.written_at) * self.global_batch / seconds
         self.progress.seconds += seconds
         self.metrics.write(
             step,
             barcodes=step * self.global_batch,
-            loss=loss,
-            accuracy=accuracy,
+            **means,
             learning_rate=self.schedule.get_last_lr()[0],
             barcodes_per_second=speed,
         )
-        self.bar.set_postfix_str(
-            f"loss {loss:.3f}, accuracy {accuracy:.3f}, {speed:.0f} barcodes/s"
-        )
+        shown = "".join(f"{name} {value:.3f}, " for name, value in means.items())
+        self.bar.set_postfix_str(f"{shown}{speed:.0f} barcodes/s")
         self.sums.zero_()
         self.written_at = step
         self.restart_clock()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -18,21 +18,40 @@ def hidden_tokens_right(output, labels: torch.Tensor) -> torch.Tensor:
     return (output.logits.argmax(dim=-1) == targets).sum()
 
 
-@torch.no_grad()
 def validate(model: torch.nn.Module, batches: Iterable[dict], accelerator: Accelerator) -> dict:
     """Mean loss and accuracy over all hidden k-mers of `batches`, of every process together."""
+
+    def sums_of(batch: dict) -> torch.Tensor:
+        output = model(**batch, num_items_in_batch=1)
+        right = hidden_tokens_right(output, batch["labels"])
+        hidden = (batch["labels"] != -100).sum()
+        return torch.stack([output.loss.double(), right.double(), hidden.double()])
+
+    loss, accuracy = held_out_means(model, batches, accelerator, sums_of)
+    return {"loss": loss, "accuracy": accuracy}
+
+
+@torch.no_grad()
+def held_out_means(
+    model: torch.nn.Module,
+    batches: Iterable[dict],
+    accelerator: Accelerator,
+    sums_of: Callable[[dict], torch.Tensor],
+) -> list[float]:
+    """m means over `batches`, of every process together.
+
+    Args:
+        sums_of: a batch -> (m + 1,) float64: m sums, and the number of what they are summed over.
+    """
     model.eval()
-    totals = torch.zeros(3, dtype=torch.float64, device=accelerator.device)
+    totals = 0
     for batch in batches:
         batch = move(batch, accelerator.device)
         with accelerator.autocast():
-            output = model(**batch, num_items_in_batch=1)
-        right = hidden_tokens_right(output, batch["labels"])
-        hidden = (batch["labels"] != -100).sum()
-        totals += torch.stack([output.loss.double(), right.double(), hidden.double()])
+            totals += sums_of(batch)
     model.train()
-    loss, right, hidden = accelerator.reduce(totals, "sum").tolist()
-    return {"loss": loss / max(hidden, 1), "accuracy": right / max(hidden, 1)}
+    *sums, count = accelerator.reduce(totals, "sum").tolist()
+    return [value / max(count, 1) for value in sums]
 
 
 def move(batch: dict, device: torch.device) -> dict:

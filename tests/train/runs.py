@@ -1,10 +1,13 @@
-"""Small pretraining runs, in processes of their own, for the tests to start, kill and compare."""
+"""Small training runs for the tests to start, kill and compare."""
 
 import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 PROJECT = Path(__file__).parent.parent.parent
 TINY = (
@@ -14,7 +17,16 @@ TINY = (
 )
 
 
-def start(data, output_dir, *, processes=1, overrides=TINY, environment=None, **arguments):
+def start(
+    data,
+    output_dir,
+    *,
+    script="train.pretrain",
+    processes=1,
+    overrides=TINY,
+    environment=None,
+    **arguments,
+):
     """Start a run, its output in OUTPUT_DIR.log; the leader of a process group of its own."""
     options = [
         f"--{name}={value}"
@@ -41,7 +53,7 @@ def start(data, output_dir, *, processes=1, overrides=TINY, environment=None, **
     launcher += ["--num_cpu_threads_per_process=1", "--main_process_port=0"]
     with Path(f"{output_dir}.log").open("a") as log:
         return subprocess.Popen(
-            [*launcher, "-m", "train.pretrain", *options],
+            [*launcher, "-m", script, *options],
             cwd=PROJECT,
             env={**os.environ, "PYTHONPATH": str(PROJECT), **(environment or {})},
             stdout=log,
@@ -58,6 +70,23 @@ def kill(process):
     """SIGKILL the run and every process that it started."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@contextmanager
+def killed_at_save(trainer_class, number):
+    """Fine-tuning that dies, and has to, when its Trainer is about to save for the n-th time."""
+    saves = []
+    save = trainer_class._save_checkpoint
+
+    def die(trainer, *arguments, **keywords):
+        saves.append(1)
+        if len(saves) == number:
+            raise KeyboardInterrupt
+        return save(trainer, *arguments, **keywords)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer_class, "_save_checkpoint", die)
+        yield
 
 
 def train(data, output_dir, **arguments):

@@ -28,6 +28,17 @@ def test_a_file_can_name_the_data(tmp_path):
     assert arguments.train_data == ["x.parquet"] and arguments.split == ["pretrain"]
 
 
+def test_a_range_of_mask_ratios_is_two_numbers(tmp_path):
+    given = ["--mask_ratio_between", "0.2", "0.8", *GIVEN]
+    assert parse_arguments(given).mask_ratio_between == [0.2, 0.8]
+    config = write(tmp_path, "mask_ratio_between: [0.3, 0.6]\n")
+    assert parse_arguments(["--config", config, *GIVEN]).mask_ratio_between == [0.3, 0.6]
+    for wrong in ("0.3", "[a, b]", "[0.1, 0.2, 0.3]"):
+        with pytest.raises(BarcodeMAEError, match="must be two numbers"):
+            config = write(tmp_path, f"mask_ratio_between: {wrong}\n")
+            parse_arguments(["--config", config, *GIVEN])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -52,6 +63,9 @@ def test_a_wrong_file_is_named_with_the_remedy(tmp_path, text, said):
         ([*GIVEN, "--validation_share", "1"], "--validation_share 1.0"),
         ([*GIVEN, "--mixed_precision", "fp8"], "--mixed_precision fp8"),
         ([*GIVEN, "--batch_size", "0"], "--batch_size 0"),
+        ([*GIVEN, "--mask_ratio_between", "0.8", "0.2"], r"between \[0.8, 0.2\]: must be two num"),
+        ([*GIVEN, "--mask_ratio_between", "0.2", "1"], "0 < LOW < HIGH < 1"),
+        ([*GIVEN, "--mask_ratio_between", "0.5"], "two numbers"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(arguments, said):

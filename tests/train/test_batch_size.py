@@ -54,3 +54,19 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(model):
     model.forward = lambda *args, **kwargs: 1 / 0
     with pytest.raises(ZeroDivisionError):
         largest_batch_size(model, 4, Accelerator(cpu=True))
+
+
+def test_a_range_of_mask_ratios_asks_for_the_most_of_both_ends(model):
+    found = []
+
+    def forward(input_ids, labels, num_visible, num_predicted, **_):
+        found.append((num_visible, num_predicted))
+        assert ((input_ids != model.config.mask_token_id).sum(dim=1) == num_visible).all()
+        assert ((labels != -100).sum(dim=1) == num_predicted).all()
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+    model.forward = forward
+    for ratios in ((), (0.2, 0.7)):
+        with pytest.raises(BarcodeMAEError):
+            largest_batch_size(model, 1, Accelerator(cpu=True), ratios)
+    assert found == [(110, 110), (176, 154)]  # of 220 k-mers

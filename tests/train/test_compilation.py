@@ -28,8 +28,9 @@ def barcodes(shortest, longest, seed, count=8):
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_loss_and_gradients_are_those_of_the_batch_as_it_was(model, replace):
-    collator = MaskingCollator(K, 0.5, 1, replace=replace)
+@pytest.mark.parametrize("ratio", [0.5, (0.2, 0.8)])
+def test_loss_and_gradients_are_those_of_the_batch_as_it_was(model, replace, ratio):
+    collator = MaskingCollator(K, ratio, 1, replace=replace)
     for items in (barcodes(60, 657, 0), barcodes(20, 20, 1), barcodes(660, 660, 2)):
         results = []
         for collate in (collator, StaticShapes(collator)):
@@ -49,6 +50,18 @@ def test_barcodes_of_many_lengths_give_few_shapes():
     batches = [barcodes(500, 660, seed, count=64) for seed in range(40)]
     assert len({shape(collator(items)) for items in batches}) > 4
     assert len({shape(StaticShapes(collator)(items)) for items in batches}) <= 2
+
+
+@pytest.mark.parametrize(("kmer_size", "shapes"), [(6, 5), (4, 8), (3, 18)])
+def test_a_ratio_for_each_batch_gives_few_shapes_too(kmer_size, shapes):
+    # Five barcodes of nearly full length, as most are; 200 ratios.
+    collator = MaskingCollator(kmer_size, (0.2, 0.8), 1, global_batch=5)
+    batches = [
+        [(5 * n + row, barcode) for row, barcode in barcodes(640, 660, seed=n, count=5)]
+        for n in range(200)
+    ]
+    assert len({shape(collator(items)) for items in batches}) > 4 * shapes
+    assert len({shape(StaticShapes(collator)(items)) for items in batches}) <= shapes
 
 
 def test_each_shape_is_compiled_once_and_never_again(model):

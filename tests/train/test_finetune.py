@@ -18,10 +18,11 @@ from transformers import pipeline
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM, BarcodeMAETokenizer
 from barcodemae.classification import Classifier, write_calls
 from barcodemae.errors import BarcodeMAEError
-from train import finetune
+from runs import killed_at_save
 from train.arguments import parse_arguments
 from train.finetune import Finetuning, newest_checkpoint
 from train.finetuning.arguments import FinetuneArguments
+from train.finetuning.trainer import FinetuneTrainer
 
 PROJECT = Path(__file__).parent.parent.parent
 WORDS = {"Apis mellifera": "AAATTT", "Apis cerana": "AAACCC", "Vespa crabro": "GTGTGT"}
@@ -141,22 +142,10 @@ def test_model_is_served_with_the_reported_probabilities(run, data, tmp_path):
     assert len(rows) == 2 * len(barcodes)
 
 
-def test_resumed_run_ends_with_the_weights_of_the_whole(
-    run, data, pretrained, tmp_path, monkeypatch
-):
+def test_resumed_run_ends_with_the_weights_of_the_whole(run, data, pretrained, tmp_path):
     """Killed in its third epoch, with half a checkpoint left behind."""
-    saves = []
-
-    def dies(trainer, *arguments, **keywords):
-        saves.append(1)
-        if len(saves) == 3:
-            raise KeyboardInterrupt
-        return saved(trainer, *arguments, **keywords)
-
-    saved = finetune.FinetuneTrainer._save_checkpoint
     changes = {"test_splits": ["test_unseen"], "label_smoothing": 0.1}
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(finetune.FinetuneTrainer, "_save_checkpoint", dies)
+    with killed_at_save(FinetuneTrainer, 3):
         fit(data, pretrained, tmp_path / "out", **changes)
     (tmp_path / "out" / "checkpoints" / "checkpoint-99").mkdir()
     newest = newest_checkpoint(tmp_path / "out" / "checkpoints")
@@ -168,6 +157,22 @@ def test_resumed_run_ends_with_the_weights_of_the_whole(
         torch.testing.assert_close(resumed[name], whole[name], atol=1e-5, rtol=1e-4)
     with pytest.raises(BarcodeMAEError, match="holds a run with other arguments"):
         fit(data, pretrained, tmp_path / "out", label_smoothing=0.2)
+
+
+def test_a_run_that_the_clock_stops_goes_on_to_the_end(run, data, pretrained, tmp_path):
+    """It is asked every 20 steps, and so in the midst of an epoch of six."""
+    output_dir = tmp_path / "out"
+    changes = {"test_splits": ["test_unseen"], "label_smoothing": 0.1}
+    arguments = options(data, pretrained, output_dir, stop_after_minutes=1e-6, **changes)
+    Finetuning(parse_arguments(arguments, FinetuneArguments)).run()
+    assert newest_checkpoint(output_dir / "checkpoints").endswith("checkpoint-20")
+    assert not (output_dir / "best").exists() and not (output_dir / "metrics.json").exists()
+    fit(data, pretrained, output_dir, **changes)
+    history = json.loads((output_dir / "history.json").read_text())
+    assert [entry["epoch"] for entry in history if "eval_loss" in entry] == [1, 2, 3, 4, 5, 6]
+    whole, resumed = (load_file(out / "best/model.safetensors") for out in (run, output_dir))
+    for name in whole:
+        torch.testing.assert_close(resumed[name], whole[name], atol=1e-5, rtol=1e-4)
 
 
 def encoder_weights(directory):
@@ -182,6 +187,13 @@ def test_probe_leaves_the_encoder_as_it_was(probe, data, pretrained, tmp_path):
     assert all(torch.equal(after[name], before[name]) for name in after) and after
     assert metrics["metrics"]["val"]["species"]["accuracy"] > 0.7
     assert len(list((tmp_path / "out" / "embeddings").iterdir())) == 2
+    if probe == "sgd":
+        assert np.ptp(imread(tmp_path / "out" / metrics["learning_curves"])) > 0
+        last = json.loads((tmp_path / "out" / "history.json").read_text())[-1]
+        assert last["eval_accuracy"] == metrics["metrics"]["val"]["species"]["accuracy"]
+    else:
+        assert metrics["learning_curves"].startswith("none")
+        assert not list((tmp_path / "out").glob("learning_curves*"))
 
 
 @pytest.mark.parametrize("encoder", ["frozen", "gradual"])
@@ -225,7 +237,7 @@ def test_from_scratch_with_early_stopping(data, tmp_path):
                 ),
             }
         )
-        patch.setattr(finetune.BarcodeMAEConfig, "preset", lambda name: small)
+        patch.setattr(BarcodeMAEConfig, "preset", lambda name: small)
         Finetuning(parse_arguments(arguments, FinetuneArguments)).run()
     history = json.loads((tmp_path / "out" / "history.json").read_text())
     assert max(entry["epoch"] for entry in history) < 6  # what hardly learns gains nothing
@@ -261,7 +273,7 @@ def test_two_processes_and_a_ready_made_configuration(data, pretrained, tmp_path
 
 def test_ready_made_configurations_are_read(data, pretrained, tmp_path):
     files = sorted((PROJECT / "train" / "configs").glob("finetune*.yaml"))
-    assert len(files) == 5
+    assert len(files) == 6
     for file in files:
         given = ["--config", str(file), "--train_data", "x", "--output_dir", "y"]
         if "scratch" not in file.name:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from safetensors.torch import load_file
 from torch import nn
 from transformers import (
@@ -28,10 +29,13 @@ from barcodemae import (
     BarcodeMAEForSequenceClassification,
 )
 
-from ..barcodemae.hub.hub_server import TOKEN, Hub
+from ..barcodemae.hub.hub_server import TOKEN, Hub, Repository
 
-EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "finetune.py"
-# The Hub holds the metrics of `evaluate`; a folder of the metric's name stands in for it offline.
+PROJECT = Path(__file__).parent.parent.parent
+EXAMPLE = PROJECT / "model_card" / "finetune.py"
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+(LORA,) = re.findall(r"```python\n(from peft .*?)```", README, flags=re.DOTALL)
+# Stands in for the Hub's metric of this name, with the same answers.
 ACCURACY = """
 import datasets
 import evaluate
@@ -84,20 +88,23 @@ def barcodes(count, seed=0, length=90):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the example runs: two CSV files and the metric."""
+    """Where the example runs: two CSV files, and the metric as it was fetched while online."""
     folder = tmp_path_factory.mktemp("work")
     barcodes(96).to_csv(folder / "train.csv", index=False)
     barcodes(30, seed=1).to_csv(folder / "validation.csv", index=False)
-    (folder / "accuracy").mkdir()
-    (folder / "accuracy" / "accuracy.py").write_text(ACCURACY)
+    (fetch_metric,) = re.findall(r"python -c '(.*evaluate.*)'", README)
+    with Hub() as hub:
+        metric = hub.repositories["evaluate-metric/accuracy"] = Repository(private=False)
+        metric.refs["main"] = metric.commit({"accuracy.py": ACCURACY.encode()})
+        online = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_UPDATE_DOWNLOAD_COUNTS": "0"}
+        run_python(folder, "-c", fetch_metric, **online)
     return folder
 
 
-def run_example(folder, checkpoint, *options, launcher=(), script=None, **environment):
-    given = [checkpoint, "train.csv", "validation.csv", "--use_cpu=True", *options]
-    program = [*launcher, EXAMPLE] if launcher else ["-c", WITHOUT_THE_PROJECT, EXAMPLE]
+def run_python(folder, *arguments, **environment):
+    """Run Python in `folder`, offline unless `environment` says otherwise; returns its output."""
     result = subprocess.run(
-        [sys.executable, *map(str, [*program, *given])],
+        [sys.executable, *map(str, arguments)],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -110,6 +117,17 @@ def run_example(folder, checkpoint, *options, launcher=(), script=None, **enviro
     )
     assert result.returncode == 0, result.stderr[-4000:]
     return result.stdout
+
+
+def run_example(folder, checkpoint, *options, launcher=(), script=EXAMPLE, **environment):
+    given = [checkpoint, "train.csv", "validation.csv", "--use_cpu=True", *options]
+    program = [*launcher, script] if launcher else ["-c", WITHOUT_THE_PROJECT, script]
+    environment = {"HF_EVALUATE_OFFLINE": "1", **environment}
+    return run_python(folder, *program, *given, **environment)
+
+
+def test_readme_prints_the_example():
+    assert f"```python\n{EXAMPLE.read_text()}```" in README
 
 
 LEARNS = ("--num_train_epochs=4", "--learning_rate=1e-2", "--per_device_train_batch_size=8")
@@ -137,6 +155,15 @@ def test_example_learns_saves_and_pushes(folder, checkpoint):
     validation = barcodes(30, seed=1)
     named = [each["label"] for each in classify(validation["nucleotides"].tolist())]
     assert named == validation["species"].tolist()
+
+
+def test_example_with_lora(folder, checkpoint):
+    before, made, after = EXAMPLE.read_text().partition("trainer = Trainer(")
+    (folder / "lora.py").write_text(f"{before}{LORA}{made}{after}")
+    said = run_example(folder, checkpoint, "--output_dir=lora", *LEARNS, script="lora.py")
+    assert "'eval_accuracy': " in said
+    assert (folder / "lora" / "adapter_config.json").is_file()
+    assert not (folder / "lora" / "model.safetensors").exists()
 
 
 def test_example_on_two_processes(folder, checkpoint):
@@ -292,12 +319,10 @@ def test_other_heads_learn_and_are_served(kind, num_labels, tmp_path):
 
 
 def test_lora_trains_little_and_merges(tmp_path):
-    """`target_modules` are the names of BERT's own layers."""
+    """As the README prints it: `target_modules` are the names of BERT's own layers."""
     base = tiny_model()
-    adapted = get_peft_model(
-        tiny_model(),
-        LoraConfig(task_type="SEQ_CLS", r=4, target_modules=["query", "key", "value", "dense"]),
-    )
+    exec(LORA, names := {"model": tiny_model()})
+    adapted = names["model"]
     before = {name: weight.clone() for name, weight in adapted.named_parameters()}
     trainer(adapted, rows(), tmp_path, max_steps=3, learning_rate=1e-2).train()
     changed = {

@@ -96,3 +96,51 @@ def test_tokens_travel_as_the_smallest_integer_type():
 def test_draws_beyond_the_end_carry_no_labels():
     batch = collator(end=2)(barcodes(3))
     assert (batch["labels"] != -100).any(dim=1).tolist() == [True, True, False]
+
+
+# --- a mask ratio for each global batch ---------------------------------------------------------
+
+
+def share_hidden(batch):
+    return (batch["labels"] != -100).float().mean(dim=1)
+
+
+def test_each_global_batch_has_a_ratio_of_its_own_between_the_two():
+    drawn = collator(mask_ratio=(0.2, 0.8), random_offset=False, global_batch=4)
+    shares = [share_hidden(drawn(barcodes(4, seed=n, first_draw=4 * n))) for n in range(400)]
+    assert all((share == share[0]).all() for share in shares)
+    ratios = torch.stack(shares)[:, 0]
+    assert 0.2 <= ratios.min() < 0.22 and 0.78 < ratios.max() <= 0.8
+    assert ratios.mean() == pytest.approx(0.5, abs=0.03)
+    assert ratios.std() == pytest.approx(0.6 / 12**0.5, abs=0.02)
+
+
+def test_parts_of_a_global_batch_share_its_ratio_however_it_is_divided():
+    drawn = collator(mask_ratio=[0.2, 0.8], global_batch=8)
+    items = barcodes(8, first_draw=24)
+    whole = drawn(items)["labels"]
+    for parts in (2, 4, 8):  # of several processes, or of several accumulation steps
+        size = 8 // parts
+        shared = [drawn(items[part * size : (part + 1) * size])["labels"] for part in range(parts)]
+        for row, alone in enumerate(row for part in shared for row in part):
+            assert torch.equal(alone, whole[row, : len(alone)])
+
+
+def test_the_drawn_ratio_follows_the_seed_and_keeps_the_promise_of_dense_batches():
+    items = barcodes(4)
+    batches = [
+        collator(mask_ratio=(0.2, 0.8), seed=seed, random_offset=False, global_batch=4)(items)
+        for seed in (1, 1, 2)
+    ]
+    assert torch.equal(batches[0]["labels"], batches[1]["labels"])
+    assert batches[0]["num_predicted"] != batches[2]["num_predicted"]
+    for batch in batches:
+        assert "attention_mask" not in batch
+        visible = (batch["input_ids"] != MASK).sum(dim=1)
+        assert (visible == batch["num_visible"]).all()
+
+
+def test_a_range_of_one_ratio_is_that_ratio():
+    items = barcodes(6)
+    expected, found = collator()(items), collator(mask_ratio=(0.5, 0.5))(items)
+    assert torch.equal(found["input_ids"], expected["input_ids"])

@@ -11,7 +11,11 @@ from transformers import AutoModel
 
 import barcodemae  # noqa: F401  (registers the Auto classes)
 from barcodemae.data import write_simulated
+from barcodemae.errors import BarcodeMAEError
 from runs import TINY, finish, kill, start, train
+from train.arguments import PretrainArguments
+from train.devices import bf16_is_slow
+from train.run import make_config
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +123,24 @@ def test_a_run_stops_where_it_is_asked_to_and_the_folder_belongs_to_it(data, tmp
     assert "holds a run with other arguments (seed was 0 and is 1)" in said
     finish(start(data, output_dir, max_steps=6), output_dir)
     assert [line["step"] for line in steps(output_dir)] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"preset": "barcodemae-k7"}, "barcodemae-k6"),
+        ({"model_overrides": "{mask_ration: 0.3}"}, "mask_ratio"),
+        ({"model_overrides": "{mask_ratio: 1.5}"}, r"a number in \(0, 1\)"),
+        ({"model_overrides": "mask_ratio"}, "must hold fields"),
+        ({"model_overrides": "{"}, "not YAML"),
+    ],
+)
+def test_a_model_that_cannot_be_is_refused_with_the_remedy(arguments, said):
+    with pytest.raises(BarcodeMAEError, match=said):
+        make_config(PretrainArguments(**arguments))
+
+
+def test_bf16_is_slow_where_the_cpu_says_that_it_lacks_the_instructions():
+    assert bf16_is_slow({"avx512_bf16": False, "amx_bf16": False})
+    assert not bf16_is_slow({"avx512_bf16": False, "amx_bf16": True})
+    assert not bf16_is_slow({})

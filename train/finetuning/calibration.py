@@ -10,6 +10,10 @@ from torch.nn import functional as F
 
 from barcodemae.lineages import IGNORED, Lineages
 
+# Below the lowest probability that is enough, so that a call which has it stays confident where
+# other hardware, or another batch, rounds otherwise.
+_ROUNDING = 1e-6
+
 
 def best_temperature(logits: torch.Tensor, labels: np.ndarray) -> float:
     """The number to divide logits (n, taxa) by that makes labels (n,) likeliest (Guo et al. 2017).
@@ -61,7 +65,7 @@ def confidence_thresholds(
         is_last_of_equals = np.append(probability[1:] != probability[:-1], True)
         enough = np.flatnonzero((share >= accuracy) & is_last_of_equals[: len(share)])
         if len(enough):
-            thresholds[rank] = float(probability[enough[-1]])
+            thresholds[rank] = float(probability[enough[-1]]) - _ROUNDING
     return thresholds
 
 

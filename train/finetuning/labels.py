@@ -25,15 +25,14 @@ class LabelledBarcodes(torch.utils.data.Dataset):
         nucleotides: n barcodes.
         labels: (n, ranks) int64, places in `Lineages.names`; IGNORED where there is no label.
         offset_below: frame offsets are drawn from 0 to below this, anew in each epoch.
+        seed: of the offsets.
     """
 
-    def __init__(
-        self, nucleotides: Sequence[str], labels: np.ndarray, offset_below: int = 1, seed: int = 0
-    ):
+    def __init__(self, nucleotides: Sequence[str], labels: np.ndarray):
         self.nucleotides = nucleotides
         self.labels = labels
-        self.offset_below = offset_below
-        self.seed = seed
+        self.offset_below = 1
+        self.seed = 0
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -132,9 +131,7 @@ def _parents(training: pd.DataFrame, rank: str, finest: str, taxa: pd.Index) -> 
     return [None if pd.isna(name) else name for name in parent]
 
 
-def label(
-    table: pd.DataFrame, lineages: Lineages, split: str, seed: int = 0, offset_below: int = 1
-) -> LabelledBarcodes:
+def label(table: pd.DataFrame, lineages: Lineages, split: str) -> LabelledBarcodes:
     """The barcodes of `table` that have a label at one rank at least.
 
     What stands above a known taxon of the finest rank is taken from its lineage.
@@ -154,9 +151,7 @@ def label(
             f"no barcode of the split {split!r} has a taxon that training knows at the ranks "
             f"{', '.join(lineages.ranks)}. Choose another split, or a higher rank in --ranks."
         )
-    return LabelledBarcodes(
-        table["nucleotides"][is_labelled].tolist(), codes[is_labelled], offset_below, seed
-    )
+    return LabelledBarcodes(table["nucleotides"][is_labelled].tolist(), codes[is_labelled])
 
 
 def _tell_what_is_left_out(

@@ -60,6 +60,24 @@ def report_split(
     return metrics
 
 
+def accuracies(logits: torch.Tensor, labels: np.ndarray, lineages: Lineages) -> dict[str, float]:
+    """Share named rightly at each rank, `accuracy_RANK`, and `accuracy`: the finest's.
+
+    Where no barcode has a label at the finest rank, that of the finest that has some.
+
+    Args:
+        logits: (n, leaves).
+        labels: (n, ranks); what is IGNORED is left out.
+    """
+    found = {}
+    for column, rank in enumerate(lineages.ranks):
+        known = labels[:, column] != IGNORED
+        if known.any():
+            named = lineages.logits(logits, rank).argmax(dim=1).numpy()
+            found[f"accuracy_{rank}"] = float((named == labels[:, column])[known].mean())
+    return {**found, "accuracy": list(found.values())[-1]}
+
+
 def judge(probabilities: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str, float]:
     """Metrics of probabilities (n, taxa) against the taxa (n,) that are true.
 

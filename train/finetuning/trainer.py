@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Sampler
-from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
 from barcodemae import BarcodeMAEForSequenceClassification
 from barcodemae.data.kmers import kmer_ids
-from barcodemae.lineages import IGNORED, Lineages
+from barcodemae.lineages import Lineages
 from tokenization_barcodemae import MAX_NUCLEOTIDES
+from train.deadline import Deadline
 from train.finetuning.arguments import FinetuneArguments
 from train.finetuning.freezing import GradualUnfreezing, parameter_groups
 from train.finetuning.heads import lineage_loss
 from train.finetuning.labels import LabelledBarcodes
+from train.finetuning.reports import accuracies
+from train.finetuning.sampling import BalancedSampler
+from train.finetuning.stopping import StopInTime
 from train.optimization import make_optimizer, one_cycle
 
 
@@ -35,7 +39,8 @@ class FinetuneTrainer(Trainer):
     ):
         self.finetune_arguments = arguments
         self.lineages = lineages
-        callbacks = []
+        self.stop_in_time = StopInTime(Deadline(arguments.stop_after_minutes))
+        callbacks = [self.stop_in_time, NewFrames(training)]
         if arguments.encoder == "gradual":
             callbacks.append(GradualUnfreezing(model, arguments.unfreeze_every))
         if arguments.patience:
@@ -46,7 +51,10 @@ class FinetuneTrainer(Trainer):
             data_collator=BarcodeCollator(model.config.kmer_size),
             train_dataset=training,
             eval_dataset=validation,
-            compute_metrics=self.accuracies,
+            # `accuracy`, the finest rank's, chooses the best epoch.
+            compute_metrics=lambda found: accuracies(
+                torch.from_numpy(found.predictions), found.label_ids, lineages
+            ),
             compute_loss_func=self.loss_of,
             callbacks=callbacks,
         )
@@ -54,21 +62,6 @@ class FinetuneTrainer(Trainer):
     def loss_of(self, outputs, labels, num_items_in_batch=None) -> torch.Tensor:
         smoothing = self.finetune_arguments.label_smoothing if self.model.training else 0.0
         return lineage_loss(outputs.logits, labels, self.lineages, smoothing, num_items_in_batch)
-
-    def accuracies(self, prediction) -> dict[str, float]:
-        """Share named rightly at each rank; `accuracy`, which chooses the best epoch: the finest's.
-
-        Where validation has no label at the finest rank, that of the finest that it has.
-        """
-        logits = torch.from_numpy(prediction.predictions)
-        found = {}
-        for column, rank in enumerate(self.lineages.ranks):
-            labels = prediction.label_ids[:, column]
-            known = labels != IGNORED
-            if known.any():
-                named = self.lineages.logits(logits, rank).argmax(dim=1).numpy()
-                found[f"accuracy_{rank}"] = float((named == labels)[known].mean())
-        return {**found, "accuracy": list(found.values())[-1]}
 
     def create_optimizer(self, model=None) -> torch.optim.Optimizer:
         arguments = self.finetune_arguments
@@ -117,6 +110,16 @@ def training_arguments(arguments: FinetuneArguments) -> TrainingArguments:
     )
 
 
+class NewFrames(TrainerCallback):
+    """Tell the barcodes the epoch: Accelerate does not, on several processes with a sampler."""
+
+    def __init__(self, barcodes: LabelledBarcodes):
+        self.barcodes = barcodes
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        self.barcodes.set_epoch(int(state.epoch or 0))
+
+
 class BarcodeCollator:
     """Tokenize the barcodes of `LabelledBarcodes`, each from its frame offset."""
 
@@ -135,26 +138,3 @@ class BarcodeCollator:
             "attention_mask": torch.from_numpy(np.arange(ids.shape[1]) < lengths[:, None]).long(),
             "labels": torch.from_numpy(np.stack([item["labels"] for item in items])),
         }
-
-
-class BalancedSampler(Sampler[int]):
-    """Rows drawn with replacement, every taxon equally often; a new draw for each epoch.
-
-    `labels` (n,) are the taxa; rows without a label are drawn as if they were a taxon of their own.
-    """
-
-    def __init__(self, labels: np.ndarray, seed: int):
-        _, taxa, counts = np.unique(labels, return_inverse=True, return_counts=True)
-        self.probabilities = 1 / (len(counts) * counts[taxa])
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.probabilities)
-
-    def __iter__(self) -> Iterator[int]:
-        draw = np.random.default_rng([self.seed, self.epoch])
-        yield from draw.choice(len(self), size=len(self), p=self.probabilities).tolist()

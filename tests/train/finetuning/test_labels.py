@@ -120,7 +120,8 @@ def test_splits_are_read_or_held_out(tmp_path):
 
 def test_offsets_change_with_the_epoch_and_repeat_with_the_seed():
     lineages = grow_lineages(of_split("train"), arguments())
-    barcodes = label(of_split("train"), lineages, "train", seed=3, offset_below=6)
+    barcodes = label(of_split("train"), lineages, "train")
+    barcodes.seed, barcodes.offset_below = 3, 6
 
     def offsets():
         return [barcodes[row]["offset"] for row in range(len(barcodes))]

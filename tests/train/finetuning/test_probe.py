@@ -4,7 +4,7 @@ import torch
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
 from barcodemae.embedding import Embedder
-from barcodemae.lineages import IGNORED
+from barcodemae.lineages import IGNORED, Lineages
 from train.finetuning.labels import LabelledBarcodes
 from train.finetuning.probe import cached_embeddings, fit_probe
 
@@ -29,13 +29,19 @@ def two_kinds(count, taxa=2):
     return texts, labels[:, None]
 
 
+def probe(kind, embedder, texts, labels, cache):
+    barcodes = LabelledBarcodes(texts, labels)
+    lineages = Lineages.from_columns({"species": list("abc")[: labels.max() + 1]})
+    return fit_probe(kind, embedder, lineages, barcodes, barcodes, cache)
+
+
 @pytest.mark.parametrize("kind", ["sgd", "logistic_regression"])
 @pytest.mark.parametrize("taxa", [2, 3])
 def test_head_stands_on_the_embeddings_as_they_are(kind, taxa, embedder, tmp_path):
     texts, labels = two_kinds(60, taxa)
     labels = labels.copy()
     labels[0] = IGNORED
-    head = fit_probe(kind, embedder, LabelledBarcodes(texts, labels), tmp_path)
+    head, _ = probe(kind, embedder, texts, labels, tmp_path)
     assert head.weight.shape == (taxa, 32)
     with torch.no_grad():
         logits = head(torch.from_numpy(embedder.embed(texts)))
@@ -52,10 +58,21 @@ def test_logistic_regression_is_scikit_learns(embedder, tmp_path):
         embeddings = embedder.embed(texts)
         theirs = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         theirs.fit(embeddings, labels[:, 0])
-        head = fit_probe("logistic_regression", embedder, LabelledBarcodes(texts, labels), tmp_path)
+        head, history = probe("logistic_regression", embedder, texts, labels, tmp_path)
+        assert history == []
         with torch.no_grad():
             found = head(torch.from_numpy(embeddings)).softmax(dim=1)
         np.testing.assert_allclose(found.numpy(), theirs.predict_proba(embeddings), atol=1e-3)
+
+
+def test_history_of_the_descent_ends_with_the_head(embedder, tmp_path):
+    texts, labels = two_kinds(60)
+    head, history = probe("sgd", embedder, texts, labels, tmp_path)
+    assert [entry["epoch"] for entry in history] == list(range(1, 201))
+    assert history[-1]["loss"] < history[0]["loss"]
+    with torch.no_grad():
+        named = head(torch.from_numpy(embedder.embed(texts))).argmax(dim=1).numpy()
+    assert history[-1]["eval_accuracy_species"] == (named == labels[:, 0]).mean()
 
 
 def test_embeddings_are_computed_once(embedder, tmp_path, monkeypatch):

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from barcodemae import BarcodeMAETokenizer
-from train.finetuning.trainer import BalancedSampler, BarcodeCollator
+from train.finetuning.trainer import BarcodeCollator
 
 
 def test_collator_cuts_each_barcode_from_its_offset():
@@ -16,14 +16,3 @@ def test_collator_cuts_each_barcode_from_its_offset():
     assert torch.equal(batch["input_ids"], expected["input_ids"])
     assert torch.equal(batch["attention_mask"], expected["attention_mask"])
     assert batch["labels"].tolist() == [[1, 2], [0, -100]]
-
-
-def test_balanced_sampler_draws_taxa_equally_often():
-    labels = np.array([0] * 900 + [1] * 90 + [2] * 10)
-    sampler = BalancedSampler(labels, seed=0)
-    first = list(sampler)
-    counts = np.bincount(labels[first])
-    assert len(first) == 1000 and counts.min() > 280
-    assert list(sampler) == first
-    sampler.set_epoch(1)
-    assert list(sampler) != first

@@ -1,0 +1,44 @@
+"""The models that fine-tuning begins with."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from barcodemae import BarcodeMAEConfig, BarcodeMAEForSequenceClassification, BarcodeMAEModel
+from barcodemae.classification import check_kmer_size
+from barcodemae.embedding import Embedder
+from barcodemae.lineages import Lineages
+from train.finetuning.arguments import FinetuneArguments
+from train.finetuning.heads import LineageHeads
+
+
+def make_encoder(arguments: FinetuneArguments) -> BarcodeMAEModel:
+    """The pretrained encoder, or one with random weights.
+
+    Raises:
+        BarcodeMAEError: the checkpoint cannot be loaded, or its tokenizer has another k.
+    """
+    if arguments.from_scratch and not arguments.model:
+        return BarcodeMAEModel(BarcodeMAEConfig.preset(arguments.preset))
+    check_kmer_size(arguments.model)
+    encoder = Embedder.from_pretrained(arguments.model, "cpu").model
+    return BarcodeMAEModel(encoder.config) if arguments.from_scratch else encoder
+
+
+def with_heads(encoder: BarcodeMAEModel, lineages: Lineages) -> BarcodeMAEForSequenceClassification:
+    """The encoder under a new head for each rank."""
+    lineages.to_config(encoder.config)
+    encoder.config.problem_type = "single_label_classification"
+    model = BarcodeMAEForSequenceClassification(encoder.config)
+    model.barcodemae = encoder
+    model.classifier = LineageHeads(
+        encoder.config.hidden_size, lineages, encoder.config.initializer_range
+    )
+    return model
+
+
+def without_head(encoder: BarcodeMAEModel) -> BarcodeMAEForSequenceClassification:
+    """The encoder as a model whose logits are its embeddings (n, hidden)."""
+    model = BarcodeMAEForSequenceClassification(encoder.config)
+    model.barcodemae, model.dropout, model.classifier = encoder, nn.Identity(), nn.Identity()
+    return model
