@@ -1,0 +1,109 @@
+"""The lines of results.jsonl, those of one run with its seeds together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.evaluation import statistics
+from experiments.results import Results, unpack
+
+
+class Entry:
+    """A run with all its seeds, `rows` of the results."""
+
+    def __init__(self, rows: list[dict]):
+        self.rows = rows
+        self.first = min(rows, key=lambda row: row["seed"])
+        scaled = self.first["epochs"] and self.first["scale"] != 1
+        scale = f" (x {self.first['scale']:g})" if scaled else ""
+        self.name = self.first["name"] + scale
+
+    def records(self, task: str, metric: str, **settings) -> list[dict]:
+        """Those whose settings agree; of the plain row unless `inference` says otherwise."""
+        wanted = {"inference": [], **settings}
+        return [
+            record
+            for row in self.rows
+            for record in row["records"]
+            if (record["task"], record["metric"]) == (task, metric)
+            and all(record["settings"].get(name) == value for name, value in wanted.items())
+        ]
+
+    def genus(self, *inference: str) -> list[dict]:
+        return self.records("genus-probe", "accuracy", rank="genus", inference=list(inference))
+
+    def right(self) -> dict[int, np.ndarray]:
+        """By seed, which queries the plain row names rightly."""
+        counts = {row["seed"]: _genus_count(row) for row in self.rows}
+        return {
+            row["seed"]: unpack(row["right"][row["name"]], counts[row["seed"]])
+            for row in self.rows
+            if row.get("right")
+        }
+
+    def mean(self, name: str) -> float | None:
+        values = [row[name] for row in self.rows if row.get(name) is not None]
+        return sum(values) / len(values) if values else None
+
+
+def read_results(folders: Sequence[Path]) -> list[dict]:
+    """The lines of several results.jsonl; of a run that stands in two, the last.
+
+    Raises:
+        BarcodeMAEError: there is no line, or the folders rest on different barcodes.
+    """
+    rows = {
+        row["key"]: row for folder in folders for row in Results(folder / "results.jsonl").rows()
+    }
+    if not rows:
+        raise BarcodeMAEError(
+            f"{', '.join(map(str, folders))}: no results.jsonl with a run in it. Make one with "
+            "python -m experiments.run"
+        )
+    digests = {tuple(sorted(row["data"].items())) for row in rows.values()}
+    if len(digests) > 1:
+        raise BarcodeMAEError(
+            "the runs cannot be compared: they were judged on different barcodes. Give folders "
+            "that were made with the same --data."
+        )
+    return list(rows.values())
+
+
+def entries_of(rows: list[dict]) -> list[Entry]:
+    """Runs in the order in which they were made, seeds together."""
+    together = defaultdict(list)
+    for row in rows:
+        together[row["name"], row["epochs"]].append(row)
+    return [Entry(of_one) for of_one in together.values()]
+
+
+def difference(first: Entry, other: Entry) -> str:
+    """Genus accuracy of `other` less that of `first`, in points, and p of McNemar's exact test.
+
+    Seed by seed, where `first` has more than one; mean and range of the seeds, p of the first.
+    """
+    theirs, ours = first.right(), other.right()
+    pairs = [
+        (theirs.get(seed, next(iter(theirs.values()))), right)
+        for seed, right in sorted(ours.items())
+        if seed in theirs or len(theirs) == 1
+    ]
+    if not pairs:
+        return ""
+    tests = [statistics.paired_test(*pair, resamples=1, seed=0) for pair in pairs]
+    points = [100 * test["difference"] for test in tests]
+    spread = f" ({min(points):+.1f} to {max(points):+.1f})" if len(points) > 1 else ""
+    return f"{np.mean(points):+.1f}{spread}, p = {tests[0]['p_value']:.2g}"
+
+
+def _genus_count(row: dict) -> int:
+    return next(
+        record["n"]
+        for record in row["records"]
+        if record["task"] == "genus-probe" and record["settings"]["rank"] == "genus"
+    )
