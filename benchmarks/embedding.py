@@ -104,12 +104,13 @@ def compare_precisions(
         named = np.array([genus is not None for genus in query["genus"][:]])
         right = genera == np.array(query["genus"][:], dtype=object)
         both = [*reference["nucleotides"][:], *query["nucleotides"][:]]
+        sample = both[:: max(1, len(both) // 512)]
         results[precision] = {
             "genus_accuracy": float(right[named].mean()),
             "queries": int(named.sum()),
             "same_neighbour_as_fp32": float((index == exact).mean()),
             "neighbour_agreement_as_the_command_says_it": neighbour_agreement(
-                full, embedder, both[:: max(1, len(both) // 512)]
+                full.embed(sample), embedder.embed(sample)
             ),
         }
     return results

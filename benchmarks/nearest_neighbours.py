@@ -17,11 +17,14 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 from barcodemae.identification import nearest
+
+RESULTS = Path(__file__).parent / "results" / "nearest-neighbours.json"
 
 
 def clustered(references: int, queries: int, dim: int, seed: int = 0):
@@ -68,6 +71,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=3_400)
     parser.add_argument("--dim", type=int, default=768)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     reference, query, labels = clustered(arguments.references, arguments.queries, arguments.dim)
     classifier = KNeighborsClassifier(1, metric="cosine", algorithm="brute").fit(reference, labels)
@@ -87,7 +91,7 @@ def main() -> None:
             memory[name] = max(memory[name], peak)
     ours, theirs = ways
     result = {
-        **vars(arguments),
+        **{name: getattr(arguments, name) for name in ("references", "queries", "dim", "repeats")},
         "wall_seconds": wall,
         "cpu_seconds": cpu,
         "wall_ratio": round(statistics.median(wall[theirs]) / statistics.median(wall[ours]), 2),
@@ -96,7 +100,9 @@ def main() -> None:
         "same_labels": bool((answers[ours] == answers[theirs]).all()),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
-    print(json.dumps(result, indent=1))
+    text = json.dumps(result, indent=1)
+    arguments.output.write_text(text + "\n")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -98,9 +98,10 @@ def main() -> None:
 def _command(arguments: argparse.Namespace) -> list[str]:
     words = ["python -m benchmarks.speed", f"--preset {arguments.preset}"]
     words += [f"--device {arguments.device}", f"--precision {arguments.precision}"]
-    return [*words, f"--batch-size {arguments.batch_size}", f"--repeats {arguments.repeats}"] + (
-        ["--clock processor"] if arguments.clock == "processor" else []
-    )
+    words += [f"--batch-size {arguments.batch_size}", f"--barcodes {arguments.barcodes}"]
+    words += [f"--repeats {arguments.repeats}"]
+    words += [f"--name {arguments.name}"] if arguments.name else []
+    return words + (["--clock processor"] if arguments.clock == "processor" else [])
 
 
 if __name__ == "__main__":
