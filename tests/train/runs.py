@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from train.arguments import PretrainArguments
+from train.pretrain import Pretraining
+
 PROJECT = Path(__file__).parent.parent.parent
 TINY = (
     "{kmer_size: 3, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 1, "
@@ -17,35 +20,25 @@ TINY = (
 )
 
 
-def start(
-    data,
-    output_dir,
-    *,
-    script="train.pretrain",
-    processes=1,
-    overrides=TINY,
-    environment=None,
-    **arguments,
-):
+OPTIONS = {
+    "preset": "barcodemae-tiny",
+    "model_overrides": TINY,
+    "max_steps": 24,
+    "batch_size": 8,
+    "base_learning_rate": 5e-3,
+    "validation_share": 0.1,
+    "checkpoint_every": 2,
+    "validate_every": 4,
+    "log_every": 1,
+    "cpu": True,
+}
+
+
+def start(data, output_dir, *, script="train.pretrain", processes=1, environment=None, **arguments):
     """Start a run, its output in OUTPUT_DIR.log; the leader of a process group of its own."""
-    options = [
-        f"--{name}={value}"
-        for name, value in {
-            "train_data": data,
-            "output_dir": output_dir,
-            "preset": "barcodemae-tiny",
-            "model_overrides": overrides,
-            "max_steps": 24,
-            "batch_size": 8 // processes,
-            "base_learning_rate": 5e-3,
-            "validation_share": 0.1,
-            "checkpoint_every": 2,
-            "validate_every": 4,
-            "log_every": 1,
-            "cpu": True,
-            **arguments,
-        }.items()
-    ]
+    given = {"train_data": data, "output_dir": output_dir, **OPTIONS}
+    given |= {"batch_size": OPTIONS["batch_size"] // processes, **arguments}
+    options = [f"--{name}={value}" for name, value in given.items()]
     launcher = [sys.executable, "-m", "accelerate.commands.launch"]
     # The launcher's word for several processes; with `--cpu` it would start one, whatever we ask.
     launcher += ["--multi_gpu" if processes > 1 else "--cpu", f"--num_processes={processes}"]
@@ -62,8 +55,19 @@ def start(
         )
 
 
+def train_here(data, output_dir, **arguments):
+    """Pretrain in this process, without the seconds that a new one needs to start."""
+    files = {"train_data": [str(data)], "output_dir": str(output_dir)}
+    Pretraining(PretrainArguments(**{**files, **OPTIONS, **arguments})).run()
+
+
 def finish(process, output_dir):
-    assert process.wait(240) == 0, Path(f"{output_dir}.log").read_text()[-3000:]
+    said = Path(f"{output_dir}.log")
+    try:
+        assert process.wait(240) == 0, said.read_text()[-3000:]
+    except subprocess.TimeoutExpired:
+        kill(process)
+        pytest.fail(f"still running after 240 seconds, and had said: {said.read_text()[-3000:]}")
 
 
 def kill(process):

@@ -7,10 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from barcodemae.data import write_simulated
-from runs import TINY, train
-from train.arguments import PretrainArguments
+from runs import train, train_here
 from train.deadline import Deadline
-from train.pretrain import Pretraining
 
 
 @pytest.fixture(scope="module")
@@ -20,29 +18,24 @@ def data(tmp_path_factory):
     return path
 
 
-def pretrain(data, output_dir, **changes):
-    given = {"preset": "barcodemae-tiny", "model_overrides": TINY, "max_steps": 12}
-    given |= {"batch_size": 8, "validation_share": 0.1, "validate_every": 4, "cpu": True}
-    files = {"train_data": [str(data)], "output_dir": str(output_dir)}
-    Pretraining(PretrainArguments(**{**given, **files, **changes})).run()
-
-
 def test_a_run_that_the_clock_stops_goes_on_to_the_same_weights(data, tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    pretrain(data, whole)
-    pretrain(data, stopped, stop_after_minutes=1e-6, log_every=3)
+    options = {"max_steps": 12, "checkpoint_every": 0, "log_every": 3}
+    train_here(data, whole, **options)
+    train_here(data, stopped, stop_after_minutes=1e-6, **options)
     assert [path.name for path in (stopped / "checkpoints").iterdir()] == ["step-3"]
     assert not (stopped / "last").exists()
     lines = [json.loads(line) for line in (stopped / "metrics.jsonl").read_text().splitlines()]
     # The clock has no say in which model is the best.
     assert not any("validation_loss" in line for line in lines)
-    pretrain(data, stopped)
+    train_here(data, stopped, **options)
     for name in ("last", "best"):
         resumed = load_file(stopped / name / "model.safetensors")
         for key, weight in load_file(whole / name / "model.safetensors").items():
             assert torch.equal(resumed[key], weight), key
 
 
+@pytest.mark.slow
 def test_two_processes_stop_at_one_step(data, tmp_path):
     train(data, tmp_path / "run", processes=2, stop_after_minutes=1e-6, log_every=3)
     assert (tmp_path / "run" / "checkpoints" / "step-3").is_dir()

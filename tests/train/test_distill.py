@@ -147,7 +147,7 @@ def test_two_processes_learn_as_one_with_the_double_batch(data, tmp_path):
         tmp_path / "two",
         script="train.distill",
         processes=2,
-        overrides=PLAIN,
+        model_overrides=PLAIN,
         batch_size=4,
         **options,
     )

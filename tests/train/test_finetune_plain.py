@@ -166,6 +166,7 @@ def test_example_with_lora(folder, checkpoint):
     assert not (folder / "lora" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_example_on_two_processes(folder, checkpoint):
     launcher = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2")
     launcher += ("--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no")

@@ -12,10 +12,12 @@ from transformers import AutoModel
 import barcodemae  # noqa: F401  (registers the Auto classes)
 from barcodemae.data import write_simulated
 from barcodemae.errors import BarcodeMAEError
-from runs import TINY, finish, kill, start, train
+from runs import TINY, kill, start, train, train_here
 from train.arguments import PretrainArguments
 from train.devices import bf16_is_slow
 from train.run import make_config
+
+TWO = pytest.param(2, id="two", marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def data(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one", "two"])
+@pytest.fixture(scope="module", params=[pytest.param(1, id="one"), TWO])
 def processes(request):
     return request.param
 
@@ -93,35 +95,29 @@ def test_a_killed_run_ends_with_the_same_weights(data, processes, whole_run, mom
 def test_two_processes_train_as_one_with_the_double_batch(data, tmp_path):
     # Without dropout, which draws other numbers in another batch.
     plain = TINY[:-1] + ", hidden_dropout_prob: 0, attention_probs_dropout_prob: 0}"
-    curves = []
-    for processes, changes in ((1, {}), (2, {}), (1, {"gradient_accumulation_steps": 2})):
-        output_dir = tmp_path / f"run{len(curves)}"
-        batch = 8 // processes // changes.get("gradient_accumulation_steps", 1)
-        train(
-            data,
-            output_dir,
-            processes=processes,
-            overrides=plain,
-            batch_size=batch,
-            max_steps=12,
-            **changes,
-        )
-        curves.append(torch.tensor([line["loss"] for line in steps(output_dir)]))
-        assert steps(output_dir)[-1]["barcodes"] == 96
+    options = {"model_overrides": plain, "max_steps": 12}
+    one, two, accumulated = runs = [tmp_path / name for name in ("one", "two", "accumulated")]
+    train_here(data, one, **options)
+    train(data, two, processes=2, **options)
+    train_here(data, accumulated, batch_size=4, gradient_accumulation_steps=2, **options)
+    curves = [
+        torch.tensor([line["loss"] for line in steps(run)]) for run in runs
+    ]
     for curve in curves[1:]:
         torch.testing.assert_close(curve, curves[0], atol=1e-4, rtol=0)
+    for run in runs:
+        assert steps(run)[-1]["barcodes"] == 96
 
 
 def test_a_run_stops_where_it_is_asked_to_and_the_folder_belongs_to_it(data, tmp_path):
     output_dir = tmp_path / "run"
-    train(data, output_dir, max_steps=6, stop_after=3, report_to="tensorboard")
+    train_here(data, output_dir, max_steps=6, stop_after=3, report_to="tensorboard")
     assert list(output_dir.rglob("events.out.tfevents.*"))
     assert [line["step"] for line in steps(output_dir)] == [1, 2, 3]
-    other = start(data, output_dir, max_steps=6, seed=1)
-    assert other.wait(240) != 0
-    said = Path(f"{output_dir}.log").read_text()
-    assert "holds a run with other arguments (seed was 0 and is 1)" in said
-    finish(start(data, output_dir, max_steps=6), output_dir)
+    said = r"holds a run with other arguments \(seed was 0 and is 1\)"
+    with pytest.raises(BarcodeMAEError, match=said):
+        train_here(data, output_dir, max_steps=6, seed=1)
+    train_here(data, output_dir, max_steps=6)
     assert [line["step"] for line in steps(output_dir)] == [1, 2, 3, 4, 5, 6]
 
 

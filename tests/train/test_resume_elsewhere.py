@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -18,10 +19,16 @@ def losses(output_dir):
     return {line["step"]: (line["loss"], line["barcodes"]) for line in lines if "loss" in line}
 
 
+@pytest.mark.slow
 def test_weights_optimizer_and_data_go_on_with_more_and_with_fewer_processes(tmp_path):
     data = tmp_path / "barcodes.csv"
     write_simulated(data, 0, orders=2, families=4, genera=8, species=16, barcodes=200)
-    options = {"overrides": PLAIN, "max_steps": STEPS, "checkpoint_every": 4, "validate_every": 12}
+    options = {
+        "model_overrides": PLAIN,
+        "max_steps": STEPS,
+        "checkpoint_every": 4,
+        "validate_every": 12,
+    }
     alone, moving = tmp_path / "alone", tmp_path / "moving"
     train(data, alone, processes=1, batch_size=8, **options)
     train(data, moving, processes=2, batch_size=4, stop_after=4, **options)

@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoModelForMaskedLM
 import barcodemae  # noqa: F401  (registers the Auto classes)
 from barcodemae.data import write_simulated
 from barcodemae.errors import BarcodeMAEError
-from runs import TINY, kill, start, train
+from runs import TINY, kill, start, train, train_here
 from train.arguments import PretrainArguments, parse_arguments
 from train.pretrain import semi_supervised_config
 
@@ -31,7 +31,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole_run(data, tmp_path_factory):
     output_dir = tmp_path_factory.mktemp("whole") / "run"
-    train(data, output_dir, overrides=WITH_CLS, **LABELS)
+    train_here(data, output_dir, model_overrides=WITH_CLS, **LABELS)
     return output_dir
 
 
@@ -61,21 +61,22 @@ def test_a_run_reports_the_taxa_and_saves_ordinary_models(whole_run):
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_with_the_same_weights(data, whole_run, tmp_path):
-    output_dir = tmp_path / "run"
-    run = start(data, output_dir, overrides=WITH_CLS, **LABELS)
+def test_a_killed_run_ends_with_the_same_weights(data, tmp_path):
+    whole, output_dir = tmp_path / "whole", tmp_path / "run"
+    train(data, whole, model_overrides=WITH_CLS, **LABELS)
+    run = start(data, output_dir, model_overrides=WITH_CLS, **LABELS)
     deadline = time.monotonic() + 120
     while not (output_dir / "checkpoints" / "step-10").exists():
         assert run.poll() is None and time.monotonic() < deadline, "the run ended before"
         time.sleep(0.002)
     kill(run)
     assert not (output_dir / "last").exists()
-    train(data, output_dir, overrides=WITH_CLS, **LABELS)
+    train(data, output_dir, model_overrides=WITH_CLS, **LABELS)
     assert "resumed at step" in Path(f"{output_dir}.log").read_text()
     resumed = load_file(output_dir / "last" / "model.safetensors")
-    for key, weight in load_file(whole_run / "last" / "model.safetensors").items():
+    for key, weight in load_file(whole / "last" / "model.safetensors").items():
         assert torch.equal(resumed[key], weight), key
-    found, expected = steps(output_dir), steps(whole_run)
+    found, expected = steps(output_dir), steps(whole)
     for name in ("loss", "genus_loss", "genus_accuracy"):
         assert [line[name] for line in found] == [line[name] for line in expected]
 
@@ -87,7 +88,7 @@ def test_two_processes_train_as_one_with_the_double_batch(data, tmp_path):
     curves = []
     for processes in (1, 2):
         output_dir = tmp_path / f"run{processes}"
-        train(data, output_dir, processes=processes, overrides=plain, max_steps=10, **LABELS)
+        train(data, output_dir, processes=processes, model_overrides=plain, max_steps=10, **LABELS)
         curves.append(
             torch.tensor([[line["loss"], line["genus_loss"]] for line in steps(output_dir)])
         )

@@ -74,7 +74,8 @@ def test_the_head_is_not_saved_with_the_model(model, batch, tmp_path):
     again, info = BarcodeMAEForMaskedLM.from_pretrained(tmp_path, output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"]
     assert again.config.cls_token and again.config.architectures == ["BarcodeMAEForMaskedLM"]
-    assert torch.equal(again.eval()(**batch).logits, model(**batch).logits)
+    # Not to the last bit: MKL may add up otherwise where memory is aligned otherwise.
+    torch.testing.assert_close(again.eval()(**batch).logits, model(**batch).logits)
 
 
 def test_a_weight_grows_linearly_over_its_warm_up():
