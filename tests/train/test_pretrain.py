@@ -100,9 +100,7 @@ def test_two_processes_train_as_one_with_the_double_batch(data, tmp_path):
     train_here(data, one, **options)
     train(data, two, processes=2, **options)
     train_here(data, accumulated, batch_size=4, gradient_accumulation_steps=2, **options)
-    curves = [
-        torch.tensor([line["loss"] for line in steps(run)]) for run in runs
-    ]
+    curves = [torch.tensor([line["loss"] for line in steps(run)]) for run in runs]
     for curve in curves[1:]:
         torch.testing.assert_close(curve, curves[0], atol=1e-4, rtol=0)
     for run in runs:
