@@ -6,16 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from barcodemae.data import write_simulated
 from runs import train, train_here
 from train.deadline import Deadline
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "barcodes.csv"
-    write_simulated(path, 0, orders=2, families=4, genera=8, species=16, barcodes=200)
-    return path
 
 
 def test_a_run_that_the_clock_stops_goes_on_to_the_same_weights(data, tmp_path):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
-from barcodemae.data import read_barcodes, write_simulated
+from barcodemae.data import read_barcodes
 from barcodemae.embedding import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.encoders import load_encoder
@@ -22,13 +22,6 @@ from train.targets import teacher_targets
 
 PROJECT = Path(__file__).parent.parent.parent
 PLAIN = TINY[:-1] + ", hidden_dropout_prob: 0, attention_probs_dropout_prob: 0}"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "barcodes.csv"
-    write_simulated(path, 0, orders=2, families=4, genera=8, species=16, barcodes=200)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 from transformers import AutoModel
 
 import barcodemae  # noqa: F401  (registers the Auto classes)
-from barcodemae.data import write_simulated
 from barcodemae.errors import BarcodeMAEError
 from runs import TINY, kill, start, train, train_here
 from train.arguments import PretrainArguments
@@ -18,13 +17,6 @@ from train.devices import bf16_is_slow
 from train.run import make_config
 
 TWO = pytest.param(2, id="two", marks=pytest.mark.slow)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "barcodes.csv"
-    write_simulated(path, 0, orders=2, families=4, genera=8, species=16, barcodes=200)
-    return path
 
 
 @pytest.fixture(scope="module", params=[pytest.param(1, id="one"), TWO])

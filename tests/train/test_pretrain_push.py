@@ -2,19 +2,9 @@
 
 import json
 
-import pytest
-
-from barcodemae.data import write_simulated
 from runs import train
 
 from ..barcodemae.hub.hub_server import TOKEN, Hub
-
-
-@pytest.fixture
-def data(tmp_path):
-    path = tmp_path / "barcodes.csv"
-    write_simulated(path, 0, orders=2, families=4, genera=8, species=16, barcodes=200)
-    return path
 
 
 def push_from(data, output_dir, hub, token):

@@ -6,7 +6,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from barcodemae.data import write_simulated
 from runs import TINY, train
 
 # Without dropout, whose numbers are drawn by each process for its own share.
@@ -20,9 +19,7 @@ def losses(output_dir):
 
 
 @pytest.mark.slow
-def test_weights_optimizer_and_data_go_on_with_more_and_with_fewer_processes(tmp_path):
-    data = tmp_path / "barcodes.csv"
-    write_simulated(data, 0, orders=2, families=4, genera=8, species=16, barcodes=200)
+def test_weights_optimizer_and_data_go_on_with_more_and_with_fewer_processes(data, tmp_path):
     options = {
         "model_overrides": PLAIN,
         "max_steps": STEPS,

@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForMaskedLM
 
 import barcodemae  # noqa: F401  (registers the Auto classes)
-from barcodemae.data import write_simulated
 from barcodemae.errors import BarcodeMAEError
 from runs import TINY, kill, start, train, train_here
 from train.arguments import PretrainArguments, parse_arguments
@@ -19,13 +18,6 @@ from train.pretrain import semi_supervised_config
 
 WITH_CLS = TINY[:-1] + ", cls_token: true}"
 LABELS = {"label_rank": "genus", "label_taxa": 2, "label_barcodes": 2, "label_warm_up_epochs": 0.5}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "barcodes.csv"
-    write_simulated(path, 0, orders=2, families=4, genera=8, species=16, barcodes=200)
-    return path
 
 
 @pytest.fixture(scope="module")
