@@ -94,18 +94,13 @@ def _driver(
 ) -> Driver:
     if given.minutes <= 0 or given.budget_scale <= 0:
         raise BarcodeMAEError("--minutes and --budget-scale must be positive")
-    # Trainings run in the project's folder.
-    data = [
-        str(Path(source).resolve()) if Path(source).exists() else source for source in given.data
-    ]
+    data = [_absolute(source) for source in given.data]
     return Driver(
         works,
         Judge(data, manifest.settings, given.device, given.output),
         given.output,
         data,
-        accelerate_config=str(Path(given.accelerate_config).resolve())
-        if given.accelerate_config
-        else "",
+        accelerate_config=_absolute(given.accelerate_config),
         cpu=given.device == "cpu",
         trains=not given.evaluate_only,
         clusters=not given.cluster_later,
@@ -114,7 +109,7 @@ def _driver(
 
 
 def _absolute(path: str) -> str:
-    """For trainings, which run in the project's folder; what is no path stays."""
+    """Trainings run in the project's folder; what is no path, such as a pattern, stays."""
     return str(Path(path).resolve()) if path and Path(path).exists() else path
 
 
