@@ -24,7 +24,7 @@ from pathlib import Path
 
 from accelerate.utils import set_seed
 
-from barcodemae import BarcodeMAEForSequenceClassification
+from barcodemae import BarcodeMAEForSequenceClassification, BarcodeMAEModel
 from barcodemae.classification import Classifier
 from barcodemae.embedding import Embedder
 from train.arguments import parse_arguments
@@ -60,11 +60,12 @@ class Finetuning:
         self.arguments = arguments
         self.output_dir = Path(arguments.output_dir)
         self.accelerator = make_accelerator(arguments)
+        set_seed(arguments.seed)
+        encoder = make_encoder(arguments)  # before the minutes that large tables take to be read
         with self.accelerator.main_process_first():
             splits = read_splits(arguments)
         self.lineages = grow_lineages(splits[arguments.train_split], arguments)
-        set_seed(arguments.seed)
-        self.model = self.make_model()
+        self.model = self.make_model(encoder)
         self.splits = {split: label(table, self.lineages, split) for split, table in splits.items()}
         self.training = self.splits.pop(arguments.train_split)
         self.training.seed = arguments.seed
@@ -73,8 +74,8 @@ class Finetuning:
         is_balanced = arguments.balanced_sampling or arguments.objective == "contrastive"
         self.classes = tell_imbalance(self.training, self.lineages, is_balanced)
 
-    def make_model(self) -> BarcodeMAEForSequenceClassification:
-        return with_heads(make_encoder(self.arguments), self.lineages)
+    def make_model(self, encoder: BarcodeMAEModel) -> BarcodeMAEForSequenceClassification:
+        return with_heads(encoder, self.lineages)
 
     def make_trainer(self) -> FinetuneTrainer:
         return FinetuneTrainer(
@@ -207,8 +208,8 @@ class ContrastiveTuning(Finetuning):
             arguments.seed,
         )
 
-    def make_model(self) -> BarcodeMAEForSequenceClassification:
-        return without_head(make_encoder(self.arguments))
+    def make_model(self, encoder: BarcodeMAEModel) -> BarcodeMAEForSequenceClassification:
+        return without_head(encoder)
 
     def make_trainer(self) -> ContrastiveTrainer:
         return ContrastiveTrainer(

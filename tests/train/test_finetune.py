@@ -243,11 +243,11 @@ def test_from_scratch_with_early_stopping(data, tmp_path):
     assert max(entry["epoch"] for entry in history) < 6  # what hardly learns gains nothing
 
 
-def test_another_k_in_the_checkpoints_tokenizer(data, pretrained, tmp_path):
+def test_another_k_in_the_checkpoints_tokenizer_is_said_first(pretrained, tmp_path):
     BarcodeMAEForMaskedLM.from_pretrained(pretrained).save_pretrained(tmp_path / "model")
     BarcodeMAETokenizer(kmer_size=5).save_pretrained(tmp_path / "model")
     with pytest.raises(BarcodeMAEError, match="reads 3-mers, its tokenizer cuts 5-mers"):
-        fit(data, tmp_path / "model", tmp_path / "out")
+        fit(tmp_path / "not read.csv", tmp_path / "model", tmp_path / "out")
 
 
 @pytest.mark.slow
