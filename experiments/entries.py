@@ -10,7 +10,8 @@ import numpy as np
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import statistics
-from experiments.results import Results, unpack
+from barcodemae.evaluation.comparison import unpack
+from experiments.results import Results
 
 
 class Entry:

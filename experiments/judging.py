@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from barcodemae.embedding import best_device
@@ -21,9 +20,7 @@ from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.harmonic_mean import harmonic_means
 from barcodemae.evaluation.settings import Settings
 from barcodemae.evaluation.store import Store
-from barcodemae.evaluation.tasks import genus_probe
 from barcodemae.evaluation.transforms import parse_variants
-from experiments.results import pack
 from experiments.saved_embeddings import SavedEmbeddings, save_embeddings
 from experiments.work import Work
 
@@ -102,7 +99,8 @@ class Judge:
             yield {"embedding_barcodes_per_second": self._speed(rows[0], genus)}
         if "genus-probe" in run.tasks:
             found = self._run("genus-probe", rows, genus)
-            yield {**found, "right": self._right(found["records"], rows, genus)}
+            # Runs can then be compared query by query.
+            yield {**found, "right": genus.right}
         if SPECIES in run.tasks:
             yield self._run("genus-probe", rows[:1], species)
         if CLUSTERING in run.tasks:
@@ -135,18 +133,6 @@ class Judge:
     def _run(self, task: str, rows: list[Row], context: Context) -> dict:
         records, left_out = evaluator.run(rows, [task], context)
         return {"records": records, "left_out": left_out}
-
-    def _right(self, records: list[dict], rows: list[Row], context: Context) -> dict[str, str]:
-        """By row, which queries were named rightly: runs can then be compared query by query."""
-        truth = context.query.labels(context.settings.rank)
-        named = {record["model"] for record in records}
-        return {
-            row.model: pack(
-                np.array(genus_probe.name_queries(row, context)["labels"]) == truth[truth != ""]
-            )
-            for row in rows
-            if row.model in named
-        }
 
     def _speed(self, row: Row, context: Context) -> float:
         """Barcodes of the reference embedded in a second, in fp32."""

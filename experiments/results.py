@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
-
-import numpy as np
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.store import write_whole
@@ -51,13 +48,3 @@ class Results:
             rows.append(row)
         text = "".join(json.dumps(line) + "\n" for line in rows)
         write_whole(self.path, lambda partial: partial.write_text(text, encoding="utf-8"))
-
-
-def pack(flags: np.ndarray) -> str:
-    """Bool (n,), say which queries were named rightly, in a few letters."""
-    return base64.b64encode(np.packbits(flags).tobytes()).decode()
-
-
-def unpack(text: str, n: int) -> np.ndarray:
-    """What `pack` was given, (n,) bool."""
-    return np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=n).astype(bool)

@@ -70,6 +70,7 @@ class Context:
     progress: bool = True
     warnings: list[str] = field(default_factory=list)
     points: dict[str, dict] = field(default_factory=dict)  # of the t-SNE picture, by model
+    right: dict[str, str] = field(default_factory=dict)  # queries, see `comparison`; by model
 
     @cached_property
     def reference(self) -> BarcodeSet:

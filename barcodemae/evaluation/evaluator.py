@@ -11,6 +11,7 @@ from barcodemae.data import RANKS
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import tasks, transforms
 from barcodemae.evaluation.aligners import Aligner, is_aligner
+from barcodemae.evaluation.comparison import paired_tests
 from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.encoders import load_encoder
 
@@ -92,7 +93,7 @@ def run(
     for task, row in tqdm(jobs, unit="task", disable=not context.progress):
         start = time.perf_counter()
         try:
-            found = _run_one(task, row, rows[0], context)
+            found = _run_one(task, row, context)
         except BarcodeMAEError as error:
             skipped.append({"model": row.model, "task": task, "reason": str(error)})
             continue
@@ -100,6 +101,8 @@ def run(
             if record["duration"] is None:
                 record["duration"] = time.perf_counter() - start
         records += found
+    settings = context.settings
+    records += paired_tests(records, context.right, settings.bootstrap, settings.seed)
     if {"genus-probe", "bin-clustering"} <= set(wanted):
         from barcodemae.evaluation.harmonic_mean import harmonic_means
 
@@ -107,12 +110,10 @@ def run(
     return records, skipped
 
 
-def _run_one(task: str, row: Row, first: Row, context: Context) -> list[dict]:
+def _run_one(task: str, row: Row, context: Context) -> list[dict]:
     module = tasks.module_of(task)
     if row.aligner is not None and task != "genus-probe":
         raise BarcodeMAEError(
             "an aligner gives names, not embeddings; it has the genus probe alone"
         )
-    if task == "genus-probe":
-        return module.run(row, context, first)
     return module.run(row, context)

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.evaluation.comparison import DIFFERENCE, paired_tests
 from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.store import write_whole
 
@@ -37,6 +38,7 @@ def results_of(
         "settings": context.settings.as_dict(),
         "models": {row.model: row.settings for row in rows},
         "points": context.points,
+        "right": context.right,
         "data": {
             "sources": [str(source) for source in sources],
             "sha256": {split: context.barcodes.get(split).digest for split in counts.index},
@@ -100,7 +102,8 @@ def merge(runs: Sequence[dict]) -> dict:
     """Several runs as one comparison, settings and machine of the first.
 
     A model that stands in two runs keeps the records of each; where both have the same record
-    (task, metric and settings) the later run's stays.
+    (task, metric and settings) the later run's stays. Paired tests are against the first model of
+    all; of runs that did not keep which queries they named rightly, what they had of these stays.
 
     Raises:
         BarcodeMAEError: the runs rest on different barcodes, so that their figures do not compare.
@@ -108,8 +111,8 @@ def merge(runs: Sequence[dict]) -> dict:
     merged = dict(runs[0])
     for run in runs[1:]:
         _check_same_barcodes(merged["data"]["sha256"], run["data"]["sha256"])
-        for part in ("models", "points"):
-            merged[part] = {**merged[part], **run[part]}
+        for part in ("models", "points", "right"):
+            merged[part] = {**merged.get(part, {}), **run.get(part, {})}
         for part in ("skipped", "warnings"):
             merged[part] = merged[part] + [row for row in run[part] if row not in merged[part]]
         merged["data"] = {
@@ -118,8 +121,23 @@ def merge(runs: Sequence[dict]) -> dict:
         }
         merged["records"] = merged["records"] + run["records"]
     latest = {_identity(row): row for row in merged["records"]}
-    merged["records"] = list(latest.values())
+    merged["records"] = _compared(list(latest.values()), merged)
     return merged
+
+
+def _compared(records: list[dict], merged: dict) -> list[dict]:
+    """The records with the paired tests of the first model alone, made anew where they can be."""
+    settings = merged["settings"]
+    tests = paired_tests(records, merged.get("right", {}), settings["bootstrap"], settings["seed"])
+    first = next((row["model"] for row in records if row["task"] == "genus-probe"), None)
+    made = {row["model"] for row in tests}
+    kept = [
+        row
+        for row in records
+        if row["metric"] != DIFFERENCE
+        or (row["settings"]["against"] == first and row["model"] not in made)
+    ]
+    return kept + tests
 
 
 def _check_same_barcodes(first: dict[str, str], other: dict[str, str]) -> None:

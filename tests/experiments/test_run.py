@@ -10,10 +10,11 @@ from sklearn.cluster import AgglomerativeClustering
 from transformers import AutoModel
 
 from barcodemae.evaluation import aligners
+from barcodemae.evaluation.comparison import unpack
 from barcodemae.evaluation.tasks import bin_clustering
 from experiments import driver, judging
 from experiments.driver import sole_owner
-from experiments.results import Results, unpack
+from experiments.results import Results
 from experiments.run import main
 from tiny import MANIFEST, Launcher, write_barcodes
 

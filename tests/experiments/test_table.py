@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from barcodemae.evaluation.comparison import pack
 from barcodemae.evaluation.records import record
-from experiments.results import pack
 from experiments.table import main
 
 N = 100

@@ -7,6 +7,7 @@ import numpy as np
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import metrics, statistics
 from barcodemae.evaluation.barcodes import digest
+from barcodemae.evaluation.comparison import pack
 from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.encoders.corruption import Corruption
 from barcodemae.evaluation.records import record
@@ -67,13 +68,15 @@ def unreachable(context: Context) -> np.ndarray:
     return ~np.isin(labels[labels != ""], context.reference.labels(context.settings.rank))
 
 
-def run(row: Row, context: Context, first: Row) -> list[dict]:
-    """Accuracy, balanced accuracy and F1, their intervals, times, and the test against `first`."""
+def run(row: Row, context: Context) -> list[dict]:
+    """Accuracy, balanced accuracy and F1, their intervals, and times; see also `context.right`."""
     settings = context.settings
     named = name_queries(row, context)
     truth = context.query.labels(settings.rank)
     truth = truth[truth != ""]
-    codes = statistics.encode(truth, np.array(named["labels"]))
+    labels = np.array(named["labels"])
+    context.right[row.model] = pack(labels == truth)
+    codes = statistics.encode(truth, labels)
     intervals = statistics.bootstrap_intervals(*codes, settings.bootstrap, settings.seed)
     common = {
         "n": len(truth),
@@ -89,8 +92,6 @@ def run(row: Row, context: Context, first: Row) -> list[dict]:
         records.append(record(row.model, TASK, metric, named[metric], **common))
     missed = int(unreachable(context).sum())
     records.append(record(row.model, TASK, "unreachable_queries", missed, **common))
-    if row is not first:
-        records.append(_against(first, row, context, truth, common))
     return records
 
 
@@ -176,17 +177,3 @@ def _by_embedding(
         "wall_seconds": wall + query.wall_seconds + reference.wall_seconds,
         "cpu_seconds": cpu + query.cpu_seconds + reference.cpu_seconds,
     }
-
-
-def _against(first: Row, row: Row, context: Context, truth: np.ndarray, common: dict) -> dict:
-    settings = context.settings
-    right = [np.array(name_queries(r, context)["labels"]) == truth for r in (first, row)]
-    test = statistics.paired_test(*right, settings.bootstrap, settings.seed)
-    details = {
-        "against": first.model,
-        "test": "McNemar, exact",
-        **{name: test[name] for name in ("p_value", "only_first_right", "only_other_right")},
-    }
-    settings_and_test = {**common["settings"], **details}
-    common = {**common, "settings": settings_and_test, "interval": test["interval"]}
-    return record(row.model, TASK, "accuracy_difference", test["difference"], **common)

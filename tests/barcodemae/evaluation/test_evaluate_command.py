@@ -99,6 +99,27 @@ def test_runs_merge_into_one_comparison(evaluate, data, tmp_path):
         report.read_results(tmp_path)
 
 
+def test_merged_models_are_tested_against_the_first_of_all(evaluate):
+    tasks = ["--tasks", "genus-probe"]
+    two, three = ["--model", "kmer:2"], ["--model", "kmer:3"]
+    together, alone, turned = (
+        report.read_results(evaluate(*models, *tasks, output=str(number))[0])
+        for number, models in enumerate([two + three, two, three + two])
+    )
+    (expected,) = _differences(together)
+    assert expected["model"] == "kmer:3" and expected["settings"]["against"] == "kmer:2"
+    assert _differences(turned)[0]["settings"]["against"] == "kmer:3"
+    (found,) = _differences(report.merge([alone, turned]))
+    assert {**found, "duration": 0} == {**expected, "duration": 0}
+    del turned["right"]  # as an earlier version wrote it
+    assert _differences(report.merge([alone, turned])) == []
+    assert _differences(report.merge([turned, alone])) == _differences(turned)
+
+
+def _differences(results):
+    return [row for row in results["records"] if row["metric"] == "accuracy_difference"]
+
+
 def test_harmonic_mean_follows_from_both_tasks(evaluate, monkeypatch):
     monkeypatch.setattr(bin_clustering, "cluster", _by_thirds)
     folder, _ = evaluate("--model", "kmer:3", "--tasks", "harmonic-mean")

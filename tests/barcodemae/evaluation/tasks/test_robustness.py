@@ -14,7 +14,7 @@ def test_accuracy_falls_from_the_plain_probe(table, make_context):
     lines = {}
     for record in records:
         lines.setdefault(record["settings"]["scope"], []).append(record["value"])
-    plain = genus_probe.run(row, context, row)[0]["value"]
+    plain = genus_probe.run(row, context)[0]["value"]
     assert set(lines) == {"query", "both"}
     for values in lines.values():
         assert values[0] == plain and values[0] > values[2]
