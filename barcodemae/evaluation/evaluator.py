@@ -82,6 +82,7 @@ def check(wanted: Sequence[str], variants: Sequence[tuple[str, ...]], context: C
         tasks.module_of(task).check(context)
     if any(transforms.SUPERVISED in variant for variant in variants):
         transforms.check_labels(context.reference.labels(rank))
+    context.warnings = list(dict.fromkeys(context.warnings))  # tasks look at the same splits
 
 
 def run(

@@ -53,6 +53,12 @@ def test_unreachable_queries_are_counted_and_wrong(table, make_context):
     assert find(records, "3-mers", "genus-probe", "accuracy")["n"] == 128
 
 
+def test_what_two_tasks_notice_is_said_once(table, make_context):
+    context = make_context(table[(table["genus"] != "Genus0") | (table["split"] != "train")])
+    evaluator.check(["genus-probe", "robustness"], [], context)
+    assert len(context.warnings) == 1
+
+
 def test_barcodes_without_a_label_are_left_out_and_counted(table, make_context):
     table.loc[table.index[::7], "genus"] = None
     context = make_context(table)
