@@ -37,7 +37,7 @@ def start(command, minutes, log):
 
 
 def wait_for_steps(folder, process, more_than=0):
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     while True:
         states = (folder / "results/runs/large-seed0/checkpoints").glob("step-*")
         steps = [int(s.name[5:]) for s in states if s.suffix != ".tmp"]
@@ -55,7 +55,7 @@ def test_a_killed_driver_goes_on_and_stops_by_the_clock(command, tmp_path):
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     second = start(command, 9, log)
-    assert second.wait(200) == 2
+    assert second.wait(600) == 2
     assert "a training that one left behind" in log.read_text()
     for process in left_behind:
         process.kill()
@@ -63,8 +63,8 @@ def test_a_killed_driver_goes_on_and_stops_by_the_clock(command, tmp_path):
 
     begun = time.monotonic()
     third = start(command, 1.5, log)
-    assert third.wait(300) == 0, log.read_text()
-    assert 60 < time.monotonic() - begun < 150
+    assert third.wait(600) == 0, log.read_text()
+    assert 60 < time.monotonic() - begun < 240
     said = log.read_text()
     assert "large-seed0: training, " in said and "goes on from step" in said
     training = (tmp_path / "results/logs/large-seed0.log").read_text()
@@ -78,6 +78,6 @@ def test_a_driver_that_is_ended_ends_its_training(command, tmp_path):
     children = psutil.Process(driver.pid).children(recursive=True)
     assert len(children) >= 2  # the launcher and the script
     driver.send_signal(signal.SIGTERM)
-    assert driver.wait(60) == 143
-    _, alive = psutil.wait_procs(children, timeout=60)
+    assert driver.wait(600) == 143
+    _, alive = psutil.wait_procs(children, timeout=600)
     assert not alive

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,7 @@ TINY = (
 )
 
 
+PATIENCE = 600  # seconds: a busy machine is no failure
 OPTIONS = {
     "preset": "barcodemae-tiny",
     "model_overrides": TINY,
@@ -64,10 +66,17 @@ def train_here(data, output_dir, **arguments):
 def finish(process, output_dir):
     said = Path(f"{output_dir}.log")
     try:
-        assert process.wait(240) == 0, said.read_text()[-3000:]
+        assert process.wait(PATIENCE) == 0, said.read_text()[-3000:]
     except subprocess.TimeoutExpired:
         kill(process)
-        pytest.fail(f"still running after 240 seconds, and had said: {said.read_text()[-3000:]}")
+        pytest.fail(f"still running after {PATIENCE} s, and had said: {said.read_text()[-3000:]}")
+
+
+def wait_for(process, happened):
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert process.poll() is None and time.monotonic() < deadline, "the run ended before"
+        time.sleep(0.002)
 
 
 def kill(process):

@@ -1,7 +1,6 @@
 """`train.pretrain` as its users start it: whole runs, killed, resumed, on one process and two."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from transformers import AutoModel
 
 import barcodemae  # noqa: F401  (registers the Auto classes)
 from barcodemae.errors import BarcodeMAEError
-from runs import TINY, kill, start, train, train_here
+from runs import TINY, kill, start, train, train_here, wait_for
 from train.arguments import PretrainArguments
 from train.devices import bf16_is_slow
 from train.run import make_config
@@ -38,13 +37,6 @@ def metrics(output_dir):
 
 def steps(output_dir):
     return [line for line in metrics(output_dir) if "loss" in line]
-
-
-def wait_for(process, happened):
-    deadline = time.monotonic() + 120
-    while not happened():
-        assert process.poll() is None and time.monotonic() < deadline, "the run ended before"
-        time.sleep(0.002)
 
 
 def test_a_run_writes_complete_models_and_one_line_for_each_step(whole_run, processes):

@@ -1,7 +1,6 @@
 """Semi-supervised pretraining (BarcodeMAE+) as its users start it."""
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from transformers import AutoModel, AutoModelForMaskedLM
 
 import barcodemae  # noqa: F401  (registers the Auto classes)
 from barcodemae.errors import BarcodeMAEError
-from runs import TINY, kill, start, train, train_here
+from runs import TINY, kill, start, train, train_here, wait_for
 from train.arguments import PretrainArguments, parse_arguments
 from train.pretrain import semi_supervised_config
 
@@ -57,10 +56,7 @@ def test_a_killed_run_ends_with_the_same_weights(data, tmp_path):
     whole, output_dir = tmp_path / "whole", tmp_path / "run"
     train(data, whole, model_overrides=WITH_CLS, **LABELS)
     run = start(data, output_dir, model_overrides=WITH_CLS, **LABELS)
-    deadline = time.monotonic() + 120
-    while not (output_dir / "checkpoints" / "step-10").exists():
-        assert run.poll() is None and time.monotonic() < deadline, "the run ended before"
-        time.sleep(0.002)
+    wait_for(run, (output_dir / "checkpoints" / "step-10").exists)
     kill(run)
     assert not (output_dir / "last").exists()
     train(data, output_dir, model_overrides=WITH_CLS, **LABELS)
