@@ -1,7 +1,11 @@
 """`train.finetune --objective contrastive` from barcodes to an encoder, with tiny models."""
 
 import json
+import os
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,7 +17,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.records import find
 from barcodemae.evaluation.runner import Request, run
 from barcodemae.evaluation.settings import Settings
-from runs import killed_at_save
+from runs import PROJECT, killed_at_save
 from train.arguments import parse_arguments
 from train.finetune import RUNS
 from train.finetuning.arguments import FinetuneArguments
@@ -39,7 +43,7 @@ def untrained(tmp_path_factory):
     return directory
 
 
-def tune(data, model, output_dir, **changes):
+def options(data, model, output_dir, **changes):
     given = {
         "objective": "contrastive",
         "train_data": data,
@@ -55,9 +59,11 @@ def tune(data, model, output_dir, **changes):
         "cpu": True,
         **changes,
     }
-    arguments = parse_arguments(
-        [f"--{name}={value}" for name, value in given.items()], FinetuneArguments
-    )
+    return [f"--{name}={value}" for name, value in given.items()]
+
+
+def tune(data, model, output_dir, **changes):
+    arguments = parse_arguments(options(data, model, output_dir, **changes), FinetuneArguments)
     RUNS[arguments.objective](arguments).run()
     return json.loads((output_dir / "metrics.json").read_text())["metrics"]
 
@@ -109,6 +115,37 @@ def test_a_killed_run_ends_with_the_weights_of_the_whole(tuned, data, untrained,
     resumed = load_file(tmp_path / "out" / "best" / "model.safetensors")
     for name, weight in load_file(tuned / "best" / "model.safetensors").items():
         torch.testing.assert_close(resumed[name], weight, atol=1e-6, rtol=0, msg=name)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_as_one_with_accumulated_batches(data, untrained, tmp_path):
+    # Without dropout, which each process draws for itself.
+    model = BarcodeMAEForMaskedLM.from_pretrained(untrained)
+    model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.0
+    model.save_pretrained(tmp_path / "model")
+    given = {"batch_size": 16, "epochs": 3}
+    tune(data, tmp_path / "model", tmp_path / "one", gradient_accumulation_steps=2, **given)
+    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]
+    launcher += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
+    launcher += ["--num_cpu_threads_per_process=1", "--main_process_port=0"]
+    script = ["-m", "train.finetune", *options(data, tmp_path / "model", tmp_path / "two", **given)]
+    result = subprocess.run(
+        [sys.executable, *launcher, *script],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    one, two = (
+        [
+            (entry["epoch"], entry.get("loss", entry.get("eval_accuracy")))
+            for entry in json.loads((tmp_path / name / "history.json").read_text())[:-1]
+        ]
+        for name in ("one", "two")
+    )
+    assert len(one) == len(two) == 3 + 1  # accuracies, and the loss of the last epochs
+    assert np.array(two) == pytest.approx(np.array(one), abs=1e-4)
 
 
 @pytest.mark.parametrize(
