@@ -18,10 +18,9 @@ from barcodemae.data import read_barcodes, write_simulated
 from barcodemae.embedding import Embedder
 from barcodemae.embedding_shards import MANIFEST, check_alone, start_processes, write_shards
 from barcodemae.errors import BarcodeMAEError
+from launcher import launcher
 
 PROJECT = Path(__file__).parent.parent.parent
-LAUNCHER = ["-m", "accelerate.commands.launch", "--num_machines=1", "--mixed_precision=no"]
-LAUNCHER += ["--dynamo_backend=no", "--main_process_port=0", "--num_cpu_threads_per_process=1"]
 RECORDS, SHARD = 1000, 64
 
 
@@ -48,7 +47,7 @@ def start(inputs, output, processes=1, **options):
     options = {"model": inputs / "model", "output": output, "shard-size": SHARD, **options}
     command += [f"--{name}={value}" for name, value in options.items()]
     if processes > 1:
-        command = [*LAUNCHER, "--multi_gpu", f"--num_processes={processes}", *command]
+        command = [*launcher(processes), *command]
     with Path(f"{output}.log").open("a") as log:
         return subprocess.Popen(
             [sys.executable, *command],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher import launcher
 from train.arguments import PretrainArguments
 from train.pretrain import Pretraining
 
@@ -41,14 +42,9 @@ def start(data, output_dir, *, script="train.pretrain", processes=1, environment
     given = {"train_data": data, "output_dir": output_dir, **OPTIONS}
     given |= {"batch_size": OPTIONS["batch_size"] // processes, **arguments}
     options = [f"--{name}={value}" for name, value in given.items()]
-    launcher = [sys.executable, "-m", "accelerate.commands.launch"]
-    # The launcher's word for several processes; with `--cpu` it would start one, whatever we ask.
-    launcher += ["--multi_gpu" if processes > 1 else "--cpu", f"--num_processes={processes}"]
-    launcher += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
-    launcher += ["--num_cpu_threads_per_process=1", "--main_process_port=0"]
     with Path(f"{output_dir}.log").open("a") as log:
         return subprocess.Popen(
-            [*launcher, "-m", script, *options],
+            [sys.executable, *launcher(processes), "-m", script, *options],
             cwd=PROJECT,
             env={**os.environ, "PYTHONPATH": str(PROJECT), **(environment or {})},
             stdout=log,

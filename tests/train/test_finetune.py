@@ -18,6 +18,7 @@ from transformers import pipeline
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM, BarcodeMAETokenizer
 from barcodemae.classification import Classifier, write_calls
 from barcodemae.errors import BarcodeMAEError
+from launcher import launcher
 from runs import killed_at_save
 from train.arguments import parse_arguments
 from train.finetune import Finetuning, newest_checkpoint
@@ -252,13 +253,10 @@ def test_another_k_in_the_checkpoints_tokenizer_is_said_first(pretrained, tmp_pa
 
 @pytest.mark.slow
 def test_two_processes_and_a_ready_made_configuration(data, pretrained, tmp_path):
-    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]
-    launcher += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
-    launcher += ["--num_cpu_threads_per_process=1", "--main_process_port=0"]
-    launcher += ["-m", "train.finetune", "--config", "train/configs/finetune-gradual.yaml"]
+    script = ["-m", "train.finetune", "--config", "train/configs/finetune-gradual.yaml"]
     given = options(data, pretrained, tmp_path / "out", batch_size=8)
     result = subprocess.run(
-        [sys.executable, *launcher, *given],
+        [sys.executable, *launcher(2), *script, *given],
         cwd=PROJECT,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         capture_output=True,

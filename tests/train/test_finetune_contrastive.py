@@ -17,6 +17,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.records import find
 from barcodemae.evaluation.runner import Request, run
 from barcodemae.evaluation.settings import Settings
+from launcher import launcher
 from runs import PROJECT, killed_at_save
 from train.arguments import parse_arguments
 from train.finetune import RUNS
@@ -125,12 +126,9 @@ def test_two_processes_learn_as_one_with_accumulated_batches(data, untrained, tm
     model.save_pretrained(tmp_path / "model")
     given = {"batch_size": 16, "epochs": 3}
     tune(data, tmp_path / "model", tmp_path / "one", gradient_accumulation_steps=2, **given)
-    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]
-    launcher += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
-    launcher += ["--num_cpu_threads_per_process=1", "--main_process_port=0"]
     script = ["-m", "train.finetune", *options(data, tmp_path / "model", tmp_path / "two", **given)]
     result = subprocess.run(
-        [sys.executable, *launcher, *script],
+        [sys.executable, *launcher(2), *script],
         cwd=PROJECT,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         capture_output=True,

@@ -28,6 +28,7 @@ from barcodemae import (
     BarcodeMAEForMaskedLM,
     BarcodeMAEForSequenceClassification,
 )
+from launcher import launcher
 
 from ..barcodemae.hub.hub_server import TOKEN, Hub, Repository
 
@@ -119,11 +120,11 @@ def run_python(folder, *arguments, **environment):
     return result.stdout
 
 
-def run_example(folder, checkpoint, *options, launcher=(), script=EXAMPLE, **environment):
+def run_example(folder, checkpoint, *options, processes=1, script=EXAMPLE, **environment):
     given = [checkpoint, "train.csv", "validation.csv", "--use_cpu=True", *options]
-    program = [*launcher, script] if launcher else ["-c", WITHOUT_THE_PROJECT, script]
+    starter = launcher(processes) if processes > 1 else ["-c", WITHOUT_THE_PROJECT]
     environment = {"HF_EVALUATE_OFFLINE": "1", **environment}
-    return run_python(folder, *program, *given, **environment)
+    return run_python(folder, *starter, script, *given, **environment)
 
 
 def test_readme_prints_the_example():
@@ -168,9 +169,6 @@ def test_example_with_lora(folder, checkpoint):
 
 @pytest.mark.slow
 def test_example_on_two_processes(folder, checkpoint):
-    launcher = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2")
-    launcher += ("--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no")
-    launcher += ("--num_cpu_threads_per_process=1", "--main_process_port=0")
     run_example(
         folder,
         checkpoint,
@@ -178,7 +176,7 @@ def test_example_on_two_processes(folder, checkpoint):
         "--ddp_backend=gloo",
         "--num_train_epochs=1",
         "--per_device_train_batch_size=8",
-        launcher=launcher,
+        processes=2,
     )
     state = json.loads((folder / "two" / "checkpoint-6" / "trainer_state.json").read_text())
     assert state["global_step"] == 6  # 96 barcodes, 8 for each of two processes
