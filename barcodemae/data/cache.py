@@ -18,7 +18,7 @@ from barcodemae.data.problems import LeftOut, ReadReport
 from barcodemae.data.schemas import BATCH, SCHEMA
 
 TABLE, REPORT = "barcodes.arrow", "report.json"
-_VERSION = 1  # raised whenever the same input would give another table
+_VERSION = 2  # raised whenever the same input would give another table
 
 
 class Writer:

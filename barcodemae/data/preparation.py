@@ -128,7 +128,7 @@ def _fill_ids(ids: pa.Array, records: pa.Array, label: str) -> pa.Array:
 def _tidy(nucleotides: pa.Array) -> pa.Array:
     if pc.any(pc.match_substring_regex(nucleotides, r"\s")).as_py():
         nucleotides = pc.replace_substring_regex(nucleotides, r"\s+", "")
-    nucleotides = _nullify(pc.ascii_upper(nucleotides))
+    nucleotides = pc.ascii_upper(_nullify(nucleotides))  # upper-cased, "nan" would be a barcode
     if pc.any(pc.match_substring(nucleotides, "U")).as_py():
         nucleotides = pc.replace_substring(nucleotides, "U", "T")
     return nucleotides

@@ -96,7 +96,9 @@ def _count_lines(text: io.TextIOWrapper, record: int) -> int | None:
             number += 1
             seen += line.startswith(">")
         return number if seen == record else None
-    rows = csv.reader(text, delimiter=delimiter_of(first))
+    delimiter = delimiter_of(first)
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    rows = csv.reader(text, delimiter=delimiter, quoting=quoting)
     seen, before = 0, 0
     for row in rows:
         seen += bool(row)
@@ -111,16 +113,27 @@ class ReadReport:
     """What became of every record of one `read_barcodes` call, before its filters.
 
     `records` were read, `kept` of them stand in the data set, `repeats` were barcodes seen before,
-    and `left_out` lists what could not be used (empty unless `on_error="skip"`).
+    `left_out` lists what could not be used (empty unless `on_error="skip"`), and `gapped` of those
+    that stand there hold gaps.
     """
 
     records: int = 0
     kept: int = 0
     repeats: int = 0
     left_out: list[LeftOut] = field(default_factory=list)
+    gapped: int = 0
 
     def log(self, listed: Path) -> None:
-        """Say how many records were left out and why, and where all are `listed`."""
+        """Say what barcodes with gaps are read as; and how many records were left out and why, and
+        where all are `listed`."""
+        if self.gapped:
+            logger.warning(
+                "%d of %d barcodes hold gaps (- or .), which count as unknown nucleotides and move "
+                "the k-mers behind them. If the file is an alignment, take the gaps out first, "
+                "for example with `seqkit seq -g`.",
+                self.gapped,
+                self.kept,
+            )
         if not self.left_out:
             return
         kinds = Counter(entry.reason.split(":")[0] for entry in self.left_out)

@@ -65,7 +65,7 @@ def read_barcodes(
         raise BarcodeMAEError(f"num_threads must be at least 1, not {num_threads}")
     root = cache.root(cache_dir)
     found = resolve(sources)
-    key = [[source.key() for source in found], prepare, on_error]
+    key = [[[source.key(), source.label] for source in found], prepare, on_error]
 
     def build(folder: Path) -> None:
         problems = Problems(skip=on_error == "skip")
@@ -108,6 +108,7 @@ def _write_all(
                 at = table.column_names.index("nucleotides")
                 table = table.set_column(at, "nucleotides", cut(table["nucleotides"]))
             report.kept += len(table)
+            report.gapped += pc.sum(_hold_gaps(table["nucleotides"])).as_py() or 0
             writer.write(table.select(COLUMNS))
     if not report.kept:
         raise BarcodeMAEError(
@@ -117,6 +118,10 @@ def _write_all(
     faulty = sum(entry.record is not None for entry in problems.left_out)
     report.records = report.kept + report.repeats + faulty
     writer.close(report)
+
+
+def _hold_gaps(nucleotides: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.match_substring_regex(nucleotides, r"[-.]")
 
 
 def _unique_ids(table: pa.Table, ids: Seen, source: Source, problems: Problems) -> pa.Table:

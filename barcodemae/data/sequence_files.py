@@ -40,7 +40,11 @@ def fasta_tables(stream: BinaryIO) -> Iterator[pa.Table]:
 
 def fastq_tables(stream: BinaryIO) -> Iterator[pa.Table]:
     """Records of a FASTQ file, four lines each; the qualities are not used."""
-    return _sequences(iter(dnaio.FastqReader(stream)))
+    try:
+        reader = dnaio.FastqReader(stream)  # reads ahead
+    except dnaio.FileFormatError as error:
+        raise Unreadable(f"malformed file: after record 0, {error}") from None
+    return _sequences(iter(reader))
 
 
 def _sequences(reader: Iterator) -> Iterator[pa.Table]:

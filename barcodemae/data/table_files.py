@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -20,16 +21,26 @@ _BLOCK = 1 << 22  # bytes of a CSV file parsed at a time; Arrow reads 32 of them
 
 
 def delimited_tables(stream: BinaryIO, file: Path, problems: Problems) -> Iterator[pa.Table]:
-    """Rows of a table with a header line, quoted as in RFC 4180, in bytes not yet decoded.
+    """Rows of a table with a header line, in bytes not yet decoded.
 
-    A row of another width than the header goes to `problems`; blank lines do not count.
+    Where commas or semicolons delimit, values are quoted as in RFC 4180. Where tabs do, a quote is
+    a letter like any other, but for a pair around a whole value: public tables of specimens hold
+    stray ones, and each would swallow the rows up to the next. A row of another width than the
+    header goes to `problems`; blank lines do not count.
     """
     header = b""
     while not header.strip():
         header = stream.readline()
     line = header.decode("utf-8", "replace").rstrip("\r\n")
     delimiter = delimiter_of(line)
-    names = next(csv.reader([line], delimiter=delimiter))
+    try:
+        names = next(csv.reader([line], delimiter=delimiter))
+    except csv.Error:  # a line end of old within the line, or no end for a hundred kilobytes
+        raise Unreadable(
+            "its first line is no header of a table. If the file comes from a spreadsheet, give "
+            r"it the line ends of Unix (`tr '\r' '\n' < OLD > NEW`); if it holds sequences alone, "
+            "make it FASTA, which begins with '>'"
+        ) from None
     columns = need_nucleotides(names, "; a FASTA file must begin with '>'")
     malformed: dict[int, str] = {}  # by record
     last = 0
@@ -41,7 +52,8 @@ def delimited_tables(stream: BinaryIO, file: Path, problems: Problems) -> Iterat
                 problems.add(file, last, None, malformed.pop(last))
             else:
                 numbers.append(last)
-        table = pa.table([pa.array(numbers, pa.int64()), *batch.columns], ["record", *columns])
+        values = map(_unquoted, batch.columns) if delimiter == "\t" else batch.columns
+        table = pa.table([pa.array(numbers, pa.int64()), *values], ["record", *columns])
         for start in range(0, len(table), BATCH):
             yield table.slice(start, BATCH)
     for record, reason in sorted(malformed.items()):
@@ -64,8 +76,12 @@ def _batches(
     names = [str(index) for index in range(width)]
     kept = [str(index) for index in wanted]
     read = pa.csv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=names)
+    quoted = delimiter != "\t"
     split = pa.csv.ParseOptions(
-        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note
+        delimiter=delimiter,
+        quote_char='"' if quoted else False,
+        newlines_in_values=quoted,
+        invalid_row_handler=note,
     )
     convert = pa.csv.ConvertOptions(
         include_columns=kept, column_types=dict.fromkeys(kept, pa.binary())
@@ -79,6 +95,12 @@ def _batches(
         if "Empty CSV" in str(error):
             raise Unreadable(EMPTY) from None
         raise Unreadable(f"malformed file: after record {done}, {error}") from None
+
+
+def _unquoted(values: pa.Array) -> pa.Array:
+    if not pc.any(pc.starts_with(values, '"')).as_py():
+        return values
+    return pc.replace_substring_regex(values, '(?s)^"(.*)"$', r"\1")
 
 
 def parquet_tables(raw: BinaryIO) -> Iterator[pa.Table]:

@@ -89,6 +89,13 @@ def test_a_quoted_field_may_hold_a_line_break(write):
     assert records_of(path) == [(1, "a", "ACG\nT"), (2, "b", "GG")]
 
 
+def test_a_stray_quote_in_a_tsv_is_a_letter(write):
+    rows = [("a", "ACG", ""), ("b", "TTG", '"tag'), ("c", "GGG", 'x"y'), ("d", '"AAA"', '"z"')]
+    content = "".join("\t".join(row) + "\n" for row in [("id", "sequence", "note"), *rows])
+    expected = [(1, "a", "ACG"), (2, "b", "TTG"), (3, "c", "GGG"), (4, "d", "AAA")]
+    assert records_of(write("a.tsv", content)) == expected
+
+
 def test_progress_adds_up_to_the_size_of_the_file(write):
     for content in CONTENTS.values():
         path = write("barcodes", content)
@@ -137,6 +144,12 @@ FAULTS = {
     "truncated FASTA.gz": (gzip.compress(as_fasta(RECORDS))[:-9], "truncated or damaged gzip"),
     "truncated CSV.gz": (gzip.compress(as_table(RECORDS))[:-9], "truncated or damaged gzip"),
     "damaged gzip": (gzip.compress(as_fasta(RECORDS))[:-8] + b"12345678", "truncated or damaged"),
+    "csv with line ends of old": (
+        as_table(RECORDS, newline="\r"),
+        r"its first line is no header.*tr '.r' '.n'",
+    ),
+    "an endless line": (b"ACGT" * 50_000, "its first line is no header.*make it FASTA"),
+    "FASTQ with other letters": (as_fastq([("ç", "ACGT")]), "malformed file: after record 0"),
     "truncated FASTQ": (as_fastq(RECORDS[:2])[:-4], "malformed file: after record 1"),
 }
 

@@ -55,6 +55,8 @@ def test_nested_columns_are_refused():
     [
         (None, "no sequence"),
         ("", "no sequence"),
+        ("nan", "no sequence"),
+        ("no_data", "no sequence"),
         ("ACGTLACGT", "not DNA: 'L' at nucleotide 5"),
         ("MFINRWLFSTNHKDIGTLYFIFGAWAG", "not DNA: 'F' at nucleotide 2"),
         ("WITHHELD", "not DNA: 'I'"),
@@ -92,12 +94,13 @@ def test_undecodable_bytes_are_a_fault_of_their_record():
 
 @given(st.lists(st.text("ACGTUNacgtRYWS-. \nEFX", max_size=12), min_size=1, max_size=20))
 def test_the_fast_screen_finds_what_the_plain_check_finds(barcodes):
-    plain = ["".join(barcode.upper().split()).replace("U", "T") for barcode in barcodes]
+    squeezed = ["".join(barcode.split()) for barcode in barcodes]
+    plain = [
+        None if barcode in MISSING else barcode.upper().replace("U", "T") for barcode in squeezed
+    ]
     problems = Problems(skip=True)
     table = standardised(problems, nucleotides=barcodes)
-    sound = [
-        barcode for barcode in plain if fault_of(None if barcode in MISSING else barcode) is None
-    ]
+    sound = [barcode for barcode in plain if fault_of(barcode) is None]
     assert table["nucleotides"].to_pylist() == sound
     assert len(problems.left_out) == len(barcodes) - len(sound)
 

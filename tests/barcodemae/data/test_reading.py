@@ -45,6 +45,23 @@ def test_without_preparation_repeats_and_trailing_n_stay(read, write):
     assert read(path)["nucleotides"][:] == ["ACGT", "A" * 660]
 
 
+def test_barcodes_with_gaps_are_counted_and_the_remedy_is_said(read, write, caplog):
+    path = write("aligned.fa", ">a\nAC--GT\n>b\nACGT\n>c\nACG.\n")
+    assert read_report(read(path, prepare=False)).gapped == 2
+    assert "2 of 3 barcodes hold gaps" in caplog.text and "seqkit seq -g" in caplog.text
+    caplog.clear()
+    read(write("plain.fa", ">a\nACGT\n"))
+    assert not caplog.text
+
+
+def test_records_without_an_id_are_called_after_the_name_given(read, write):
+    path = write("one.csv", "nucleotides\nACGT\n")
+    link = path.with_name("two.csv")
+    link.symlink_to(path)
+    assert read(path)["processid"][:] == ["one:1"]
+    assert read(link)["processid"][:] == ["two:1"]
+
+
 def test_repeats_are_found_before_the_cut(read, write):
     path = write("a.fa", f">a\n{'A' * 670}C\n>b\n{'A' * 670}G\n")
     assert len(read(path)) == 2
