@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,8 @@ from barcodemae import BarcodeMAEForSequenceClassification
 from barcodemae.embedding import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.lineages import Lineages
-from barcodemae.loading import load_model
+from barcodemae.loading import load_model, read_json
+from barcodemae.outputs import whole_file
 
 COLUMNS = ("id", "rank", "taxon", "probability", "confidence")
 CONFIDENT, NOT_CONFIDENT = "confident", "not confident"
@@ -72,7 +71,7 @@ class Classifier:
                 cuts other k-mers than it was trained on.
         """
         check_kmer_size(model)
-        loaded = load_model(BarcodeMAEForSequenceClassification, model)
+        loaded = load_model(BarcodeMAEForSequenceClassification, model, dtype=torch.float32)
         saved_by = (loaded.config.architectures or [""])[0]
         if saved_by != "BarcodeMAEForSequenceClassification":
             raise BarcodeMAEError(
@@ -121,22 +120,23 @@ def write_calls(
     batch_size: int = 64,
     progress: bool = True,
 ) -> None:
-    """Write a TSV with the columns `COLUMNS`: a row for each barcode and rank, coarse to fine."""
-    output = Path(output)
-    partial = output.with_name(output.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-            writer.writerow(COLUMNS)
-            with tqdm(total=len(ids), unit="barcode", delay=2, disable=not progress) as bar:
-                for start in range(0, len(ids), _PIECE):
-                    piece = slice(start, start + _PIECE)
-                    calls = classifier.classify(sequences[piece], batch_size)
-                    writer.writerows(_rows(ids[piece], calls))
-                    bar.update(len(ids[piece]))
-        os.replace(partial, output)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write a TSV with the columns `COLUMNS`: a row for each barcode and rank, coarse to fine.
+
+    Raises:
+        BarcodeMAEError: `output` cannot be written.
+    """
+    with (
+        whole_file(Path(output)) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+        tqdm(total=len(ids), unit="barcode", delay=2, disable=not progress) as bar,
+    ):
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for start in range(0, len(ids), _PIECE):
+            piece = slice(start, start + _PIECE)
+            calls = classifier.classify(sequences[piece], batch_size)
+            writer.writerows(_rows(ids[piece], calls))
+            bar.update(len(ids[piece]))
 
 
 def _rows(ids: Sequence[str], calls: dict[str, Calls]) -> Iterator[tuple]:
@@ -155,8 +155,8 @@ def check_kmer_size(model: str | Path) -> None:
     config, tokenizer = (Path(model) / name for name in ("config.json", "tokenizer_config.json"))
     if not (config.is_file() and tokenizer.is_file()):
         return
-    of_model = json.loads(config.read_text(encoding="utf-8")).get("kmer_size")
-    of_tokenizer = json.loads(tokenizer.read_text(encoding="utf-8")).get("kmer_size")
+    of_model = read_json(config).get("kmer_size")
+    of_tokenizer = read_json(tokenizer).get("kmer_size")
     if of_model != of_tokenizer:
         raise BarcodeMAEError(
             f"{model}: the model reads {of_model}-mers, its tokenizer cuts {of_tokenizer}-mers. "

@@ -21,9 +21,26 @@ from barcodemae.loading import load_model
 from modeling_barcodemae import BarcodeMAEModelOutput
 from tokenization_barcodemae import MAX_NUCLEOTIDES
 
+_UNKNOWN_END = "Nn-."
 
-def best_device() -> torch.device:
-    """The accelerator that PyTorch sees, else the CPU."""
+
+def usable_device(name: str | torch.device | None = None) -> torch.device:
+    """The device `name`; without one, the accelerator that PyTorch sees, else the CPU.
+
+    Raises:
+        BarcodeMAEError: there is no such device here.
+    """
+    if name:
+        try:
+            device = torch.device(name)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise BarcodeMAEError(
+                f"device {str(name)!r} cannot be used here ({reason}). Give cpu, cuda, cuda:1 or "
+                "mps, or leave --device out."
+            ) from error
+        return device
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -42,7 +59,7 @@ class Embedder:
         kmer_size: nucleotides in a token.
 
     Raises:
-        BarcodeMAEError: the model has no [CLS] to pool by.
+        BarcodeMAEError: the model has no [CLS] to pool by, or there is no such device.
     """
 
     def __init__(
@@ -57,7 +74,7 @@ class Embedder:
                 " is false): pool by the mean"
             )
         self.pooling = pooling
-        self.device = torch.device(device) if device else best_device()
+        self.device = usable_device(device)
         self.model = model.to(self.device).eval()
         self.dim = model.config.hidden_size
         self.kmer_size = model.config.kmer_size
@@ -93,7 +110,9 @@ class Embedder:
     ) -> np.ndarray:
         """Embed n barcodes, each cut at 660 nucleotides.
 
-        Barcodes of like length share a batch, so little or no padding is computed.
+        Barcodes of like length share a batch, so little or no padding is computed. N and gaps at
+        the end are no part of a barcode and are stripped, as preparing barcodes for pretraining
+        strips N.
 
         Args:
             sequences: n barcodes.
@@ -110,7 +129,10 @@ class Embedder:
         with tqdm(total=len(sequences), unit="barcode", disable=not progress) as bar:
             # Tokenized piece by piece: ids of millions of barcodes need not be held at once.
             for start in range(0, len(sequences), 64 * batch_size):
-                piece = sequences[start : start + 64 * batch_size]
+                piece = [
+                    sequence.rstrip(_UNKNOWN_END)
+                    for sequence in sequences[start : start + 64 * batch_size]
+                ]
                 ids, lengths = kmer_ids(piece, self.kmer_size, offset, longest)
                 batches, embedded = [], []
                 for rows in _batches_of_like_length(lengths, batch_size):

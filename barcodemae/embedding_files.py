@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import datasets
@@ -18,23 +17,47 @@ from tqdm import tqdm
 from barcodemae.data.kmers import kmer_ids
 from barcodemae.embedding import Embedder
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.outputs import check_output, whole_file
+from tokenization_barcodemae import MAX_NUCLEOTIDES
 
 logger = logging.getLogger(__name__)
 
 # ids (n,), embeddings (n, dim)
 Part = tuple[list[str], np.ndarray]
+_PIECE = 4096  # barcodes embedded and held at a time
 
 
 def check_format(output: Path) -> None:
-    """Raise BarcodeMAEError unless `output` can be written, before an hour of work."""
+    """Raise BarcodeMAEError unless embeddings can be written to `output`."""
     if output.suffix not in _WRITERS:
         raise BarcodeMAEError(
             f"{output}: embeddings are written as {', '.join(_WRITERS)}; give the file such an end"
         )
-    if output.is_dir():
-        raise BarcodeMAEError(f"{output}: is a folder; give the name of a file")
-    if not output.absolute().parent.is_dir():
-        raise BarcodeMAEError(f"{output}: there is no folder {output.absolute().parent}")
+    check_output(output)
+
+
+def check_kmers(
+    barcodes: datasets.Dataset, kmer_size: int, sources: Sequence[str], offset: int = 0
+) -> None:
+    """Raise BarcodeMAEError if a barcode has nothing to embed: before any is embedded.
+
+    `sources` are what the barcodes were read from, for the message; `offset` nucleotides will be
+    dropped from the front of each.
+    """
+    empty = []
+    for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(_PIECE):
+        sound = _have_kmers(rows["nucleotides"], kmer_size, offset)
+        empty += [
+            id_ for id_, is_sound in zip(rows["processid"], sound, strict=True) if not is_sound
+        ]
+    if empty:
+        others = f" (nor have {len(empty) - 1} others)" if len(empty) > 1 else ""
+        behind = f" behind the {offset} that --offset drops" if offset else ""
+        raise BarcodeMAEError(
+            f"{', '.join(sources)}: record {empty[0]}: no {kmer_size}-mer of A, C, G and T alone "
+            f"in the first {MAX_NUCLEOTIDES} nucleotides{behind}, so it has no embedding{others}. "
+            "Take it out, or leave such records out with --on-error skip."
+        )
 
 
 def write_embeddings(
@@ -43,33 +66,27 @@ def write_embeddings(
     barcodes: datasets.Dataset,
     batch_size: int = 64,
     offset: int = 0,
-    on_error: str = "raise",
-    piece: int = 4096,
+    piece: int = _PIECE,
     bar: tqdm | None = None,
 ) -> int:
     """Embed `barcodes` into the file `output`; the number of rows written.
 
-    Memory does not grow with the number of barcodes, but for .npz. Trailing N is stripped, as it
-    is in pretraining. `bar` is the progress bar of something larger that this is a part of.
+    Barcodes without a k-mer of ACGT alone are left out, and a warning names them: see
+    `check_kmers`. Memory does not grow with the number of barcodes, but for .npz. `bar` is the
+    progress bar of something larger that this is a part of.
 
     Raises:
-        BarcodeMAEError: a barcode has no k-mer of ACGT alone (unless `on_error` is "skip": it is
-            left out then), or `output` has an unknown ending.
+        BarcodeMAEError: `output` cannot be written, or has an unknown ending.
     """
     check_format(output)
-    # Hidden, so that who reads a folder of shards meets none that is not complete.
-    temporary = output.with_name(f".{output.name}.tmp")
-    try:
-        with nullcontext(bar) if bar is not None else _bar(len(barcodes)) as bar:
-            parts = _embed_parts(embedder, barcodes, batch_size, offset, on_error, piece, bar)
-            written = _WRITERS[output.suffix](temporary, embedder.dim, parts)
-        os.replace(temporary, output)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return written
+    with whole_file(output) as temporary, _shown(bar, len(barcodes)) as bar:
+        parts = _embed_parts(embedder, barcodes, batch_size, offset, piece, bar)
+        return _WRITERS[output.suffix](temporary, embedder.dim, parts)
 
 
-def _bar(total: int) -> tqdm:
+def _shown(bar: tqdm | None, total: int) -> AbstractContextManager[tqdm]:
+    if bar is not None:
+        return nullcontext(bar)
     return tqdm(total=total, unit="barcode", delay=2, desc="embedding")
 
 
@@ -78,33 +95,29 @@ def _embed_parts(
     barcodes: datasets.Dataset,
     batch_size: int,
     offset: int,
-    on_error: str,
     piece: int,
     bar: tqdm,
 ) -> Iterator[Part]:
     left_out = []
     for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(piece):
-        ids = rows["processid"]
-        sequences = [sequence.rstrip("N") for sequence in rows["nucleotides"]]
-        tokens, _ = kmer_ids(sequences, embedder.kmer_size, offset)
-        sound = (tokens < 4**embedder.kmer_size).any(axis=1)
+        ids, sequences = rows["processid"], rows["nucleotides"]
         bar.update(len(ids))
+        sound = _have_kmers(sequences, embedder.kmer_size, offset)
         if not sound.all():
-            empty = [id_ for id_, is_sound in zip(ids, sound, strict=True) if not is_sound]
-            if on_error == "raise":
-                raise BarcodeMAEError(
-                    f"record {empty[0]}: no {embedder.kmer_size}-mer of A, C, G and T alone, so "
-                    "it has no embedding. Take it out, or leave such records out with "
-                    "--on-error skip."
-                )
-            left_out += empty
-            ids = [id_ for id_, is_sound in zip(ids, sound, strict=True) if is_sound]
-            sequences = [s for s, is_sound in zip(sequences, sound, strict=True) if is_sound]
+            left_out += [ids[row] for row in np.flatnonzero(~sound)]
+            ids = [ids[row] for row in np.flatnonzero(sound)]
+            sequences = [sequences[row] for row in np.flatnonzero(sound)]
         yield ids, embedder.embed(sequences, batch_size, offset)
     if left_out:
         logger.warning(
             "left out %d records without a k-mer: %s", len(left_out), ", ".join(left_out[:10])
         )
+
+
+def _have_kmers(sequences: Sequence[str], kmer_size: int, offset: int) -> np.ndarray:
+    """(n,) bool, whether a k-mer of ACGT alone is among those that are embedded."""
+    tokens, _ = kmer_ids(sequences, kmer_size, offset, MAX_NUCLEOTIDES // kmer_size)
+    return (tokens < 4**kmer_size).any(axis=1)
 
 
 def _write_parquet(path: Path, dim: int, parts: Iterator[Part]) -> int:
@@ -122,10 +135,11 @@ def _write_csv(path: Path, dim: int, parts: Iterator[Part]) -> int:
     columns = [f"e{dimension}" for dimension in range(dim)]
     written = 0
     with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join(["id", *columns]) + "\n")
         for ids, embeddings in parts:
             table = pd.DataFrame(embeddings, columns=columns)
             table.insert(0, "id", ids)
-            table.to_csv(file, index=False, header=written == 0, float_format="%.9g")
+            table.to_csv(file, index=False, header=False, float_format="%.9g")
             written += len(ids)
     return written
 

@@ -25,6 +25,7 @@ from barcodemae.data.resident import MappedPages
 from barcodemae.embedding import Embedder
 from barcodemae.embedding_files import write_embeddings
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.outputs import whole_file
 
 MANIFEST = "_embeddings.json"  # readers of Parquet folders pass over names that begin so
 
@@ -107,7 +108,6 @@ def _identity(
         "weights": weights.hexdigest(),
         "shard_size": shard_size,
         "offset": settings.get("offset", 0),
-        "on_error": settings.get("on_error", "raise"),
     }
 
 
@@ -130,6 +130,8 @@ def _claim(folder: Path, identity: dict, state: PartialState) -> None:
                 f"{folder}: holds embeddings made otherwise (these differ: {', '.join(changed)}). "
                 "Give another folder, or the same input, model and options to complete them."
             )
+    elif folder.is_file():
+        raise BarcodeMAEError(f"{folder}: is a file; give the name of a folder")
     elif folder.is_dir() and any(folder.iterdir()):
         raise BarcodeMAEError(f"{folder}: holds other files; give a new or an empty folder")
     state.wait_for_everyone()
@@ -137,7 +139,6 @@ def _claim(folder: Path, identity: dict, state: PartialState) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for torn in folder.glob(".*.tmp"):
             torn.unlink()
-        temporary = folder / f".{MANIFEST}.tmp"
-        temporary.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
     state.wait_for_everyone()

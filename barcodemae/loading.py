@@ -1,21 +1,27 @@
 """Loading models that a user names: a directory or a Hub id."""
 
+import json
 from pathlib import Path
 from typing import TypeVar
 
+from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from barcodemae import BarcodeMAEConfig
 from barcodemae.errors import BarcodeMAEError
 
 Model = TypeVar("Model", bound=PreTrainedModel)
+_NEW_HEAD = "classifier."  # the weights that fine-tuning may begin without
 
 
 def load_model(model_class: type[Model], name: str | Path, **options) -> Model:
     """`model_class.from_pretrained(name)`, after a look at what `name` is.
 
+    A head for classification may be new; everything else has to be in the weights.
+
     Raises:
-        BarcodeMAEError: there is nothing at `name`, or no BarcodeMAE.
+        BarcodeMAEError: there is nothing at `name`, or no BarcodeMAE, or its weights are damaged
+            or not those that its configuration asks for.
     """
     path = Path(name)
     if path.exists() and not (path / "config.json").is_file():
@@ -27,10 +33,53 @@ def load_model(model_class: type[Model], name: str | Path, **options) -> Model:
         raise BarcodeMAEError(f"{name}: there is no such directory, and it is no Hub id (org/name)")
     try:
         config, _ = BarcodeMAEConfig.get_config_dict(name)
-        if config.get("model_type") != BarcodeMAEConfig.model_type:
-            raise BarcodeMAEError(
-                f"{name}: holds a model of type {config.get('model_type')!r}, not a BarcodeMAE"
-            )
-        return model_class.from_pretrained(name, **options)
     except OSError as error:
         raise BarcodeMAEError(f"{name}: cannot be loaded. {error}") from error
+    if config.get("model_type") != BarcodeMAEConfig.model_type:
+        raise BarcodeMAEError(
+            f"{name}: holds a model of type {config.get('model_type')!r}, not a BarcodeMAE"
+        )
+    return load_whole(model_class, name, _NEW_HEAD, **options)
+
+
+def load_whole(model_class: type[Model], name: str | Path, may_lack: str = "", **options) -> Model:
+    """`model_class.from_pretrained(name)` that leaves no weight random, as transformers would.
+
+    Args:
+        model_class: of the model.
+        name: a checkpoint directory or a Hub id.
+        may_lack: weights whose names begin so may be absent; "": none.
+        options: of `from_pretrained`.
+
+    Raises:
+        BarcodeMAEError: the weights cannot be read, or lack tensors of the model.
+    """
+    try:
+        model, loading = model_class.from_pretrained(name, output_loading_info=True, **options)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise BarcodeMAEError(
+            f"{name}: cannot be loaded ({error}). Is a file damaged, or was it not copied whole? "
+            "Copy or save the checkpoint again."
+        ) from error
+    needed = [*loading["missing_keys"], *map(str, loading["mismatched_keys"])]
+    absent = sorted(key for key in needed if not (may_lack and key.startswith(may_lack)))
+    if absent:
+        raise BarcodeMAEError(
+            f"{name}: the weights lack {len(absent)} of the tensors that its config.json asks for, "
+            f"the first being {absent[0]}. Give a checkpoint that was saved whole."
+        )
+    return model
+
+
+def read_json(path: Path) -> dict:
+    """The object in a JSON file; {} where there is no file.
+
+    Raises:
+        BarcodeMAEError: it is not JSON.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BarcodeMAEError(f"{path}: not JSON ({error}). Restore or remove the file.") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from barcodemae.embedding import best_device
+from barcodemae.embedding import usable_device
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import evaluator
 from barcodemae.evaluation.aligners import is_aligner
@@ -145,7 +145,7 @@ class Judge:
 
     @property
     def _torch_device(self) -> torch.device:
-        return torch.device(self.device) if self.device else best_device()
+        return usable_device(self.device)
 
     @property
     def _device_name(self) -> str:

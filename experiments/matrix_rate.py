@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import torch
-
-from barcodemae.embedding import best_device
+from barcodemae.embedding import usable_device
 from barcodemae.evaluation.store import write_whole
 from benchmarks.timing import summary, take_turns
 from benchmarks.training import MatrixProduct
@@ -25,7 +23,7 @@ def matrix_rate(path: Path, hardware: str, precision: str, device: str | None) -
     known = json.loads(path.read_text()) if path.exists() else {}
     name = f"{hardware}, {precision}"
     if name not in known:
-        product = MatrixProduct(precision, torch.device(device) if device else best_device())
+        product = MatrixProduct(precision, usable_device(device))
         times = take_turns({"product": product.multiply}, repeats=10, warm_up=3)["product"]
         known[name] = product.flops / summary(times, 1)["seconds"]
         text = json.dumps(known, indent=1) + "\n"

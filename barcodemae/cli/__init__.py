@@ -27,6 +27,6 @@ def main() -> None:
     """Run the command line; what the user can put right is said in a line, without a traceback."""
     try:
         app()
-    except (BarcodeMAEError, FileNotFoundError) as error:
+    except (BarcodeMAEError, OSError) as error:
         print(f"barcodemae: {error}", file=sys.stderr)
         sys.exit(2)

@@ -26,7 +26,9 @@ def classify(
     """
     from barcodemae.classification import Classifier, write_calls
     from barcodemae.data import read_barcodes
+    from barcodemae.outputs import check_output
 
+    check_output(output)
     classifier = Classifier.from_pretrained(model, device or None)
     barcodes = read_barcodes(queries, prepare=False, on_error=on_error)
     write_calls(

@@ -47,27 +47,27 @@ def embed(
     processes and machines.
     """
     from barcodemae.data import read_barcodes
-    from barcodemae.embedding_files import check_format, write_embeddings
+    from barcodemae.embedding import usable_device
+    from barcodemae.embedding_files import check_format, check_kmers, write_embeddings
     from barcodemae.embedding_shards import check_alone, start_processes, write_shards
 
-    settings = {"batch_size": batch_size, "offset": offset, "on_error": on_error}
+    settings = {"batch_size": batch_size, "offset": offset}
     if output.suffix:
         check_format(output)
         check_alone(output)
-        barcodes = read_barcodes(queries, prepare=False, on_error=on_error)
-        embedder = _load(model, device or None, precision, barcodes)
+    state = None if output.suffix else start_processes(device)
+    is_first = state is None or state.is_main_process
+    where = usable_device(device or (state and state.device))
+    barcodes = read_barcodes(queries, prepare=False, on_error=on_error, progress=is_first)
+    embedder = _load(model, where, precision, barcodes if is_first else None)
+    if on_error == "raise":
+        check_kmers(barcodes, embedder.kmer_size, queries, offset)
+    if state is None:
         written = write_embeddings(output, embedder, barcodes, **settings)
     else:
-        state = start_processes(device)
-        barcodes = read_barcodes(
-            queries, prepare=False, on_error=on_error, progress=state.is_main_process
-        )
-        sample = barcodes if state.is_main_process else None
-        embedder = _load(model, device or state.device, precision, sample)
         written = write_shards(output, embedder, barcodes, state, shard_size, **settings)
-        if not state.is_main_process:
-            return
-    print(f"{output}: {written} embeddings of {embedder.dim} dimensions")
+    if is_first:
+        print(f"{output}: {written} embeddings of {embedder.dim} dimensions")
 
 
 def _load(model: str, device, precision: str, barcodes):

@@ -6,7 +6,6 @@ ancestors by the process in `evolution`; nothing is tuned to make taxa easy to t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from barcodemae.data.evolution import LENGTH, CodingProcess, to_nucleotides
 from barcodemae.data.partition import Role, assign_roles, assign_splits
 from barcodemae.data.taxonomy import Taxonomy, allocate, bins, grow, latin_name
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.outputs import whole_file
 
 BIOSCAN_COLUMNS = (
     *("processid", "sampleid", "taxon", "phylum", "class", "order", "family", "subfamily"),
@@ -78,20 +78,12 @@ def simulate_barcodes(seed: int = 0, **settings) -> pd.DataFrame:
 
 def write_simulated(path: str | Path, seed: int = 0, *, progress: bool = True, **settings) -> int:
     """Write the table of `simulate_barcodes` as CSV, piece by piece; returns its rows."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise BarcodeMAEError(f"{path}: there is no such folder; make it first")
-    partial = path.with_name(path.name + ".partial")
     total = Simulation(**settings).barcodes
     bar = tqdm(desc="simulating", total=total, unit="barcode", delay=2, disable=not progress)
-    try:
-        with bar, pa.csv.CSVWriter(partial, SCHEMA) as writer:
-            for piece in simulated_pieces(seed, **settings):
-                writer.write_table(piece)
-                bar.update(len(piece))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(Path(path)) as temporary, bar, pa.csv.CSVWriter(temporary, SCHEMA) as writer:
+        for piece in simulated_pieces(seed, **settings):
+            writer.write_table(piece)
+            bar.update(len(piece))
     return total
 
 

@@ -1,15 +1,14 @@
 """Reading finished checkpoints, and refusing what is not one."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 import modeling_barcodemae
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.loading import load_whole, read_json
 
 TRAINING_RECORD = "training.json"
 _CLASSES = ("BarcodeMAEModel", "BarcodeMAEForMaskedLM", "BarcodeMAEForSequenceClassification")
@@ -48,32 +47,9 @@ class Checkpoint:
         model_class = getattr(
             modeling_barcodemae, "BarcodeMAEModel" if encoder_only else architecture
         )
-        try:
-            model, loading = model_class.from_pretrained(
-                path, dtype=dtype or "auto", local_files_only=True, output_loading_info=True
-            )
-        except (SafetensorError, OSError, RuntimeError) as error:
-            raise BarcodeMAEError(
-                f"{path}: its weights cannot be read ({error}). The file is damaged or was not "
-                "copied whole: copy or save the checkpoint again."
-            ) from error
-        absent = sorted([*loading["missing_keys"], *map(str, loading["mismatched_keys"])])
-        if absent:
-            raise BarcodeMAEError(
-                f"{path}: the weights lack {len(absent)} of the tensors that its config.json "
-                f"asks for, the first being {absent[0]}. Export a checkpoint that was saved whole."
-            )
+        options = {"dtype": dtype or "auto", "local_files_only": True}
+        model = load_whole(model_class, path, **options)
         return cls(path, model.eval(), read_json(path / TRAINING_RECORD))
-
-
-def read_json(path: Path) -> dict:
-    """The object in a JSON file; {} where there is no file."""
-    if not path.is_file():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BarcodeMAEError(f"{path}: not JSON ({error}). Restore or remove the file.") from error
 
 
 def check_finished(path: Path) -> str:

@@ -50,10 +50,16 @@ def convert(checkpoint: str | Path, output: str | Path) -> Path:
     path = Path(checkpoint)
     legacy = read_legacy(path)
     num_kmers, num_special = _count_tokens(path, legacy)
-    config = _config(legacy, num_kmers)
-    weights = {f"bert.{name}": tensor for name, tensor in legacy.weights.items()}
-    weights |= _embeddings(legacy, num_special)
-    model = BarcodeMAEModel(config)
+    try:
+        config = _config(legacy, num_kmers)
+        weights = {f"bert.{name}": tensor for name, tensor in legacy.weights.items()}
+        weights |= _embeddings(legacy, num_special)
+        model = BarcodeMAEModel(config)
+    except (KeyError, IndexError, ValueError) as error:
+        raise BarcodeMAEError(
+            f"{path}: its weights are not those of a BERT as the authors made them ({error}). A "
+            "bare state dict must hold a whole BertModel with 12 attention heads."
+        ) from error
     if legacy.head is not None and config.decoder_num_hidden_layers == 0:
         model = BarcodeMAEForMaskedLM(config)
         weights = {f"barcodemae.{name}": tensor for name, tensor in weights.items()}

@@ -1,6 +1,6 @@
 """Repository directory -> the Hub: create the repository, one upload, tag."""
 
-import os
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,11 +14,14 @@ from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.card import render_card
-from barcodemae.hub.checkpoints import TRAINING_RECORD, check_finished, read_json
+from barcodemae.hub.checkpoints import TRAINING_RECORD, check_finished
 from barcodemae.hub.export import export
+from barcodemae.loading import read_json
+from barcodemae.outputs import whole_file
 
 # Left out of the upload: what version control, the Hub's client and interrupted writes leave.
 _IGNORED = [".git/*", ".cache/*", "*.tmp", "*__pycache__/*"]
+_LOADED_BY_SNIPPETS = re.compile(r'from_pretrained\("([^"]+)"')
 _PASSING = (408, 429, 500, 502, 503, 504)
 _ATTEMPTS = 4
 _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN to a token that may write"
@@ -135,12 +138,13 @@ def push_checkpoint(checkpoint: str | Path, repo_id: str, **options) -> Pushed:
 
 
 def address_card(directory: Path, repo_id: str) -> None:
-    """Make the snippets of a card that was exported under another name load `repo_id`."""
+    """Make the snippets of a card load `repo_id`, unless the card was edited by hand."""
     path = directory / "README.md"
-    if path.read_text(encoding="utf-8") == render_card(directory, directory.absolute().name):
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(render_card(directory, repo_id), encoding="utf-8")
-        os.replace(temporary, path)
+    card = path.read_text(encoding="utf-8")
+    addressed = _LOADED_BY_SNIPPETS.search(card)
+    if addressed and card == render_card(directory, addressed[1]):
+        with whole_file(path) as temporary:
+            temporary.write_text(render_card(directory, repo_id), encoding="utf-8")
 
 
 def _default_tag(directory: Path) -> str:

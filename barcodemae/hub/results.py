@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub import EvalResult
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.hub.checkpoints import read_json
+from barcodemae.loading import read_json
 
 RESULTS = "results.json"
 _FIELDS = ("model", "task", "metric", "value")

@@ -60,6 +60,18 @@ def test_calls_are_those_of_the_pipeline(model_dir):
     assert len(set(calls["species"].taxa)) > 1
 
 
+def test_weights_of_half_precision_name_the_same_taxa(model_dir, tmp_path):
+    half = BarcodeMAEForSequenceClassification.from_pretrained(model_dir, dtype=torch.bfloat16)
+    half.save_pretrained(tmp_path)
+    barcodes = random_barcodes(20)
+    calls, expected = (
+        Classifier.from_pretrained(directory, "cpu").classify(barcodes)["genus"]
+        for directory in (tmp_path, model_dir)
+    )
+    agreeing = (calls.taxa == expected.taxa)[expected.probabilities > 0.6]
+    assert agreeing.any() and agreeing.all()
+
+
 def test_confidence_is_judged_rank_by_rank(model_dir):
     classifier, barcodes = Classifier.from_pretrained(model_dir, "cpu"), random_barcodes(60)
     assert classifier.thresholds == {"genus": 0.6}
@@ -99,11 +111,20 @@ def test_command_writes_a_row_for_each_barcode_and_rank(model_dir, tmp_path):
     assert rows[-1]["taxon"] == "" and rows[-1]["probability"] == "0.0000"
 
 
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(model_dir, tmp_path):
+    (tmp_path / "q.fasta").write_text(">q\nACGTACGTACGT\n")
+    given = ["classify", str(tmp_path / "q.fasta"), "--model", str(model_dir), "-o"]
+    with pytest.raises(BarcodeMAEError, match="is a folder; give the name of a file"):
+        CliRunner().invoke(app, [*given, str(tmp_path)], catch_exceptions=False)
+    with pytest.raises(BarcodeMAEError, match="there is no folder"):
+        CliRunner().invoke(app, [*given, str(tmp_path / "a" / "b.tsv")], catch_exceptions=False)
+
+
 def test_a_failure_leaves_the_older_file(model_dir, tmp_path):
     output = tmp_path / "calls.tsv"
     output.write_text("older")
     classifier = Classifier.from_pretrained(model_dir, "cpu")
-    with pytest.raises(TypeError):
+    with pytest.raises(AttributeError):
         write_calls(output, classifier, ["a"], [None], progress=False)
     assert output.read_text() == "older" and list(tmp_path.iterdir()) == [output]
 

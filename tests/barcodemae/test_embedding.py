@@ -71,6 +71,18 @@ def test_a_barcode_without_a_kmer_gets_zeros_and_disturbs_no_other(embedder, bar
     assert embedder.embed([]).shape == (0, 128)
 
 
+@pytest.mark.parametrize("end", ["N", "nnnnn", "N" * 208, "--", "N-."])
+def test_what_is_unknown_at_the_end_is_no_part_of_a_barcode(embedder, barcodes, end):
+    ended = [barcode + end for barcode in barcodes[:4]]
+    np.testing.assert_allclose(embedder.embed(ended), embedder.embed(barcodes[:4]), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused_by_name(embedder, name):
+    with pytest.raises(BarcodeMAEError, match=f"device '{name}' cannot be used here"):
+        Embedder(embedder.model, name)
+
+
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
 def test_fewer_bits_give_nearly_the_same_embeddings(embedder, barcodes, precision):
     full, reduced = embedder.embed(barcodes), embedder.at_precision(precision).embed(barcodes)

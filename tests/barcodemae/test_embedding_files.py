@@ -6,7 +6,7 @@ import torch
 from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
 from barcodemae.data import read_barcodes, simulate_barcodes
 from barcodemae.embedding import Embedder
-from barcodemae.embedding_files import check_format, write_embeddings
+from barcodemae.embedding_files import check_format, check_kmers, write_embeddings
 from barcodemae.errors import BarcodeMAEError
 
 
@@ -54,20 +54,38 @@ def spoilt(tmp_path):
     return read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
 
 
-def test_a_record_without_a_kmer_is_named_and_nothing_is_left_behind(embedder, tmp_path):
+def test_a_record_without_a_kmer_is_named_before_the_work(tmp_path):
+    check_kmers(spoilt(tmp_path).select([0, 2]), 4, ["b.fasta"])
+    with pytest.raises(BarcodeMAEError, match="b.fasta: record short: no 4-mer .*--on-error skip"):
+        check_kmers(spoilt(tmp_path), 4, ["b.fasta"])
+    with pytest.raises(BarcodeMAEError, match=r"behind the 5 .*\(nor have 2 others\)"):
+        check_kmers(spoilt(tmp_path), 4, ["b.fasta"], offset=5)
+
+
+def test_only_what_is_embedded_counts(embedder, tmp_path):
+    (tmp_path / "b.fasta").write_text(">late\n" + "-" * 660 + "ACGT" * 10 + "\n")
+    barcodes = read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
+    with pytest.raises(BarcodeMAEError, match="record late: .* in the first 660 nucleotides"):
+        check_kmers(barcodes, 4, ["b.fasta"])
+
+
+@pytest.mark.parametrize("ending", ["parquet", "npz", "csv"])
+def test_records_without_a_kmer_are_left_out_and_named(embedder, tmp_path, ending, caplog):
+    path = tmp_path / f"e.{ending}"
+    assert write_embeddings(path, embedder, spoilt(tmp_path), piece=1) == 2
+    assert read(path)[0] == ["good", "other"]
+    assert "left out 1 records without a k-mer: short" in caplog.text
+
+
+def test_a_failure_leaves_the_older_file(embedder, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
     (out / "e.parquet").write_text("before")
-    with pytest.raises(BarcodeMAEError, match="record short: no 4-mer .* --on-error skip"):
+    monkeypatch.setattr(embedder, "embed", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
         write_embeddings(out / "e.parquet", embedder, spoilt(tmp_path))
     assert [file.name for file in out.iterdir()] == ["e.parquet"]
     assert (out / "e.parquet").read_text() == "before"
-
-
-def test_records_without_a_kmer_are_left_out_on_request(embedder, tmp_path):
-    path = tmp_path / "e.parquet"
-    assert write_embeddings(path, embedder, spoilt(tmp_path), on_error="skip") == 2
-    assert read(path)[0] == ["good", "other"]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae.cli import app
 from barcodemae.data import read_barcodes, write_simulated
 from barcodemae.embedding import Embedder
 from barcodemae.embedding_shards import MANIFEST, check_alone, start_processes, write_shards
@@ -107,6 +109,21 @@ def test_a_folder_belongs_to_one_input_and_one_model(inputs, tmp_path):
     (tmp_path / "other" / "notes.txt").write_text("mine")
     with pytest.raises(BarcodeMAEError, match="holds other files"):
         write_shards(tmp_path / "other", embedder, barcodes, state)
+    with pytest.raises(BarcodeMAEError, match="notes.txt: is a file"):
+        write_shards(tmp_path / "other" / "notes.txt", embedder, barcodes, state)
+
+
+def test_a_record_without_a_kmer_stops_the_run_before_it_begins(inputs, tmp_path):
+    (tmp_path / "late.fasta").write_text(">a\nACGTACGT\n>b\nACGTACGA\n>short\nACG\n")
+    output = tmp_path / "embeddings"
+    command = ["embed", str(tmp_path / "late.fasta"), f"--model={inputs / 'model'}"]
+    command += [f"--output={output}", "--shard-size=1", "--device=cpu"]
+    with pytest.raises(BarcodeMAEError, match="late.fasta: record short: no 4-mer"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+    assert not output.exists()
+    result = CliRunner().invoke(app, [*command, "--on-error=skip"])
+    assert result.exit_code == 0, result.output
+    assert pd.read_parquet(output)["id"].tolist() == ["a", "b"]
 
 
 def test_several_processes_do_not_write_one_file(tmp_path, monkeypatch):

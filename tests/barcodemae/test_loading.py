@@ -1,7 +1,12 @@
 import pytest
 from transformers import BertConfig
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae import (
+    BarcodeMAEConfig,
+    BarcodeMAEForMaskedLM,
+    BarcodeMAEForSequenceClassification,
+    BarcodeMAEModel,
+)
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.loading import load_model
 
@@ -28,3 +33,24 @@ def test_damaged_weights_are_said_to_be(tmp_path):
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(BarcodeMAEError, match="cannot be loaded"):
         load_model(BarcodeMAEModel, tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(BarcodeMAEError, match="cannot be loaded.*not copied whole"):
+        load_model(BarcodeMAEModel, tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(BarcodeMAEError, match="cannot be loaded"):
+        load_model(BarcodeMAEModel, tmp_path)
+
+
+@pytest.mark.parametrize("changed", [{"num_hidden_layers": 5}, {"hidden_size": 64}])
+def test_weights_that_the_configuration_asks_for_in_vain_are_not_made_up(tmp_path, changed):
+    config = BarcodeMAEConfig.preset("barcodemae-tiny")
+    BarcodeMAEModel(config).save_pretrained(tmp_path)
+    BarcodeMAEConfig.preset("barcodemae-tiny", **changed).save_pretrained(tmp_path)
+    with pytest.raises(BarcodeMAEError, match="weights lack|cannot be loaded"):
+        load_model(BarcodeMAEModel, tmp_path)
+
+
+def test_a_head_for_classification_may_be_new(tmp_path):
+    BarcodeMAEForMaskedLM(BarcodeMAEConfig.preset("barcodemae-tiny")).save_pretrained(tmp_path)
+    model = load_model(BarcodeMAEForSequenceClassification, tmp_path)
+    assert model.config.num_labels == 2

@@ -15,7 +15,7 @@ import transformers
 import yaml
 from transformers import AutoTokenizer
 
-from barcodemae.embedding import best_device
+from barcodemae.embedding import usable_device
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.encoders.barcodemae import hash_weights
 from barcodemae.evaluation.encoders.corruption import KINDS, Corruption
@@ -82,7 +82,7 @@ class HuggingFaceEncoder:
             )
         self.entry = entry
         self.batch_size = batch_size
-        self.device = torch.device(device) if device else best_device()
+        self.device = usable_device(device)
         self.tokenizer, model = _load(entry)
         self.model = model.to(self.device).eval()
         self.accepts = set(inspect.signature(self.model.forward).parameters)

@@ -119,7 +119,7 @@ def test_ambiguous_and_truncated_barcodes():
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(BarcodeMAEError, match="absent/a.csv: there is no such folder"):
+    with pytest.raises(BarcodeMAEError, match="absent/a.csv: there is no folder"):
         write_simulated(tmp_path / "absent/a.csv", **SMALL)
 
 

@@ -242,6 +242,7 @@ def test_call_through_getattr_is_not_run(tmp_path):
     [
         ([1, 2], "holds a list"),
         ({"model": 3}, "holds no state dict"),
+        ({"embeddings.word_embeddings.weight": torch.zeros(66, 8)}, "not those of a BERT"),
         ({"model": {"conv.weight": torch.zeros(2)}}, "not those of a BERT"),
     ],
 )

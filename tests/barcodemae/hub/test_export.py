@@ -179,7 +179,7 @@ def test_refuses_truncated_and_incomplete_weights(checkpoint, tmp_path):
         weights = path / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-1000])
 
-    with pytest.raises(BarcodeMAEError, match="was not copied whole"):
+    with pytest.raises(BarcodeMAEError, match="was it not copied whole"):
         export(_break(checkpoint, tmp_path / "a", truncate), tmp_path / "out")
 
     def drop_decoder(path):

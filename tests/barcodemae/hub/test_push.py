@@ -178,9 +178,12 @@ def test_card_is_addressed_unless_edited(hub, checkpoint, tmp_path):
     push(directory, REPO)
     card = hub.files(REPO)["README.md"].decode()
     assert f'"{REPO}"' in card and '"local-name"' not in card
+    push(directory, "tester/second")
+    card = hub.files("tester/second")["README.md"].decode()
+    assert '"tester/second"' in card and f'"{REPO}"' not in card
     (directory / "README.md").write_text(card + "\nMine.\n")
-    push(directory, "tester/other")
-    assert hub.files("tester/other")["README.md"].decode() == card + "\nMine.\n"
+    push(directory, "tester/third")
+    assert hub.files("tester/third")["README.md"].decode() == card + "\nMine.\n"
 
 
 def test_checkpoint_is_exported_and_pushed(hub, checkpoint):
