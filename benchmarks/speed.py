@@ -54,7 +54,13 @@ def measure(arguments: argparse.Namespace) -> dict:
         )
         if arguments.profile:
             result["profile"] = busiest_operations(
-                Ours(data, arguments.batch_size, preset=arguments.preset, cpu=cpu)
+                Ours(
+                    data,
+                    arguments.batch_size,
+                    preset=arguments.preset,
+                    mixed_precision=mixed,
+                    cpu=cpu,
+                )
             )
     if arguments.model:
         reference, query = (

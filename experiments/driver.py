@@ -7,6 +7,7 @@ import fcntl
 import json
 import shutil
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +71,7 @@ class Driver:
         cpu: train on the CPU.
         trains: whether to train at all.
         clusters: whether to cluster here; else the embeddings wait for it.
+        manifest: its file, for the record; "" is the project's own.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Driver:
         cpu: bool = False,
         trains: bool = True,
         clusters: bool = True,
+        manifest: str = "",
     ):
         self.works = works
         self.judge = judge
@@ -92,6 +95,7 @@ class Driver:
         self.trains = trains
         self.clusters = clusters and can_cluster()
         self.launcher = launcher
+        self.manifest = manifest
         self.results = Results(folder / "results.jsonl")
         self.failed: list[str] = []
 
@@ -99,6 +103,7 @@ class Driver:
         """What a run needs next, and a word more on it."""
         row = self.results.find(work.key)
         if row is not None:
+            self._check_same(work, row)
             return (Stage.CLUSTERING if needs_clustering(work, row) else Stage.DONE), ""
         try:
             work.run.check_arguments()
@@ -114,6 +119,14 @@ class Driver:
             return Stage.TRAINING, f"after {work.origin.key}, which is to be trained before"
         return Stage.TRAINING, ""
 
+    def _check_same(self, work: Work, row: dict) -> None:
+        """A run of another manifest, or of this one before it was changed, is another run."""
+        if (row["arguments"], row["epochs"]) != (dict(work.run.arguments), work.epochs):
+            raise BarcodeMAEError(
+                f"{self.results.path}: its run {work.key} was made with other arguments or epochs "
+                "than the manifest has. Give another folder with -o, or remove the line."
+            )
+
     def left(self) -> Iterator[tuple[Work, Stage, str]]:
         """What can be done here and has not failed, in order."""
         for work in self.works:
@@ -123,7 +136,8 @@ class Driver:
                 Stage.JUDGING: True,
                 Stage.CLUSTERING: self.clusters,
             }.get(stage, False)
-            if here and work.key not in self.failed:
+            needed = {each.key for each in work.chain()}
+            if here and not needed & set(self.failed):
                 yield work, stage, word
 
     def run(self, time_slice: Slice) -> None:
@@ -133,10 +147,15 @@ class Driver:
             self.judge.check()
             while (todo := next(self.left(), None)) and not time_slice.is_over():
                 work, stage, _ = todo
+                if stage is Stage.TRAINING:
+                    # What it starts from was judged elsewhere or not asked for, but is needed here.
+                    work = next(each for each in work.chain() if not each.is_trained())
                 try:
                     self._advance(work, stage, time_slice, lock)
-                except BarcodeMAEError as error:
+                except Exception as error:  # whatever it was, the others go on
                     self.failed.append(work.key)
+                    if not isinstance(error, BarcodeMAEError):
+                        traceback.print_exc()
                     print(f"{work.key}: FAILED: {error}", flush=True)
 
     def _advance(self, work: Work, stage: Stage, time_slice: Slice, lock: int) -> None:
@@ -148,9 +167,6 @@ class Driver:
             self._cluster(work)
 
     def _train(self, work: Work, time_slice: Slice, lock: int) -> None:
-        if work.origin and not work.origin.is_trained():
-            # Judged elsewhere or not asked for, but its weights are needed here.
-            return self._train(work.origin, time_slice, lock)
         self._say(work, f"training, {time_slice.left():.1f} minutes left")
         log, start = self.folder / "logs" / f"{work.key}.log", time.time()
         status = self.launcher(
@@ -168,7 +184,6 @@ class Driver:
             raise BarcodeMAEError(f"training ended with status {status}; {log}: " + "\n".join(said))
         if not work.is_trained() and not time_slice.is_over():
             raise BarcodeMAEError(f"training ended early, at step {work.steps()}: see {log}")
-        return None
 
     def _judge(self, work: Work, time_slice: Slice) -> None:
         self._say(work, "judging")
@@ -185,18 +200,19 @@ class Driver:
             "module": run.module,
             "arguments": dict(run.arguments),
             "after": work.origin.key if work.origin else "",
+            "manifest": self.manifest,
             "machine": machine(),
             "data": self.judge.digests(),
             **training_record(work, self.data),
             "records": [],
-            "left_out": [],
         }
         self._add_share(row)
-        for part in self.judge.judge(work):
-            for name, value in part.items():
-                row[name] = row[name] + value if name in ("records", "left_out") else value
+        for task in self.judge.judge(work):
             if time_slice.is_over():
                 return  # what was found is in the cache
+            found = task()
+            row["records"] = row["records"] + found.pop("records", [])
+            row |= found
         self.results.put(row)
         self._tidy(work)
         torch.cuda.empty_cache()  # for the training that comes next

@@ -20,9 +20,7 @@ class Entry:
     def __init__(self, rows: list[dict]):
         self.rows = rows
         self.first = min(rows, key=lambda row: row["seed"])
-        scaled = self.first["epochs"] and self.first["scale"] != 1
-        scale = f" (x {self.first['scale']:g})" if scaled else ""
-        self.name = self.first["name"] + scale
+        self.name = scaled_name(self.first)
 
     def records(self, task: str, metric: str, **settings) -> list[dict]:
         """Those whose settings agree; of the plain row unless `inference` says otherwise."""
@@ -52,15 +50,36 @@ class Entry:
         return sum(values) / len(values) if values else None
 
 
+def scaled_name(row: dict) -> str:
+    """The name of a run, and the share of the manifest's epochs that it trained for."""
+    scaled = row["epochs"] and row["scale"] != 1
+    return row["name"] + (f" (x {row['scale']:g})" if scaled else "")
+
+
+def baseline_of(entry: Entry, entries: Sequence[Entry]) -> Entry | None:
+    """The run that `entry` differs from in one thing, with the same share of the epochs."""
+    name, scale = entry.first["baseline"], entry.first["scale"]
+    found = (e for e in entries if (e.first["name"], e.first["scale"]) == (name, scale))
+    return next(found, None)
+
+
 def read_results(folders: Sequence[Path]) -> list[dict]:
     """The lines of several results.jsonl; of a run that stands in two, the last.
 
     Raises:
-        BarcodeMAEError: there is no line, or the folders rest on different barcodes.
+        BarcodeMAEError: there is no line, the folders rest on different barcodes, or different
+            runs have the same name.
     """
-    rows = {
-        row["key"]: row for folder in folders for row in Results(folder / "results.jsonl").rows()
-    }
+    rows: dict[str, dict] = {}
+    for folder in folders:
+        for row in Results(folder / "results.jsonl").rows():
+            before = rows.setdefault(row["key"], row)
+            if any(before[name] != row[name] for name in ("arguments", "epochs")):
+                raise BarcodeMAEError(
+                    f"{folder}: its run {row['key']} is another than that of the same name in a "
+                    "folder before it: their arguments or epochs differ. Show them in two tables."
+                )
+            rows[row["key"]] = row
     if not rows:
         raise BarcodeMAEError(
             f"{', '.join(map(str, folders))}: no results.jsonl with a run in it. Make one with "

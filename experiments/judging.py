@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -74,11 +74,12 @@ class Judge:
     def cache(self, key: str) -> Path:
         return self.folder / "cache" / key
 
-    def judge(self, work: Work) -> Iterator[dict]:
-        """Yield what each task found, but for the clustering; what was found before is not redone.
+    def judge(self, work: Work) -> Iterator[Callable[[], dict]]:
+        """Yield the tasks, but for the clustering; what was found before is not redone.
 
         Yields:
-            parts of the run's line in the results: lists to be joined, other values to be set.
+            functions that give parts of the run's line in the results, a list to be joined to what
+            stands there; they raise BarcodeMAEError where a task cannot be done.
 
         Raises:
             BarcodeMAEError: the model cannot be had, or a program is missing.
@@ -94,20 +95,18 @@ class Judge:
             threads=os.cpu_count() or 1,
             trust_remote_code=False,
         )
-        yield {"model": rows[0].settings, "device": self._device_name}
+        yield lambda: {"model": rows[0].settings, "device": self._device_name}
         if rows[0].encoder:
-            yield {"embedding_barcodes_per_second": self._speed(rows[0], genus)}
+            yield lambda: {"embedding_barcodes_per_second": self._speed(rows[0], genus)}
         if "genus-probe" in run.tasks:
-            found = self._run("genus-probe", rows, genus)
-            # Runs can then be compared query by query.
-            yield {**found, "right": genus.right}
+            # With what is right, runs can be compared query by query.
+            yield lambda: {**self._run("genus-probe", rows, genus), "right": genus.right}
         if SPECIES in run.tasks:
-            yield self._run("genus-probe", rows[:1], species)
+            yield lambda: self._run("genus-probe", rows[:1], species)
         if CLUSTERING in run.tasks:
-            vectors = genus.embed(rows[0], genus.clustering).vectors
-            save_embeddings(self.embeddings(work.key), vectors, genus.clustering)
+            yield lambda: self._save_embeddings(work.key, rows[0], genus)
         if "robustness" in run.tasks:
-            yield self._run("robustness", rows[:1], genus)
+            yield lambda: self._run("robustness", rows[:1], genus)
 
     def cluster(self, key: str, row: dict) -> list[dict]:
         """The clustering and the harmonic mean of a run from the embeddings that were saved.
@@ -117,9 +116,7 @@ class Judge:
         """
         context = self._contexts(Store(self.cache(key)))[0]
         encoder = SavedEmbeddings(self.embeddings(key), context.clustering, row["model"]["encoder"])
-        found, left_out = evaluator.run([Row(row["name"], encoder)], [CLUSTERING], context)
-        for skipped in left_out:
-            raise BarcodeMAEError(f"{key}: {skipped['reason']}")
+        found = self._run(CLUSTERING, [Row(row["name"], encoder)], context)["records"]
         return found + harmonic_means(row["records"] + found)
 
     def _contexts(self, store: Store) -> tuple[Context, Context]:
@@ -132,7 +129,14 @@ class Judge:
 
     def _run(self, task: str, rows: list[Row], context: Context) -> dict:
         records, left_out = evaluator.run(rows, [task], context)
-        return {"records": records, "left_out": left_out}
+        for skipped in left_out:
+            raise BarcodeMAEError(f"{task}: {skipped['reason']}")
+        return {"records": records}
+
+    def _save_embeddings(self, key: str, row: Row, context: Context) -> dict:
+        vectors = context.embed(row, context.clustering).vectors
+        save_embeddings(self.embeddings(key), vectors, context.clustering)
+        return {}
 
     def _speed(self, row: Row, context: Context) -> float:
         """Barcodes of the reference embedded in a second, in fp32."""

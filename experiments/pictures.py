@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from barcodemae.evaluation import figures
 from barcodemae.evaluation.figures import COLOURS, STYLE, Picture, marker
+from experiments.entries import scaled_name
 
 SPEED_ON_CPU = "speed_on_cpu.json"  # of `experiments.speed_on_cpu`
 
@@ -23,7 +24,13 @@ def draw_all(rows: list[dict], results: Sequence[Path], folder: Path) -> list[Pi
         rows: of results.jsonl.
         results: folders in which the speeds on a CPU may lie.
     """
-    records = [record for row in rows if row["seed"] == 0 for record in row["records"]]
+    records = [
+        {**record, "model": scaled_name(row)}
+        for row in rows
+        if row["seed"] == 0
+        for record in row["records"]
+        if record["task"] == "robustness"
+    ]
     speeds = [
         line
         for place in results
@@ -61,13 +68,14 @@ def learning_curves(rows: list[dict]) -> Figure | None:
     figure = Figure(figsize=(8, 4 * len(panels)))
     grid = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
     for axes, (title, trained) in zip(grid, panels.items(), strict=True):
-        names = list(dict.fromkeys(row["name"] for row in trained))
+        names = list(dict.fromkeys(map(scaled_name, trained)))
         labelled = set()
         for row in trained:
-            index = names.index(row["name"])
+            name = scaled_name(row)
+            index = names.index(name)
             barcodes, losses = np.array(row["validation_curve"], dtype=float).T[:2]
-            label = None if row["name"] in labelled else row["name"]
-            labelled.add(row["name"])
+            label = None if name in labelled else name
+            labelled.add(name)
             style = {"color": COLOURS[index % len(COLOURS)], "marker": marker(index)}
             axes.plot(barcodes / 1e6, losses, label=label, markersize=4, **style)
         axes.set_title(title, loc="left")

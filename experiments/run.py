@@ -105,6 +105,7 @@ def _driver(
         trains=not given.evaluate_only,
         clusters=not given.cluster_later,
         launcher=launcher,
+        manifest="" if given.manifest == MANIFEST else str(given.manifest),
     )
 
 

@@ -20,7 +20,7 @@ from barcodemae.evaluation.published import published
 from barcodemae.evaluation.store import write_whole
 from barcodemae.evaluation.tables import AMI, Table, markdown_rows, mean_and_range, percent
 from experiments import pictures
-from experiments.entries import Entry, difference, entries_of, read_results
+from experiments.entries import Entry, baseline_of, difference, entries_of, read_results
 from experiments.manifest import KINDS, command_line
 
 BLAST = "megablast"
@@ -89,18 +89,9 @@ def difference_table(entries: list[Entry]) -> Table:
     """Each run against the one that it differs from in one thing."""
     rows = []
     for entry in entries:
-        baseline = entry.first["baseline"]
-        against = [
-            other
-            for other in entries
-            if other.first["name"] == baseline
-            and (
-                other.first["epochs"] == entry.first["epochs"]
-                or entry.first["kind"] != "self-supervised"
-            )
-        ]
+        against = baseline_of(entry, entries)
         if against:
-            rows.append([entry.name, against[0].name, difference(against[0], entry)])
+            rows.append([entry.name, against.name, difference(against, entry)])
     note = (
         "Genus accuracy of the run less that of the other, points: mean over the seeds that both "
         "have (range); p of McNemar's exact test, of the first seed."
@@ -108,9 +99,18 @@ def difference_table(entries: list[Entry]) -> Table:
     return Table("One change at a time", note, ["run", "against", "difference"], rows)
 
 
-def depth_table(entries: list[Entry]) -> Table:
+def depth_tables(entries: list[Entry]) -> list[Table]:
+    """Table 2, one for each share of the manifest's epochs."""
+    cells = [entry for entry in entries if entry.first["group"] == "table-2"]
+    by_scale: dict[float, list[Entry]] = {}
+    for entry in cells:
+        by_scale.setdefault(entry.first["scale"], []).append(entry)
+    return [_depth_table(of_one, scale) for scale, of_one in by_scale.items()]
+
+
+def _depth_table(entries: list[Entry], scale: float) -> Table:
     """Table 2, with the paper's figures beside."""
-    by_name = {entry.first["name"]: entry for entry in entries if entry.first["group"] == "table-2"}
+    by_name = {entry.first["name"]: entry for entry in entries}
     columns, rows = ["k"], []
     for depth in published()["table_2"]:
         columns += [depth, f"{depth}, paper"]
@@ -126,14 +126,15 @@ def depth_table(entries: list[Entry]) -> Table:
         "seeds (range). The paper's are of BIOSCAN-5M, thirty times as many barcodes and other "
         "queries: what compares is which cell is the best, not the figures."
     )
-    return Table("Depth of encoder and decoder (Table 2)", note, columns, rows if by_name else [])
+    of_epochs = "" if scale == 1 else f", x {scale:g} epochs"
+    return Table(f"Depth of encoder and decoder (Table 2){of_epochs}", note, columns, rows)
 
 
 def markdown(rows: list[dict], drawn: Sequence[pictures.Picture]) -> str:
     """results.md."""
     entries = entries_of(rows)
     tables = [main_table(entries, kind) for kind in KINDS]
-    tables += [inference_table(entries), difference_table(entries), depth_table(entries)]
+    tables += [inference_table(entries), difference_table(entries), *depth_tables(entries)]
     parts = ["# Results", _description(rows)]
     for table in tables:
         if table.rows:
@@ -165,11 +166,11 @@ def _how_to_reproduce(entries: list[Entry]) -> str:
         if not trained:
             continue
         best = max(trained, key=lambda entry: np.mean([r["value"] for r in entry.genus()])).first
-        scale = "" if best["scale"] == 1 else f" --budget-scale {best['scale']:g}"
-        commands += [
-            f"# {kind}",
-            f"python -m experiments.run --data BARCODES -o RESULTS --only {best['name']}{scale}",
-        ]
+        options = f"--manifest {best['manifest']} " if best["manifest"] else ""
+        options += f"--only {best['name']}"
+        options += "" if best["scale"] == 1 else f" --budget-scale {best['scale']:g}"
+        options += " --device cpu" if "cpu" in (best["hardware"] or "").lower() else ""
+        commands += [f"# {kind}", f"python -m experiments.run --data BARCODES -o RESULTS {options}"]
         if best["module"] == "pretrain":
             given = {**best["arguments"], "epochs": best["epochs"], "seed": best["seed"]}
             words = " ".join(f'"{w}"' if " " in w else w for w in command_line(given))

@@ -14,6 +14,7 @@ from pathlib import Path
 from barcodemae import BarcodeMAEConfig
 from barcodemae.data import read_barcodes
 from barcodemae.data.kmers import kmer_ids
+from barcodemae.errors import BarcodeMAEError
 from benchmarks.flops import forward_flops
 from experiments.work import Work
 from tokenization_barcodemae import MAX_NUCLEOTIDES
@@ -68,7 +69,13 @@ def training_record(work: Work, data: Sequence[str]) -> dict:
     """What the results tell of a run's training; of the validations, (barcodes, loss, accuracy)."""
     if work.run.module == "none":
         return {}
-    record = json.loads((Path(work.model) / "training.json").read_text(encoding="utf-8"))
+    best = Path(work.model) / "training.json"
+    if not best.exists():
+        raise BarcodeMAEError(
+            f"{work.folder}: training ended without a best model: no validation loss was a number. "
+            "Lower its base_learning_rate in the manifest, and remove the folder."
+        )
+    record = json.loads(best.read_text(encoding="utf-8"))
     told = {
         "hardware": record.get("hardware"),
         "versions": record.get("versions"),

@@ -38,6 +38,12 @@ class Work:
         its_seed = seed if seed in before.seeds else before.seeds[0]
         return cls(run, seed, scale, runs, cls.of(manifest, before, its_seed, scale, runs))
 
+    def chain(self) -> Iterator[Work]:
+        """What has to be trained for it, in order; itself last."""
+        if self.origin:
+            yield from self.origin.chain()
+        yield self
+
     @property
     def key(self) -> str:
         """Its name on disk and in the results; with another budget it is another run."""

@@ -195,4 +195,5 @@ def _run(command: list[str]) -> None:
 def _version(program: str) -> str:
     flag = "-version" if program == "blastn" else "--version"
     done = subprocess.run([program, flag], capture_output=True, text=True)
-    return (done.stdout + done.stderr).strip().splitlines()[0]
+    # VSEARCH says its version on stderr, and whom to cite on stdout.
+    return (done.stderr + done.stdout).strip().splitlines()[0]

@@ -15,6 +15,7 @@ from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.store import write_whole
 
 _BY_SPLIT = ("sha256", "barcodes")
+_PROTOCOL = ("reference", "query", "rank", "splits", "clusters_from")
 _PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "umap-learn", "evaluate")
 
 
@@ -106,7 +107,8 @@ def merge(runs: Sequence[dict]) -> dict:
     all; of runs that did not keep which queries they named rightly, what they had of these stays.
 
     Raises:
-        BarcodeMAEError: the runs rest on different barcodes, so that their figures do not compare.
+        BarcodeMAEError: the runs rest on different barcodes, or a task was another in one than in
+            another, so that their figures do not compare.
     """
     merged = dict(runs[0])
     for run in runs[1:]:
@@ -120,6 +122,7 @@ def merge(runs: Sequence[dict]) -> dict:
             **{part: {**merged["data"][part], **run["data"][part]} for part in _BY_SPLIT},
         }
         merged["records"] = merged["records"] + run["records"]
+    _check_same_protocol(merged["records"])
     latest = {_identity(row): row for row in merged["records"]}
     merged["records"] = _compared(list(latest.values()), merged)
     return merged
@@ -147,6 +150,19 @@ def _check_same_barcodes(first: dict[str, str], other: dict[str, str]) -> None:
                 f"the runs cannot be compared: their split {split!r} holds different barcodes. "
                 "Evaluate the models on the same data"
             )
+
+
+def _check_same_protocol(records: list[dict]) -> None:
+    tasks: dict[str, dict] = {}
+    for row in records:
+        settings = {name: row["settings"][name] for name in _PROTOCOL if name in row["settings"]}
+        first = tasks.setdefault(row["task"], settings)
+        for name in first.keys() & settings.keys():
+            if first[name] != settings[name]:
+                raise BarcodeMAEError(
+                    f"the runs cannot be compared: {row['task']} has {name} {first[name]!r} in one "
+                    f"and {settings[name]!r} in another. Evaluate the models with the same options"
+                )
 
 
 def _identity(row: dict) -> str:

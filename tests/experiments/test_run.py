@@ -183,6 +183,62 @@ def test_a_run_that_fails_does_not_keep_the_others(runs, capsys):
     assert list(runs.rows()) == ["3-mers-seed0", "large-seed1", "large-seed0"]
 
 
+def test_an_unforeseen_fault_does_not_keep_the_others(runs, capsys, monkeypatch):
+    def speed(judge, row, context):
+        raise ValueError("Input X contains NaN")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(judging.Judge, "_speed", speed)
+        assert runs("--only", "large", "3-mers") == 1
+    said = capsys.readouterr()
+    assert "large-seed0: FAILED: Input X contains NaN" in said.out
+    assert "in speed" in said.err  # the traceback
+    assert not runs.rows()
+    assert runs("--only", "large", "3-mers") == 0
+    assert list(runs.rows()) == ["large-seed0", "3-mers-seed0", "large-seed1"]
+    assert len(runs.launcher.calls) == 2
+
+
+def test_a_task_that_cannot_be_done_is_not_done(runs, capsys, monkeypatch):
+    def run(rows, tasks, context):
+        return [], [{"model": rows[0].model, "reason": "the program crashed"}]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(judging.evaluator, "run", run)
+        assert runs("--only", "3-mers") == 1
+    assert "3-mers-seed0: FAILED: genus-probe: the program crashed" in capsys.readouterr().out
+    assert runs("--only", "3-mers") == 0
+    assert list(runs.rows()) == ["3-mers-seed0"]
+
+
+def test_what_was_judged_as_the_time_ran_out_is_kept(runs, monkeypatch):
+    save = judging.save_embeddings
+
+    def slowly(*arguments):
+        save(*arguments)
+        runs.launcher.now += 600
+
+    monkeypatch.setattr(judging, "save_embeddings", slowly)
+    assert runs("--only", "tuned", "3-mers", "--cluster-later") == 0  # trains what it starts from
+    assert list(runs.rows()) == ["tuned-seed0"]
+
+
+def test_what_starts_from_a_failed_run_is_not_tried(runs, capsys):
+    runs.launcher.next_status = 3
+    assert runs("--only", "tuned", "3-mers") == 1
+    assert "failed: large-seed0" in capsys.readouterr().out
+    assert [module for module, _ in runs.launcher.calls] == ["pretrain"]
+    assert list(runs.rows()) == ["3-mers-seed0"]
+
+
+def test_a_run_of_another_manifest_is_not_taken_for_this_one(runs, capsys):
+    assert runs("--only", "3-mers") == 0
+    manifest = runs.folder / "manifest.yaml"
+    manifest.write_text(MANIFEST.replace("yardsticks: {", "yardsticks: {epochs: 3, "))
+    assert runs("--only", "3-mers") == 2
+    assert "3-mers-seed0 was made with other arguments or epochs" in capsys.readouterr().err
+
+
 def test_bad_input_is_told_before_any_work(runs, data, tmp_path, capsys):
     def refused(*options):
         assert runs(*options) == 2

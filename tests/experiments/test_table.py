@@ -44,6 +44,8 @@ def line(name, seed, right, *, group="headline", kind="self-supervised", **chang
         "scale": 1,
         "epochs": 100,
         "module": "pretrain",
+        "after": "",
+        "manifest": "",
         "arguments": {"preset": "barcodemae-k6", "model_overrides": "{mask_ratio: 0.3}"},
         "data": {"train": "a", "val_unseen": "b"},
         "hardware": "1 x GPU",
@@ -115,6 +117,33 @@ def test_the_table_tells_each_run_with_its_seeds(results, tmp_path):
     assert '--model_overrides "{mask_ratio: 0.3}" --epochs 100 --seed 0' in text
 
 
+def test_runs_with_fewer_epochs_stand_apart(results, tmp_path):
+    short = {"scale": 0.2, "epochs": 7}
+    more = [
+        line("barcodemae", 0, 50, key="a", **{**short, "epochs": 20}),
+        line("tuned", 0, 60, key="b", kind="supervised", baseline="barcodemae", **short),
+        line("k6-enc6-dec6", 0, 40, key="c", group="table-2", **short),
+    ]
+    with (results / "results.jsonl").open("a") as file:
+        file.write("".join(json.dumps(row) + "\n" for row in more))
+    assert main([str(results), "-o", str(tmp_path / "results.md")]) == 0
+    text = (tmp_path / "results.md").read_text()
+    row = cells(text, "One change at a time", "tuned (x 0.2)")
+    assert row["against"] == "barcodemae (x 0.2)" and row["difference"].startswith("+10.0")
+    assert cells(text, "Depth of encoder and decoder (Table 2)\n", "6")["6-6/6-6"] == "66.0"
+    assert cells(text, "Depth of encoder and decoder (Table 2), x 0.2", "6")["6-6/6-6"] == "40.0"
+    assert "barcodemae (x 0.2)" in (tmp_path / "learning-curves.svg").read_text()
+
+
+def test_the_command_names_the_manifest_and_the_device(results, tmp_path):
+    rows = [json.loads(row) for row in (results / "results.jsonl").read_text().splitlines()]
+    rows = [{**row, "manifest": "m.yaml", "hardware": "1 x CPU"} for row in rows[:2]]
+    (results / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main([str(results), "-o", str(tmp_path / "results.md")]) == 0
+    command = "--manifest m.yaml --only barcodemae --device cpu\n"
+    assert command in (tmp_path / "results.md").read_text()
+
+
 def test_pictures_stand_beside_the_table(results, tmp_path):
     speeds = [
         {"name": "VSEARCH", "accuracy": 0.71, "interval": [0.68, 0.74], "queries_per_second": 300},
@@ -138,5 +167,8 @@ def test_what_cannot_be_compared_is_refused(results, tmp_path, capsys):
     output = str(tmp_path / "results.md")
     assert main([str(results), str(other), "-o", output]) == 2
     assert "different barcodes" in capsys.readouterr().err
+    (other / "results.jsonl").write_text(json.dumps(line("barcodemae", 0, 50, epochs=3)) + "\n")
+    assert main([str(results), str(other), "-o", output]) == 2
+    assert "other: its run barcodemae-seed0 is another" in capsys.readouterr().err
     assert main([str(tmp_path / "none"), "-o", output]) == 2
     assert "no results.jsonl" in capsys.readouterr().err

@@ -99,6 +99,14 @@ def test_runs_merge_into_one_comparison(evaluate, data, tmp_path):
         report.read_results(tmp_path)
 
 
+def test_runs_of_another_protocol_do_not_merge(evaluate):
+    genus, _ = evaluate("--model", "kmer:3", "--tasks", "genus-probe", output="genus")
+    options = ["--rank", "family", "--tasks", "genus-probe"]
+    family, _ = evaluate("--model", "kmer:2", *options, output="family")
+    with pytest.raises(BarcodeMAEError, match="genus-probe has rank 'genus' in one and 'family'"):
+        report.merge([report.read_results(genus), report.read_results(family)])
+
+
 def test_merged_models_are_tested_against_the_first_of_all(evaluate):
     tasks = ["--tasks", "genus-probe"]
     two, three = ["--model", "kmer:2"], ["--model", "kmer:3"]
