@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar, get_type_hints
@@ -35,7 +36,9 @@ class RunArguments:
     weight_decay: float = field(default=1e-5, metadata={"help": "of AdamW"})
     max_grad_norm: float = field(default=0.0, metadata={"help": "clip gradients; 0: do not"})
     seed: int = field(default=0, metadata={"help": "of everything random"})
-    mixed_precision: str = field(default="no", metadata={"help": "no or bf16"})
+    mixed_precision: str = field(
+        default="", metadata={"help": "no or bf16; default: what the launcher says"}
+    )
     cpu: bool = field(default=False, metadata={"help": "train on the CPU"})
     num_workers: int = field(default=0, metadata={"help": "processes that prepare batches"})
     report_to: list[str] = field(
@@ -44,6 +47,12 @@ class RunArguments:
     stop_after_minutes: float = field(
         default=0.0, metadata={"help": "save and stop by then; the same command goes on; 0: never"}
     )
+
+    def __post_init__(self) -> None:
+        # What the run computes in is part of what it is, and has to be known to whoever resumes it.
+        self.mixed_precision = self.mixed_precision or os.environ.get(
+            "ACCELERATE_MIXED_PRECISION", "no"
+        )
 
     def check(self) -> None:
         """Raise BarcodeMAEError, naming the argument, where a value is not allowed."""
@@ -171,6 +180,18 @@ class PretrainArguments(LoopArguments):
                 "default or reduce-overhead",
             ),
         )
+        if self.compile and self.compile_mode == "reduce-overhead":
+            # A graph's replay overwrites the gradients of the batch before it (PyTorch #169545).
+            self.check_values(
+                gradient_accumulation_steps=(
+                    self.gradient_accumulation_steps == 1,
+                    "1 with --compile_mode reduce-overhead, which cannot add gradients up",
+                ),
+                auto_batch_size=(
+                    not self.auto_batch_size,
+                    "False with --compile_mode reduce-overhead, which cannot add gradients up",
+                ),
+            )
 
     @property
     def _free(self) -> set[str]:
@@ -226,6 +247,8 @@ def _read_yaml(path: Path, kind: type) -> dict:
             raise BarcodeMAEError(f"{path}: there is no argument {name!r}.{hint}")
         if known[name] == list[str] and isinstance(value, str):
             values[name] = [value]
+        elif known[name] is str and value is False:  # YAML 1.1 reads no as false
+            values[name] = "no"
         elif known[name] is float:  # YAML 1.1 reads 1e-4 as text
             try:
                 values[name] = float(value)

@@ -12,6 +12,7 @@ from train.masking import MaskingCollator
 
 _STEP = 8  # tokens; a multiple of what tensor cores multiply at a time
 _WIDE_STEP = 16  # where the mask ratio varies: half as many shapes to compile
+_SPOILT_STEP = 24  # beyond what a whole barcode shows: for spoilt k-mers, which are never hidden
 _MOST_SHAPES = 64  # beyond dynamo's limit it would run uncompiled, without a word
 
 
@@ -19,8 +20,10 @@ class StaticShapes:
     """Batches of few shapes: what `collator` makes, filled up to round sizes.
 
     Lengths and counts of visible tokens are rounded up to multiples of 8 tokens, and there always
-    is an attention mask. Loss and gradients stay the same; barcodes of BIOSCAN-5M nearly always
-    give one shape, for at most 2 % more work.
+    is an attention mask. Loss and gradients stay the same; whole barcodes give one shape, for at
+    most 2 % more work. One barcode with many spoilt k-mers makes its whole batch wider: then the
+    count is rounded up by steps of 24 tokens from there, which gives one more shape for nearly all
+    such batches. Each shape costs a compilation in every process, of training and validation.
 
     A mask ratio that varies brings counts of visible tokens of every size, which are then rounded
     up to multiples of 16: five shapes where U(0.2, 0.8) of 110 k-mers are hidden. Slots for
@@ -32,7 +35,10 @@ class StaticShapes:
         self.collator = collator
         self.longest = MAX_NUCLEOTIDES // collator.kmer_size
         lowest, self.highest_ratio = collator.mask_ratios
-        self.visible_step = _STEP if lowest == self.highest_ratio else _WIDE_STEP
+        self.ratio_varies = lowest != self.highest_ratio
+        self.visible_of_whole = self._round(
+            self.longest - round(lowest * self.longest), self.longest
+        )
 
     def __call__(self, items: Sequence[tuple[int, str]]) -> dict[str, torch.Tensor | int]:
         """As `MaskingCollator`, which see."""
@@ -45,9 +51,17 @@ class StaticShapes:
             "input_ids": pad(batch["input_ids"], filling, value=4**self.collator.kmer_size),
             "labels": pad(batch["labels"], filling, value=-100),
             "attention_mask": pad(mask, filling, value=False),
-            "num_visible": self._round(batch["num_visible"], width, self.visible_step),
+            "num_visible": self._visible(batch["num_visible"], width),
             "num_predicted": self._round(round(self.highest_ratio * width), width),
         }
+
+    def _visible(self, count: int, width: int) -> int:
+        whole = self.visible_of_whole
+        if self.ratio_varies:
+            return self._round(count, width, _WIDE_STEP)
+        if count > whole:
+            return min(whole + self._round(count - whole, width, _SPOILT_STEP), width)
+        return self._round(count, width)
 
     @staticmethod
     def _round(count: int, most: int, step: int = _STEP) -> int:

@@ -56,4 +56,5 @@ def test_the_slurm_script_starts_one_launcher_on_each_node(tmp_path):
     assert len(said) == 2
     for rank, line in enumerate(said):
         assert f"2nodes.yaml --machine_rank {rank} --main_process_ip node7" in line
-        assert line.endswith("--main_process_port 29500 -m train.pretrain --output_dir a run")
+        assert "--main_process_port 29500 -m train.pretrain --stop_after_minutes 705" in line
+        assert line.endswith(" --output_dir a run")

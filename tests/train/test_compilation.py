@@ -52,6 +52,18 @@ def test_barcodes_of_many_lengths_give_few_shapes():
     assert len({shape(StaticShapes(collator)(items)) for items in batches}) <= 2
 
 
+@pytest.mark.parametrize(("kmer_size", "whole"), [(6, 56), (4, 88)])
+def test_spoilt_kmers_add_one_shape_and_whole_barcodes_stay_tight(kmer_size, whole):
+    collate = StaticShapes(MaskingCollator(kmer_size, 0.5, 1, random_offset=False))
+    plain = ["ACGT" * 165] * 8
+    visible = set()
+    for spoilt in range(0, 24):  # k-mers of one barcode
+        barcode = "N" * (spoilt * kmer_size) + plain[0]
+        batch = collate(list(enumerate([barcode[:660], *plain])))
+        visible.add(batch["num_visible"])
+    assert visible == {whole, whole + 24}
+
+
 @pytest.mark.parametrize(("kmer_size", "shapes"), [(6, 5), (4, 8), (3, 18)])
 def test_a_ratio_for_each_batch_gives_few_shapes_too(kmer_size, shapes):
     # Five barcodes of nearly full length, as most are; 200 ratios.

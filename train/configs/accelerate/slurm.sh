@@ -2,16 +2,16 @@
 # Pretraining on two nodes with four GPUs each:
 #
 #   sbatch train/configs/accelerate/slurm.sh --config train/configs/barcodemae-k6.yaml \
-#       --train_data /shared/pretrain.csv --output_dir /shared/runs/barcodemae-k6
+#       --batch_size 16 --train_data /shared/pretrain.csv --output_dir /shared/runs/barcodemae-k6
 #
-# Submit it again and it goes on where time ran out. Data and output lie where both nodes see them.
+# Sixteen barcodes for each of eight GPUs are the paper's batch of 128. It saves and stops before its
+# time is over: submit it again and it goes on. Data and output lie where both nodes see them.
 #SBATCH --job-name=barcodemae
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
 #SBATCH --gpus-per-node=4
 #SBATCH --cpus-per-task=32
 #SBATCH --time=12:00:00
-#SBATCH --signal=TERM@60
 
 set -euo pipefail
 
@@ -25,5 +25,5 @@ srun --kill-on-bad-exit=1 bash -c '
         --machine_rank "$SLURM_NODEID" \
         --main_process_ip "$first_node" \
         --main_process_port "$MAIN_PORT" \
-        -m train.pretrain "$@"
+        -m train.pretrain --stop_after_minutes 705 "$@"
 ' pretrain "$@"
