@@ -107,6 +107,7 @@ class Embedder:
         batch_size: int = 64,
         offset: int = 0,
         progress: bool = False,
+        starts: np.ndarray | None = None,
     ) -> np.ndarray:
         """Embed n barcodes, each cut at 660 nucleotides.
 
@@ -119,6 +120,8 @@ class Embedder:
             batch_size: barcodes in a batch.
             offset: nucleotides dropped from the front of each barcode.
             progress: show a progress bar.
+            starts: (n,) places of the first nucleotides among those of a whole barcode: all are
+                cut in its frame then, and keep its positions. None: each begins at 0.
 
         Returns:
             (n, dim) float32, in the order given; zeros for a barcode without a real k-mer
@@ -133,11 +136,17 @@ class Embedder:
                     sequence.rstrip(_UNKNOWN_END)
                     for sequence in sequences[start : start + 64 * batch_size]
                 ]
-                ids, lengths = kmer_ids(piece, self.kmer_size, offset, longest)
+                dropped, first = offset, None
+                if starts is not None:
+                    dropped, first = self._frames(starts[start : start + len(piece)], offset)
+                ids, lengths = kmer_ids(piece, self.kmer_size, dropped, longest)
+                if first is not None:
+                    lengths = np.clip(longest - first, 0, lengths)
                 batches, embedded = [], []
                 for rows in _batches_of_like_length(lengths, batch_size):
                     batches.append(rows)
-                    embedded.append(self._embed_ids(ids[rows], lengths[rows]))
+                    places = None if first is None else first[rows]
+                    embedded.append(self._embed_ids(ids[rows], lengths[rows], places))
                     bar.update(len(rows))
                 bar.update(int((lengths == 0).sum()))
                 if batches:
@@ -146,12 +155,22 @@ class Embedder:
         return embeddings
 
     @torch.inference_mode()
-    def _embed_ids(self, ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
-        """(batch, dim) float32, on the device."""
+    def _embed_ids(
+        self, ids: np.ndarray, lengths: np.ndarray, first: np.ndarray | None
+    ) -> torch.Tensor:
+        """(batch, dim) float32, on the device; `first` (batch,) are the first k-mers' positions."""
         width = int(lengths.max())
         input_ids = self._move(ids[:, :width])  # (batch, width)
         mask = self._move(np.arange(width) < lengths[:, None]) if lengths.min() < width else None
-        return self.pooled(self.model(input_ids, mask))
+        positions = None if first is None else self._move(np.arange(width) + first[:, None])
+        return self.pooled(self.model(input_ids, mask, positions))
+
+    def _frames(self, starts: np.ndarray, offset: int) -> tuple[np.ndarray, np.ndarray]:
+        """Nucleotides to drop (n,), and positions of the first k-mers (n,), of barcodes that begin
+        at `starts` (n,)."""
+        behind = starts - offset
+        dropped = np.where(behind < 0, -behind, -behind % self.kmer_size)
+        return dropped, (behind + dropped) // self.kmer_size
 
     def pooled(self, output: BarcodeMAEModelOutput) -> torch.Tensor:
         """The embeddings in what the encoder returned: (batch, dim) float32."""

@@ -40,8 +40,9 @@ def evaluate(
     variants: Annotated[
         str,
         typer.Option(
-            help="Inference options, each a row of its own: offsets, centre, whiten, "
-            "discriminants (supervised); join with + (offsets+whiten)."
+            help="Inference options, each a row of its own: aligned (in the reference's frame, for "
+            "barcodes that begin at several places), offsets (mean over the frames), centre, "
+            "whiten, discriminants (supervised); join with + (offsets+whiten)."
         ),
     ] = "",
     shares: Annotated[

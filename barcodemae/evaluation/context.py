@@ -9,11 +9,13 @@ import numpy as np
 from scipy import sparse
 from tqdm import tqdm
 
+from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import transforms
 from barcodemae.evaluation.aligners import Aligner
 from barcodemae.evaluation.barcodes import Barcodes, BarcodeSet, digest
 from barcodemae.evaluation.encoders import Encoder
 from barcodemae.evaluation.encoders.corruption import Corruption
+from barcodemae.evaluation.placement import Placement
 from barcodemae.evaluation.settings import Settings
 from barcodemae.evaluation.store import Stopwatch, Store, content_key
 
@@ -88,10 +90,17 @@ class Context:
     def seen(self) -> BarcodeSet:
         return self.barcodes.get(self.settings.seen)
 
+    @cached_property
+    def placement(self) -> Placement:
+        """Fitted on the reference set."""
+        return Placement(self.reference.sequences)
+
     def embed(
         self, row: Row, barcodes: BarcodeSet, corruption: Corruption | None = None
     ) -> Embedded:
         """Embed a set, shard by shard through the store; no transform is applied yet."""
+        if corruption and transforms.ALIGNED in row.variant:
+            raise BarcodeMAEError("robustness is not measured with the option `aligned`")
         offsets = range(row.encoder.num_offsets if transforms.OFFSETS in row.variant else 1)
         sums = [self._embed_at(row, barcodes, offset, corruption) for offset in offsets]
         mean = sum(embedded.vectors for embedded in sums) / len(sums)
@@ -103,7 +112,7 @@ class Context:
 
     def transform_of(self, row: Row) -> transforms.Transform:
         """The row's inference options, fitted on the reference set alone."""
-        if not set(row.variant) - {transforms.OFFSETS}:
+        if not set(row.variant) - set(transforms.FRAMES):
             return lambda vectors: vectors
         labels = self.reference.labels(self.settings.rank)
         vectors = self.embed(row, self.reference).vectors
@@ -124,7 +133,10 @@ class Context:
             for part in barcodes.parts():
                 for start in range(0, len(part), _SHARD):
                     sequences = part["nucleotides"].iloc[start : start + _SHARD].tolist()
-                    shards.append(self._shard(row.encoder, sequences, offset, corruption))
+                    more = {}
+                    if transforms.ALIGNED in row.variant:
+                        more["starts"] = self.placement.starts(sequences)
+                    shards.append(self._shard(row.encoder, sequences, offset, corruption, **more))
                     bar.update(len(sequences))
         stack = sparse.vstack if sparse.issparse(shards[0].vectors) else np.concatenate
         return Embedded(
@@ -133,17 +145,18 @@ class Context:
             sum(shard.cpu_seconds for shard in shards),
         )
 
-    def _shard(self, encoder: Encoder, sequences, offset, corruption) -> Embedded:
+    def _shard(self, encoder: Encoder, sequences, offset, corruption, **more) -> Embedded:
         key = content_key(
             encoder=encoder.fingerprint,
             sequences=digest(sequences),
             offset=offset,
             corruption=corruption.as_dict() if corruption else None,
+            **{name: values.tolist() for name, values in more.items()},
         )
 
         def compute() -> dict[str, np.ndarray]:
             watch = Stopwatch()
-            vectors = encoder.embed(sequences, offset, corruption)
+            vectors = encoder.embed(sequences, offset, corruption, **more)
             return {**_pack(vectors), "seconds": np.array(watch.read())}
 
         arrays = self.store.arrays(key, compute)

@@ -60,8 +60,10 @@ def load_rows(
             continue
         rows.append(Row(label, encoder=encoder))
         for variant in variants:
-            if variant == ("offsets",) and encoder.num_offsets == 1:
-                continue  # it would be the same row again
+            if encoder.num_offsets == 1 and (
+                set(variant) <= set(transforms.FRAMES) or transforms.ALIGNED in variant
+            ):
+                continue  # a frame makes no difference to it, or cannot be given
             rows.append(Row(f"{label} + {' + '.join(variant)}", encoder, variant=variant))
     if not rows:
         reasons = "\n".join(f"  {row['model']}: {row['reason']}" for row in skipped)

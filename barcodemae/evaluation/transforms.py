@@ -15,9 +15,11 @@ from sklearn.preprocessing import StandardScaler
 
 from barcodemae.errors import BarcodeMAEError
 
-OFFSETS = "offsets"  # the mean over the k frame offsets; done when embedding, not here
+# Done when embedding, not here, and meant for encoders whose k-mers do not overlap: barcodes put on
+# the reference's grid, see `placement`; the mean over the k frame offsets.
+ALIGNED, OFFSETS = FRAMES = ("aligned", "offsets")
 SUPERVISED = "discriminants"
-NAMES = (OFFSETS, "centre", "whiten", SUPERVISED)
+NAMES = (*FRAMES, "centre", "whiten", SUPERVISED)
 _MANY_DIMENSIONS, _COMPONENTS = 1024, 400
 
 Transform = Callable[[np.ndarray], np.ndarray]
@@ -73,7 +75,7 @@ def fit(names: Sequence[str], reference, labels: np.ndarray, seed: int = 0) -> T
     Raises:
         BarcodeMAEError: the discriminants lack labels.
     """
-    wanted = [name for name in NAMES if name in names and name != OFFSETS]
+    wanted = [name for name in NAMES if name in names and name not in FRAMES]
     if not wanted:
         return lambda embeddings: embeddings
     steps = [*reduction(reference, seed), *(_STEPS[name]() for name in wanted)]

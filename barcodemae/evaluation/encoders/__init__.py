@@ -30,7 +30,9 @@ class Encoder(Protocol):
 
     def embed(
         self, sequences: Sequence[str], offset: int = 0, corruption: Corruption | None = None
-    ) -> np.ndarray: ...
+    ) -> np.ndarray:
+        """(n, dim); where frames differ, also with `starts=`: places (n,) of first nucleotides."""
+        ...
 
 
 def load_encoder(

@@ -70,11 +70,18 @@ class BarcodeMAEEncoder:
         return cls(Embedder(model, device), batch_size, origin)
 
     def embed(
-        self, sequences: Sequence[str], offset: int = 0, corruption: Corruption | None = None
+        self,
+        sequences: Sequence[str],
+        offset: int = 0,
+        corruption: Corruption | None = None,
+        starts: np.ndarray | None = None,
     ) -> np.ndarray:
-        """(n, hidden_size) float32 of n barcodes, `offset` nucleotides cut from the front."""
+        """(n, hidden_size) float32 of n barcodes, `offset` nucleotides cut from the front.
+
+        `starts` (n,) are as in `Embedder.embed`, without a corruption.
+        """
         if corruption is None or corruption.share == 0:
-            return self.embedder.embed(sequences, self.batch_size, offset)
+            return self.embedder.embed(sequences, self.batch_size, offset, starts=starts)
         k = self.embedder.kmer_size
         ids, lengths = kmer_ids(sequences, k, offset, MAX_NUCLEOTIDES // k)
         hidden = corruption.hidden(sequences, lengths.tolist())
