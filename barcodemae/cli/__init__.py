@@ -9,6 +9,7 @@ from barcodemae.cli.convert import convert
 from barcodemae.cli.embed import embed
 from barcodemae.cli.evaluate import evaluate
 from barcodemae.cli.export import export
+from barcodemae.cli.identify import identify
 from barcodemae.cli.push import push
 from barcodemae.cli.simulate import simulate
 from barcodemae.errors import BarcodeMAEError
@@ -19,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for _command in (classify, convert, embed, evaluate, export, push, simulate):
+for _command in (classify, convert, embed, evaluate, export, identify, push, simulate):
     app.command()(_command)
 
 

@@ -15,9 +15,9 @@ from barcodemae.evaluation.aligners import Aligner
 from barcodemae.evaluation.barcodes import Barcodes, BarcodeSet, digest
 from barcodemae.evaluation.encoders import Encoder
 from barcodemae.evaluation.encoders.corruption import Corruption
-from barcodemae.evaluation.placement import Placement
 from barcodemae.evaluation.settings import Settings
 from barcodemae.evaluation.store import Stopwatch, Store, content_key
+from barcodemae.placement import Placement
 
 _SHARD = 8192  # barcodes embedded between two writes
 

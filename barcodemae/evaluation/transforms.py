@@ -31,17 +31,23 @@ def parse_variants(text: str) -> list[tuple[str, ...]]:
     Raises:
         BarcodeMAEError: there is no such option.
     """
-    variants = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        names = tuple(name.strip() for name in part.split("+"))
-        for name in names:
-            if name not in NAMES:
-                raise BarcodeMAEError(
-                    f"no inference option {name!r} (in --variants {text!r}). "
-                    f"Options: {', '.join(NAMES)}; join several with +"
-                )
-        variants.append(tuple(name for name in NAMES if name in names))
-    return variants
+    return [parse_options(part) for part in text.split(",") if part.strip()]
+
+
+def parse_options(text: str) -> tuple[str, ...]:
+    """Read "offsets+whiten": options joined with "+", in the order in which they are applied.
+
+    Raises:
+        BarcodeMAEError: there is no such option.
+    """
+    names = [name.strip() for name in text.split("+") if text.strip()]
+    for name in names:
+        if name not in NAMES:
+            raise BarcodeMAEError(
+                f"no inference option {name!r} (in {text.strip()!r}). "
+                f"Options: {', '.join(NAMES)}; join several with +"
+            )
+    return tuple(name for name in NAMES if name in names)
 
 
 def check_labels(labels: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.context import Row
 from barcodemae.evaluation.encoders.barcodemae import BarcodeMAEEncoder
 from barcodemae.evaluation.encoders.corruption import Corruption
-from barcodemae.evaluation.placement import Placement
+from barcodemae.placement import Placement
 
 
 @pytest.fixture(scope="module")
