@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from barcodemae.embedding import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.lineages import Lineages
 from barcodemae.loading import load_model, read_json
-from barcodemae.outputs import whole_file
+from barcodemae.outputs import whole_tsv
 
 COLUMNS = ("id", "rank", "taxon", "probability", "confidence")
 CONFIDENT, NOT_CONFIDENT = "confident", "not confident"
@@ -126,16 +125,13 @@ def write_calls(
         BarcodeMAEError: `output` cannot be written.
     """
     with (
-        whole_file(Path(output)) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
+        whole_tsv(Path(output), COLUMNS) as write,
         tqdm(total=len(ids), unit="barcode", delay=2, disable=not progress) as bar,
     ):
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(COLUMNS)
         for start in range(0, len(ids), _PIECE):
             piece = slice(start, start + _PIECE)
             calls = classifier.classify(sequences[piece], batch_size)
-            writer.writerows(_rows(ids[piece], calls))
+            write(_rows(ids[piece], calls))
             bar.update(len(ids[piece]))
 
 

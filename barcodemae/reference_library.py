@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import transforms
 from barcodemae.evaluation.encoders import Encoder
 from barcodemae.identification import nearest, vote
-from barcodemae.outputs import whole_file
+from barcodemae.outputs import whole_tsv
 from barcodemae.placement import Placement
 
 COLUMNS = ("id", "rank", "taxon", "similarity", "votes", "nearest")
@@ -144,15 +143,12 @@ def write_names(
         BarcodeMAEError: `output` cannot be written, or as `ReferenceLibrary.name`.
     """
     with (
-        whole_file(Path(output)) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
+        whole_tsv(Path(output), COLUMNS) as write,
         tqdm(total=len(barcodes), unit="barcode", delay=2, disable=not progress) as bar,
     ):
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(COLUMNS)
         for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(_PIECE):
             names = library.name(rows["nucleotides"], neighbours)
-            writer.writerows(_rows(rows["processid"], names))
+            write(_rows(rows["processid"], names))
             bar.update(len(rows["processid"]))
 
 
