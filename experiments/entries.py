@@ -36,14 +36,14 @@ class Entry:
     def genus(self, *inference: str) -> list[dict]:
         return self.records("genus-probe", "accuracy", rank="genus", inference=list(inference))
 
-    def right(self) -> dict[int, np.ndarray]:
-        """By seed, which queries the plain row names rightly."""
-        counts = {row["seed"]: _genus_count(row) for row in self.rows}
-        return {
-            row["seed"]: unpack(row["right"][row["name"]], counts[row["seed"]])
-            for row in self.rows
-            if row.get("right")
-        }
+    def right(self, *inference: str) -> dict[int, np.ndarray]:
+        """By seed, which queries are named rightly under options at inference."""
+        found = {}
+        for row in self.rows:
+            packed = row.get("right", {}).get(" + ".join([row["name"], *inference]))
+            if packed:
+                found[row["seed"]] = unpack(packed, _genus_count(row))
+        return found
 
     def mean(self, name: str) -> float | None:
         values = [row[name] for row in self.rows if row.get(name) is not None]
@@ -102,12 +102,16 @@ def entries_of(rows: list[dict]) -> list[Entry]:
     return [Entry(of_one) for of_one in together.values()]
 
 
-def difference(first: Entry, other: Entry) -> str:
+def difference(first: Entry, other: Entry, *inference: str) -> str:
     """Genus accuracy of `other` less that of `first`, in points, and p of McNemar's exact test.
+
+    Both under the same options at inference; "" where one has not been judged under them.
 
     Seed by seed, where `first` has more than one; mean and range of the seeds, p of the first.
     """
-    theirs, ours = first.right(), other.right()
+    theirs, ours = first.right(*inference), other.right(*inference)
+    if not theirs:
+        return ""
     pairs = [
         (theirs.get(seed, next(iter(theirs.values()))), right)
         for seed, right in sorted(ours.items())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -64,39 +65,49 @@ def main_table(entries: list[Entry], kind: str) -> Table:
 
 def inference_table(entries: list[Entry]) -> Table:
     """Genus accuracy under each inference option."""
-    options = dict.fromkeys(
+    options = _options(entries)
+    rows = [
+        [entry.name, _mean(entry.genus()), *(_mean(entry.genus(*option)) for option in options)]
+        for entry in entries
+        if any(entry.genus(*option) for option in options)
+    ]
+    note = "Genus accuracy, mean over the seeds. Each option is fitted on the reference alone."
+    return Table("At inference", note, ["model", "plain", *map(_option_head, options)], rows)
+
+
+def _options(entries: list[Entry]) -> list[tuple[str, ...]]:
+    """The inference options under which genera were named."""
+    found = dict.fromkeys(
         tuple(record["settings"]["inference"])
         for entry in entries
         for row in entry.rows
         for record in row["records"]
         if record["task"] == "genus-probe" and record["settings"]["rank"] == "genus"
     )
-    options = [option for option in options if option]
-    rows = [
-        [entry.name, _mean(entry.genus()), *(_mean(entry.genus(*option)) for option in options)]
-        for entry in entries
-        if any(entry.genus(*option) for option in options)
-    ]
-    heads = [
-        " + ".join(option) + (" (reads labels)" if "discriminants" in option else "")
-        for option in options
-    ]
-    note = "Genus accuracy, mean over the seeds. Each option is fitted on the reference alone."
-    return Table("At inference", note, ["model", "plain", *heads], rows)
+    return [option for option in found if option]
+
+
+def _option_head(option: tuple[str, ...]) -> str:
+    return " + ".join(option) + (" (reads labels)" if "discriminants" in option else "")
 
 
 def difference_table(entries: list[Entry]) -> Table:
     """Each run against the one that it differs from in one thing."""
-    rows = []
+    rows, options = [], [(), *_options(entries)]
     for entry in entries:
         against = baseline_of(entry, entries)
         if against:
-            rows.append([entry.name, against.name, difference(against, entry)])
+            differences = [difference(against, entry, *option) for option in options]
+            rows.append([entry.name, against.name, *differences])
+    shown = [any(row[2 + place] for row in rows) for place in range(len(options))]
+    rows = [[*row[:2], *compress(row[2:], shown)] for row in rows]
+    heads = compress(["plain", *map(_option_head, options[1:])], shown)
     note = (
-        "Genus accuracy of the run less that of the other, points: mean over the seeds that both "
-        "have (range); p of McNemar's exact test, of the first seed."
+        "Genus accuracy of the run less that of the other, points, plain and with the same options "
+        "at inference: mean over the seeds that both have (range); p of McNemar's exact test, of "
+        "the first seed."
     )
-    return Table("One change at a time", note, ["run", "against", "difference"], rows)
+    return Table("One change at a time", note, ["run", "against", *heads], rows)
 
 
 def depth_tables(entries: list[Entry]) -> list[Table]:

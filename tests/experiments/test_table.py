@@ -14,9 +14,10 @@ N = 100
 PROTOCOL = {"reference": "train", "query": "val_unseen", "rank": "genus", "supervised": False}
 
 
-def line(name, seed, right, *, group="headline", kind="self-supervised", **changes):
+def line(name, seed, right, *, group="headline", kind="self-supervised", whitened=0, **changes):
     """A line of results.jsonl: `right` of 100 queries are named rightly, the first ones."""
     flags = np.arange(N) < right
+    more_right = {f"{name} + whiten": pack(np.arange(N) < whitened)} if whitened else {}
     records = []
     for inference, gain in (([], 0), (["whiten"], 3), (["discriminants"], 9)):
         settings = {**PROTOCOL, "inference": inference}
@@ -54,7 +55,7 @@ def line(name, seed, right, *, group="headline", kind="self-supervised", **chang
         "share_of_matrix_rate": 0.45,
         "validation_curve": [[1e6, 3.0, 0.3], [7e6, 2.0 - 0.1 * seed, 0.5]],
         "records": records,
-        "right": {name: pack(flags)},
+        "right": {name: pack(flags), **more_right},
         **changes,
     }
 
@@ -109,7 +110,7 @@ def test_the_table_tells_each_run_with_its_seeds(results, tmp_path):
     assert row["discriminants (reads labels)"] == "69.0"
     # The seed that both have.
     row = cells(text, "One change at a time", "barcodebert")
-    assert row == {"run": "barcodebert", "against": "barcodemae", "difference": "-10.0, p = 0.002"}
+    assert row == {"run": "barcodebert", "against": "barcodemae", "plain": "-10.0, p = 0.002"}
     row = cells(text, "Depth of encoder and decoder", "6")
     assert (row["6-6/6-6"], row["6-6/6-6, paper"]) == ("66.0", "69")
     for best in ("barcodemae", "plus", "tuned"):
@@ -129,10 +130,23 @@ def test_runs_with_fewer_epochs_stand_apart(results, tmp_path):
     assert main([str(results), "-o", str(tmp_path / "results.md")]) == 0
     text = (tmp_path / "results.md").read_text()
     row = cells(text, "One change at a time", "tuned (x 0.2)")
-    assert row["against"] == "barcodemae (x 0.2)" and row["difference"].startswith("+10.0")
+    assert row["against"] == "barcodemae (x 0.2)" and row["plain"].startswith("+10.0")
     assert cells(text, "Depth of encoder and decoder (Table 2)\n", "6")["6-6/6-6"] == "66.0"
     assert cells(text, "Depth of encoder and decoder (Table 2), x 0.2", "6")["6-6/6-6"] == "40.0"
     assert "barcodemae (x 0.2)" in (tmp_path / "learning-curves.svg").read_text()
+
+
+def test_runs_are_tested_under_each_option_that_both_have(tmp_path):
+    lines = [
+        line("barcodemae", 0, 70, whitened=90),
+        line("barcodebert", 0, 60, whitened=70, baseline="barcodemae"),
+    ]
+    (tmp_path / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+    assert main([str(tmp_path), "-o", str(tmp_path / "results.md")]) == 0
+    text = (tmp_path / "results.md").read_text()
+    row = cells(text, "One change at a time", "barcodebert")
+    assert row["plain"] == "-10.0, p = 0.002" and row["whiten"] == "-20.0, p = 1.9e-06"
+    assert len(row) == 4  # discriminants: neither has kept what was right
 
 
 def test_the_command_names_the_manifest_and_the_device(results, tmp_path):
