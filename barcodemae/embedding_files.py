@@ -44,12 +44,11 @@ def check_kmers(
     `sources` are what the barcodes were read from, for the message; `offset` nucleotides will be
     dropped from the front of each.
     """
-    empty = []
+    empty, longest = [], MAX_NUCLEOTIDES // kmer_size
     for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(_PIECE):
-        sound = _have_kmers(rows["nucleotides"], kmer_size, offset)
-        empty += [
-            id_ for id_, is_sound in zip(rows["processid"], sound, strict=True) if not is_sound
-        ]
+        tokens, _ = kmer_ids(rows["nucleotides"], kmer_size, offset, longest)
+        sound = (tokens < 4**kmer_size).any(axis=1)
+        empty += [rows["processid"][row] for row in np.flatnonzero(~sound)]
     if empty:
         others = f" (nor have {len(empty) - 1} others)" if len(empty) > 1 else ""
         behind = f" behind the {offset} that --offset drops" if offset else ""
@@ -102,22 +101,17 @@ def _embed_parts(
     for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(piece):
         ids, sequences = rows["processid"], rows["nucleotides"]
         bar.update(len(ids))
-        sound = _have_kmers(sequences, embedder.kmer_size, offset)
+        embeddings = embedder.embed(sequences, batch_size, offset)
+        sound = embeddings.any(axis=1)  # without a real k-mer it is 0
         if not sound.all():
             left_out += [ids[row] for row in np.flatnonzero(~sound)]
             ids = [ids[row] for row in np.flatnonzero(sound)]
-            sequences = [sequences[row] for row in np.flatnonzero(sound)]
-        yield ids, embedder.embed(sequences, batch_size, offset)
+            embeddings = embeddings[sound]
+        yield ids, embeddings
     if left_out:
         logger.warning(
             "left out %d records without a k-mer: %s", len(left_out), ", ".join(left_out[:10])
         )
-
-
-def _have_kmers(sequences: Sequence[str], kmer_size: int, offset: int) -> np.ndarray:
-    """(n,) bool, whether a k-mer of ACGT alone is among those that are embedded."""
-    tokens, _ = kmer_ids(sequences, kmer_size, offset, MAX_NUCLEOTIDES // kmer_size)
-    return (tokens < 4**kmer_size).any(axis=1)
 
 
 def _write_parquet(path: Path, dim: int, parts: Iterator[Part]) -> int:

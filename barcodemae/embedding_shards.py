@@ -25,7 +25,7 @@ from barcodemae.data.resident import MappedPages
 from barcodemae.embedding import Embedder
 from barcodemae.embedding_files import write_embeddings
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.outputs import whole_file
+from barcodemae.outputs import write_whole_text
 
 MANIFEST = "_embeddings.json"  # readers of Parquet folders pass over names that begin so
 
@@ -139,6 +139,5 @@ def _claim(folder: Path, identity: dict, state: PartialState) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for torn in folder.glob(".*.tmp"):
             torn.unlink()
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
+        write_whole_text(path, json.dumps(identity, indent=1) + "\n")
     state.wait_for_everyone()

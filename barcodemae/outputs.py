@@ -25,13 +25,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary neighbour of `path` to write; rename it to `path` at the end.
 
     Where the block raises, the neighbour is removed and `path` is as it was.
-
-    Raises:
-        BarcodeMAEError: `path` cannot be written.
     """
-    check_output(path)
-    # Hidden, so that who reads a folder of files meets none that is not complete.
-    temporary = path.with_name(f".{path.name}.tmp")
+    # Hidden, so that who reads a folder of files meets none that is not complete; and each process
+    # has its own.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -39,9 +36,26 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill the temporary file of `whole_file`; the folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
+        write(temporary)
+
+
+def write_whole_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8; as `write_whole`."""
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
 @contextmanager
 def whole_tsv(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Iterable[Sequence]], None]]:
-    """Give a function that adds rows to a tab-separated file with a header; as `whole_file`."""
+    """Give a function that adds rows to a tab-separated file with a header; as `whole_file`.
+
+    Raises:
+        BarcodeMAEError: `path` cannot be written.
+    """
+    check_output(path)
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(columns)

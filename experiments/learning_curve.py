@@ -9,7 +9,6 @@ again, it adds the checkpoints that have come since.
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 import matplotlib
@@ -23,6 +22,7 @@ from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
 from barcodemae.data import read_barcodes
 from barcodemae.embedding import Embedder
 from barcodemae.evaluation.transforms import fit
+from barcodemae.outputs import write_whole_text
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt  # noqa: E402  (after the choice of backend)
@@ -84,9 +84,7 @@ def accuracy(reference, query, reference_genera, query_genera) -> float:
 
 
 def write(output: Path, points: list[dict], arguments: argparse.Namespace) -> None:
-    temporary = output.with_suffix(".tmp")
-    temporary.write_text(json.dumps(points, indent=2) + "\n")
-    os.replace(temporary, output.with_suffix(".json"))
+    write_whole_text(output.with_suffix(".json"), json.dumps(points, indent=2) + "\n")
     figure, axis = plt.subplots(figsize=(6, 4))
     for name in ("raw", "whitened"):
         values = [100 * point[name] for point in points]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from barcodemae.embedding import usable_device
-from barcodemae.evaluation.store import write_whole
+from barcodemae.outputs import write_whole_text
 from benchmarks.timing import summary, take_turns
 from benchmarks.training import MatrixProduct
 
@@ -27,5 +27,5 @@ def matrix_rate(path: Path, hardware: str, precision: str, device: str | None) -
         times = take_turns({"product": product.multiply}, repeats=10, warm_up=3)["product"]
         known[name] = product.flops / summary(times, 1)["seconds"]
         text = json.dumps(known, indent=1) + "\n"
-        write_whole(path, lambda partial: partial.write_text(text))
+        write_whole_text(path, text)
     return known[name]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation.store import write_whole
+from barcodemae.outputs import write_whole_text
 
 
 class Results:
@@ -47,4 +47,4 @@ class Results:
         else:
             rows.append(row)
         text = "".join(json.dumps(line) + "\n" for line in rows)
-        write_whole(self.path, lambda partial: partial.write_text(text, encoding="utf-8"))
+        write_whole_text(self.path, text)

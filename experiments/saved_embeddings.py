@@ -12,7 +12,7 @@ from scipy import sparse
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.barcodes import BarcodeSet
 from barcodemae.evaluation.encoders.corruption import Corruption
-from barcodemae.evaluation.store import write_whole
+from barcodemae.outputs import write_whole
 
 
 def save_embeddings(path: Path, vectors: np.ndarray | sparse.csr_matrix, barcodes: BarcodeSet):

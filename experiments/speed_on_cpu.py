@@ -26,8 +26,8 @@ from barcodemae.evaluation.barcodes import Barcodes
 from barcodemae.evaluation.encoders import load_encoder
 from barcodemae.evaluation.encoders.barcodemae import BarcodeMAEEncoder
 from barcodemae.evaluation.evaluator import split_label
-from barcodemae.evaluation.store import write_whole
 from barcodemae.identification import nearest
+from barcodemae.outputs import write_whole_text
 from benchmarks.timing import machine, summary, take_turns
 from experiments.pictures import SPEED_ON_CPU
 
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     text = json.dumps(found, indent=1) + "\n"
     path = given.results / SPEED_ON_CPU
-    write_whole(path, lambda partial: partial.write_text(text))
+    write_whole_text(path, text)
     for line in found["contestants"]:
         print(
             f"{line['name']:32} {line['queries_per_second']:8.1f} queries/s "

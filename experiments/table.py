@@ -18,8 +18,8 @@ import numpy as np
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.published import published
-from barcodemae.evaluation.store import write_whole
 from barcodemae.evaluation.tables import AMI, Table, markdown_rows, mean_and_range, percent
+from barcodemae.outputs import write_whole_text
 from experiments import pictures
 from experiments.entries import Entry, baseline_of, difference, entries_of, read_results
 from experiments.manifest import KINDS, command_line
@@ -232,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BarcodeMAEError as error:
         print(f"experiments.table: {error}", file=sys.stderr)
         return 2
-    write_whole(given.output, lambda partial: partial.write_text(text, encoding="utf-8"))
+    write_whole_text(given.output, text)
     print(given.output)
     return 0
 

@@ -27,6 +27,7 @@ from accelerate.utils import set_seed
 from barcodemae import BarcodeMAEForSequenceClassification, BarcodeMAEModel
 from barcodemae.classification import Classifier
 from barcodemae.embedding import Embedder
+from barcodemae.outputs import write_whole_text
 from train.arguments import parse_arguments
 from train.devices import make_accelerator
 from train.finetuning import figures
@@ -258,9 +259,7 @@ def newest_checkpoint(folder: Path) -> str | None:
 
 
 def _write_json(path: Path, value: object) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_whole_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
+from barcodemae.outputs import write_whole_text
 from train.arguments import LoopArguments
 from train.records import Progress
 
@@ -40,9 +41,7 @@ class Metrics:
             # What a killed run logged after its last checkpoint will be logged again.
             kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= resume_at]
             kept = kept if resume_at else []
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text("".join(kept), encoding="utf-8")
-            temporary.replace(path)
+            write_whole_text(path, "".join(kept))
             self.file = path.open("a", encoding="utf-8")
 
     def write(self, step: int, **values: float) -> None:

@@ -15,6 +15,7 @@ import transformers
 from accelerate import Accelerator
 
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.outputs import write_whole_text
 from train.checkpoints import recover_directory, replace_directory
 
 
@@ -55,9 +56,7 @@ def claim_output_dir(output_dir: Path, identity: dict, accelerator: Accelerator)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         output_dir.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_whole_text(path, json.dumps(identity, indent=2) + "\n")
         for name in ("best", "last"):
             recover_directory(output_dir / name)
     accelerator.wait_for_everyone()

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from barcodemae.data.schemas import delimiter_of
+from barcodemae.data.schemas import delimiter_of, is_quoted
 from barcodemae.errors import BarcodeMAEError
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def _count_lines(text: io.TextIOWrapper, record: int) -> int | None:
             seen += line.startswith(">")
         return number if seen == record else None
     delimiter = delimiter_of(first)
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    quoting = csv.QUOTE_MINIMAL if is_quoted(delimiter) else csv.QUOTE_NONE
     rows = csv.reader(text, delimiter=delimiter, quoting=quoting)
     seen, before = 0, 0
     for row in rows:

@@ -51,3 +51,8 @@ def match_columns(names: Iterable[str]) -> dict[str, int]:
 def delimiter_of(header: str) -> str:
     """The delimiter of a table, by its header line: tab, comma or semicolon."""
     return max("\t,;", key=header.count)
+
+
+def is_quoted(delimiter: str) -> bool:
+    """Whether values may be quoted as in RFC 4180; between tabs a quote is a letter."""
+    return delimiter != "\t"

@@ -20,7 +20,7 @@ from barcodemae.data.evolution import LENGTH, CodingProcess, to_nucleotides
 from barcodemae.data.partition import Role, assign_roles, assign_splits
 from barcodemae.data.taxonomy import Taxonomy, allocate, bins, grow, latin_name
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.outputs import whole_file
+from barcodemae.outputs import check_output, whole_file
 
 BIOSCAN_COLUMNS = (
     *("processid", "sampleid", "taxon", "phylum", "class", "order", "family", "subfamily"),
@@ -80,6 +80,7 @@ def write_simulated(path: str | Path, seed: int = 0, *, progress: bool = True, *
     """Write the table of `simulate_barcodes` as CSV, piece by piece; returns its rows."""
     total = Simulation(**settings).barcodes
     bar = tqdm(desc="simulating", total=total, unit="barcode", delay=2, disable=not progress)
+    check_output(Path(path))
     with whole_file(Path(path)) as temporary, bar, pa.csv.CSVWriter(temporary, SCHEMA) as writer:
         for piece in simulated_pieces(seed, **settings):
             writer.write_table(piece)

@@ -14,7 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from barcodemae.data.problems import Problems, Unreadable
-from barcodemae.data.schemas import ALIASES, BATCH, delimiter_of, match_columns
+from barcodemae.data.schemas import ALIASES, BATCH, delimiter_of, is_quoted, match_columns
 
 EMPTY = "empty file: it has columns but no record"
 _BLOCK = 1 << 22  # bytes of a CSV file parsed at a time; Arrow reads 32 of them ahead
@@ -52,7 +52,7 @@ def delimited_tables(stream: BinaryIO, file: Path, problems: Problems) -> Iterat
                 problems.add(file, last, None, malformed.pop(last))
             else:
                 numbers.append(last)
-        values = map(_unquoted, batch.columns) if delimiter == "\t" else batch.columns
+        values = batch.columns if is_quoted(delimiter) else map(_unquoted, batch.columns)
         table = pa.table([pa.array(numbers, pa.int64()), *values], ["record", *columns])
         for start in range(0, len(table), BATCH):
             yield table.slice(start, BATCH)
@@ -76,7 +76,7 @@ def _batches(
     names = [str(index) for index in range(width)]
     kept = [str(index) for index in wanted]
     read = pa.csv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=names)
-    quoted = delimiter != "\t"
+    quoted = is_quoted(delimiter)
     split = pa.csv.ParseOptions(
         delimiter=delimiter,
         quote_char='"' if quoted else False,

@@ -12,8 +12,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from barcodemae.evaluation.records import find
-from barcodemae.evaluation.store import write_whole
 from barcodemae.evaluation.tables import AMI, models_of
+from barcodemae.outputs import write_whole
 
 STYLE = {
     "font.size": 12,

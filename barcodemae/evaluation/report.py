@@ -12,7 +12,7 @@ from pathlib import Path
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.comparison import DIFFERENCE, paired_tests
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.store import write_whole
+from barcodemae.outputs import write_whole_text
 
 _BY_SPLIT = ("sha256", "barcodes")
 _PROTOCOL = ("reference", "query", "rank", "splits", "clusters_from")
@@ -72,13 +72,13 @@ def write_run(folder: Path, results: dict) -> None:
     from barcodemae.evaluation import figures, html, tables
 
     text = json.dumps(results, indent=1)
-    write_whole(folder / "results.json", lambda partial: partial.write_text(text))
+    write_whole_text(folder / "results.json", text)
     found = tables.all_tables(results)
     markdown = tables.as_markdown(results, found)
-    write_whole(folder / "results.md", lambda partial: partial.write_text(markdown))
+    write_whole_text(folder / "results.md", markdown)
     pictures = figures.draw_all(results, folder)
     page = html.render(results, found, pictures)
-    write_whole(folder / "report.html", lambda partial: partial.write_text(page))
+    write_whole_text(folder / "report.html", page)
 
 
 def read_results(folder: Path) -> dict:

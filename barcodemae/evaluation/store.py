@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 import zipfile
 from collections.abc import Callable
@@ -12,21 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from barcodemae.outputs import write_whole, write_whole_text
+
 
 def content_key(**parts) -> str:
     """A name for the outcome of a computation: the SHA-256 of all that decides it."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary neighbour, then put it in place: never half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        write(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 class Store:
@@ -66,7 +56,7 @@ class Store:
         except (FileNotFoundError, json.JSONDecodeError):
             pass
         text = json.dumps(compute())
-        write_whole(path, lambda partial: partial.write_text(text))
+        write_whole_text(path, text)
         # As it will be read: what runs after must not depend on whether it was stored.
         return json.loads(text)
 

@@ -17,7 +17,7 @@ from barcodemae.hub.card import render_card
 from barcodemae.hub.checkpoints import TRAINING_RECORD, check_finished
 from barcodemae.hub.export import export
 from barcodemae.loading import read_json
-from barcodemae.outputs import whole_file
+from barcodemae.outputs import write_whole_text
 
 # Left out of the upload: what version control, the Hub's client and interrupted writes leave.
 _IGNORED = [".git/*", ".cache/*", "*.tmp", "*__pycache__/*"]
@@ -143,8 +143,7 @@ def address_card(directory: Path, repo_id: str) -> None:
     card = path.read_text(encoding="utf-8")
     addressed = _LOADED_BY_SNIPPETS.search(card)
     if addressed and card == render_card(directory, addressed[1]):
-        with whole_file(path) as temporary:
-            temporary.write_text(render_card(directory, repo_id), encoding="utf-8")
+        write_whole_text(path, render_card(directory, repo_id))
 
 
 def _default_tag(directory: Path) -> str:

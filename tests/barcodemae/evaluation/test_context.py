@@ -2,9 +2,15 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae.embedding import Embedder
+from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import context as context_module
 from barcodemae.evaluation.context import Row
+from barcodemae.evaluation.encoders.barcodemae import BarcodeMAEEncoder
+from barcodemae.evaluation.encoders.corruption import Corruption
 from barcodemae.evaluation.encoders.kmers import KmerFrequencies
+from barcodemae.placement import Placement
 
 
 class Counting(KmerFrequencies):
@@ -55,3 +61,17 @@ def test_sparse_embeddings_survive_the_store(table, make_context):
     context, row = make_context(table), Row("m", KmerFrequencies(7))
     first, again = (context.embed(row, context.query).vectors for _ in range(2))
     assert sparse.issparse(again) and (first != again).nnz == 0
+
+
+def test_aligned_is_an_inference_option(table, make_context):
+    context = make_context(table)
+    config = BarcodeMAEConfig.preset("barcodemae-tiny", initializer_range=0.2)
+    embedder = Embedder(BarcodeMAEModel(config), "cpu")
+    encoder = BarcodeMAEEncoder(embedder, 8, "tiny")
+    row = Row("m", encoder, variant=("aligned",))
+    query = context.query.sequences
+    starts = Placement(context.reference.sequences).starts(query)
+    expected = embedder.embed(query, starts=starts)
+    np.testing.assert_allclose(context.embed(row, context.query).vectors, expected, atol=1e-5)
+    with pytest.raises(BarcodeMAEError, match="not measured with the option `aligned`"):
+        context.embed(row, context.query, Corruption("drop", 0.5, 0))

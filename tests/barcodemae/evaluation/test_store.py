@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from barcodemae.evaluation.store import Store, content_key, write_whole
+from barcodemae.evaluation.store import Store, content_key
+from barcodemae.outputs import write_whole
 
 
 def fail():

@@ -6,10 +6,6 @@ from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
 from barcodemae.data import simulate_barcodes
 from barcodemae.data.kmers import kmer_ids
 from barcodemae.embedding import Embedder
-from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation.context import Row
-from barcodemae.evaluation.encoders.barcodemae import BarcodeMAEEncoder
-from barcodemae.evaluation.encoders.corruption import Corruption
 from barcodemae.placement import Placement
 
 
@@ -61,15 +57,3 @@ def test_a_barcode_cut_short_is_read_as_the_rest_of_the_whole_one(embedder, whol
 def test_no_position_lies_behind_the_last(embedder, whole):
     found = embedder.embed([whole[0] + "ACGT" * 30], starts=np.array([40]))
     assert np.isfinite(found).all() and found.any()
-
-
-def test_aligned_is_an_inference_option(embedder, table, make_context):
-    context = make_context(table)
-    encoder = BarcodeMAEEncoder(embedder, 8, "tiny")
-    row = Row("m", encoder, variant=("aligned",))
-    query = context.query.sequences
-    starts = Placement(context.reference.sequences).starts(query)
-    expected = embedder.embed(query, starts=starts)
-    np.testing.assert_allclose(context.embed(row, context.query).vectors, expected, atol=1e-5)
-    with pytest.raises(BarcodeMAEError, match="not measured with the option `aligned`"):
-        context.embed(row, context.query, Corruption("drop", 0.5, 0))
