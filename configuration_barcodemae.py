@@ -48,6 +48,9 @@ AUTO_MAP = {
 HUB_FILES = ("configuration_barcodemae.py", "tokenization_barcodemae.py", "modeling_barcodemae.py")
 
 
+POOLINGS = ("mean", "cls", "sites")
+
+
 def _depth(encoder: int, decoder: int) -> dict:
     """Table 2 writes depths as layers-heads, the same number twice."""
     return {
@@ -74,6 +77,16 @@ def _width(hidden_size: int, num_layers: int, num_heads: int) -> dict:
     }
 
 
+def _sites(places: int, site_size: int, embedding_size: int) -> dict:
+    return {
+        "max_position_embeddings": places,
+        "pooling": "sites",
+        "site_size": site_size,
+        "embedding_size": embedding_size,
+        "nucleotide_init": True,
+    }
+
+
 _ENCODER_ONLY = {"encoder_sees_mask": True, "decoder_num_hidden_layers": 0}
 
 PRESETS = {
@@ -92,6 +105,13 @@ PRESETS = {
     "barcodemae-plus": {"cls_token": True},
     "barcodemae-small": _width(256, 4, 4),
     "barcodemae-tiny": {"kmer_size": 4, **_width(128, 2, 4)},
+    # Not the paper's: for barcodes on the grid of the 658 nucleotides of COI, to identify with.
+    "barcodemae-coi-small": {
+        **_width(128, 3, 4),
+        "decoder_num_hidden_layers": 1,
+        **_sites(places=658 // 6, site_size=12, embedding_size=384),
+    },
+    "barcodemae-coi": _sites(places=658 // 6, site_size=16, embedding_size=768),
 }
 
 
@@ -105,6 +125,11 @@ def _is_real(value) -> bool:
 
 def _at_least(minimum: int):
     return (lambda value: _is_int(value) and value >= minimum), f"an integer of at least {minimum}"
+
+
+def _only_with_sites(minimum: int):
+    is_allowed, allowed = _at_least(minimum)
+    return (lambda value: value is None or is_allowed(value)), f"{allowed}, or None"
 
 
 _FLAG = (lambda value: isinstance(value, bool)), "True or False"
@@ -123,6 +148,10 @@ _ALLOWED = {
     "decoder_intermediate_size": _at_least(1),
     "encoder_sees_mask": _FLAG,
     "cls_token": _FLAG,
+    "pooling": ((lambda value: value in POOLINGS), "one of " + ", ".join(map(repr, POOLINGS))),
+    "site_size": _only_with_sites(1),
+    "embedding_size": _only_with_sites(1),
+    "nucleotide_init": _FLAG,
     "mask_ratio": ((lambda value: _is_real(value) and 0 < value < 1), "a number in (0, 1)"),
     "hidden_act": ((lambda value: isinstance(value, str)), "the name of an activation"),
     "hidden_dropout_prob": _PROBABILITY,
@@ -146,6 +175,15 @@ class BarcodeMAEConfig(PretrainedConfig):
             BarcodeBERT) or not at all (BarcodeMAE, Eq. 1).
         cls_token: whether a learned vector, [CLS], stands in front of the k-mers (BarcodeMAE+).
             It is not in the vocabulary, and k-mers keep their positions.
+        pooling: what a barcode's embedding, `pooler_output`, is made of. "mean": the mean over its
+            k-mers (the paper's). "cls": the state of [CLS]; needs `cls_token`. "sites": each
+            k-mer's state in a few numbers, kept apart by place, through one linear map; for
+            barcodes laid on a grid, where a place means the same sites in all of them.
+        site_size, embedding_size: with pooling = "sites" the numbers that a k-mer's state becomes,
+            and those of the embedding; None otherwise.
+        nucleotide_init: whether k-mers begin with embeddings, and rows of the head, that are sums
+            of one vector for each nucleotide at its place, so that k-mers of few differences begin
+            alike. A start alone: training may change any of them.
         mask_ratio: share of a barcode's k-mers hidden in pretraining; read by the collator.
         max_position_embeddings: most tokens in one barcode.
         hidden_act, hidden_dropout_prob, attention_probs_dropout_prob, initializer_range,
@@ -171,6 +209,10 @@ class BarcodeMAEConfig(PretrainedConfig):
         decoder_intermediate_size: int = 3072,
         encoder_sees_mask: bool = False,
         cls_token: bool = False,
+        pooling: str = "mean",
+        site_size: int | None = None,
+        embedding_size: int | None = None,
+        nucleotide_init: bool = False,
         mask_ratio: float = 0.5,
         hidden_act: str = "gelu",
         hidden_dropout_prob: float = 0.1,
@@ -191,6 +233,10 @@ class BarcodeMAEConfig(PretrainedConfig):
         self.decoder_intermediate_size = decoder_intermediate_size
         self.encoder_sees_mask = encoder_sees_mask
         self.cls_token = cls_token
+        self.pooling = pooling
+        self.site_size = site_size
+        self.embedding_size = embedding_size
+        self.nucleotide_init = nucleotide_init
         self.mask_ratio = mask_ratio
         self.hidden_act = hidden_act
         self.hidden_dropout_prob = hidden_dropout_prob
@@ -235,6 +281,11 @@ class BarcodeMAEConfig(PretrainedConfig):
         return self.num_kmers + 2
 
     @property
+    def pooled_size(self) -> int:
+        """Numbers in a barcode's embedding."""
+        return self.embedding_size if self.pooling == "sites" else self.hidden_size
+
+    @property
     def unk_token_id(self) -> int:
         return self.num_kmers
 
@@ -264,6 +315,23 @@ class BarcodeMAEConfig(PretrainedConfig):
                 "without a decoder only an encoder that sees [MASK] can predict hidden k-mers. Set "
                 "encoder_sees_mask = True (BarcodeBERT) or give the decoder layers."
             )
+        self._check_pooling()
+
+    def _check_pooling(self) -> None:
+        if self.pooling == "cls" and not self.cls_token:
+            raise ValueError(
+                "pooling = 'cls' is not allowed with cls_token = False: there is no [CLS] whose "
+                "state could be the embedding. Set cls_token = True, or another pooling."
+            )
+        for field in ("site_size", "embedding_size"):
+            value = getattr(self, field)
+            if self.pooling == "sites" and value is None:
+                raise ValueError(f"pooling = 'sites' needs {field}: {field} is an integer")
+            if self.pooling != "sites" and value is not None:
+                raise ValueError(
+                    f"{field} = {value!r} is not allowed with pooling = {self.pooling!r}: {field} "
+                    "belongs to pooling = 'sites'"
+                )
 
     def to_dict(self) -> dict:
         # Set on the way out, so that a checkpoint names the files beside it and every Auto class,
@@ -310,4 +378,4 @@ def _tokenizer_class():
 # transformers then writes `auto_map` when a config alone is saved, too.
 BarcodeMAEConfig.register_for_auto_class("AutoConfig")
 
-__all__ = ["AUTO_MAP", "HUB_FILES", "PRESETS", "BarcodeMAEConfig"]
+__all__ = ["AUTO_MAP", "HUB_FILES", "POOLINGS", "PRESETS", "BarcodeMAEConfig"]
