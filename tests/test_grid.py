@@ -1,0 +1,140 @@
+"""The grid: where barcodes lie, on which strand, and whether they lie anywhere at all."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from barcodemae.data.grid import coi_grid, fit_grid
+from tokenization_barcodemae import Grid
+
+COMPLEMENT = str.maketrans("ACGTacgtN", "TGCAtgcaN")
+
+
+def draw(number, seed=0):
+    """Barcodes of 658 nucleotides, drawn place by place from the shipped profile."""
+    rng = np.random.default_rng(seed)
+    chances = np.exp(coi_grid().profile) * 0.25
+    chances /= chances.sum(axis=0)
+    picked = (rng.random((number, 1, 658)) > chances.cumsum(axis=0)).sum(axis=1)
+    return ["".join("ACGT"[min(digit, 3)] for digit in row) for row in picked]
+
+
+def noise(length, seed=0):
+    return "".join(np.random.default_rng(seed).choice(list("ACGT"), length, p=[0.3, 0.2, 0.2, 0.3]))
+
+
+def turned(barcode):
+    return barcode.translate(COMPLEMENT)[::-1]
+
+
+def text(codes):
+    return "".join("ACGTN"[code] for code in codes)
+
+
+@pytest.fixture(scope="module")
+def grid():
+    return coi_grid()
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return draw(40)
+
+
+def test_whole_barcodes_lie_at_0_as_they_are(grid, whole):
+    codes, placements = grid.lay(whole)
+    assert [text(row) for row in codes] == whole
+    assert (placements.start == 0).all() and (placements.strand == 1).all()
+    assert placements.placed.all() and (placements.overlap == 658).all()
+    assert (placements.score > 0.5).all() and (placements.breaks == 0).all()
+
+
+def test_cut_turned_and_lengthened_barcodes_find_their_places(grid, whole):
+    rng = np.random.default_rng(1)
+    for barcode in whole[:20]:
+        front, size = int(rng.integers(0, 450)), int(rng.integers(130, 208))
+        cut = barcode[front : front + size]
+        expected = "N" * front + cut + "N" * (658 - front - size)
+        primers = noise(25, front) + barcode + noise(26, size)
+        long = noise(9000, front) + barcode + noise(6000, size)
+        records = [cut, turned(cut), primers, turned(primers), long, turned(long)]
+        codes, placements = grid.lay(records)
+        assert [text(row) for row in codes] == [expected] * 2 + [barcode] * 4
+        assert placements.start.tolist() == [front, front, -25, -25, -9000, -9000]
+        assert placements.strand.tolist() == [1, -1] * 3
+
+
+def test_whatever_is_no_nucleotide_is_unknown_and_moves_nothing(grid, whole):
+    barcode = whole[0]
+    odd = "".join("NRI-?é"[at % 6] if at % 29 == 0 else letter for at, letter in enumerate(barcode))
+    spaced = odd[:100].lower() + "\n " + odd[100:].replace("T", "U") + "\t"
+    known = "".join("N" if at % 29 == 0 else letter for at, letter in enumerate(barcode))
+    codes, placements = grid.lay([spaced, "NN" + odd])
+    assert [text(row) for row in codes] == [known, known]
+    assert placements.start.tolist() == [0, -2]
+    assert placements.overlap.tolist() == [658 - known.count("N")] * 2
+
+
+def test_what_fits_nowhere_is_told_and_not_laid(grid):
+    records = ["", "ACGT", "N" * 700, noise(658), noise(5000), "A" * 300, "é" * 10, " \n"]
+    codes, placements = grid.lay(records)
+    assert (codes == 4).all()
+    assert not placements.placed.any() and not placements.overlap.any()
+    assert not placements.start.any()
+    assert grid.lay([])[0].shape == (0, 658)
+
+
+def test_one_lost_or_inserted_nucleotide_is_mended_and_told(grid, whole):
+    for at in (40, 150, 329, 500, 620):
+        lost = [barcode[:at] + barcode[at + 1 :] for barcode in whole]
+        gained = [barcode[:at] + "A" + barcode[at:] for barcode in whole]
+        for records in (lost, gained, list(map(turned, lost))):
+            codes, placements = grid.lay(records)
+            assert (placements.start == 0).all()
+            assert (placements.breaks == 1).all()
+            assert (abs(placements.break_at - at) <= 15).all()
+            wrong = [
+                sum(a != b for a, b in zip(text(row), barcode, strict=True))
+                for row, barcode in zip(codes, whole, strict=True)
+            ]
+            assert np.mean(wrong) < 3 and max(wrong) < 12
+        assert (grid.lay(lost, mend=False)[1].breaks == 0).all()
+
+
+def test_a_place_does_not_depend_on_the_other_barcodes(grid, whole):
+    records = [*whole, *map(turned, whole[:9]), whole[3][200:330], whole[5][:300] + whole[5][302:]]
+    codes, placements = grid.lay(records)
+    for row in (0, 39, 44, 49, 50):
+        alone_codes, alone = grid.lay([records[row]])
+        assert (alone_codes[0] == codes[row]).all()
+        assert alone.start[0] == placements.start[row] and alone.score[0] == placements.score[row]
+
+
+def test_a_grid_is_saved_and_loaded(grid, whole, tmp_path):
+    path = tmp_path / "grid.safetensors"
+    grid.save(path)
+    assert (Grid.load(path).profile == grid.profile).all()
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="grid.safetensors is damaged"):
+        Grid.load(path)
+    save_file({"weight": np.zeros((4, 658))}, path)
+    with pytest.raises(ValueError, match="holds no grid.*weight"):
+        Grid.load(path)
+    save_file({"profile": np.zeros((5, 658))}, path)
+    with pytest.raises(ValueError, match=r"grid.safetensors.*\(4, length\).*\(5, 658\)"):
+        Grid.load(path)
+    with pytest.raises(ValueError, match="NaN"):
+        Grid(np.full((4, 658), np.nan))
+    with pytest.raises(FileNotFoundError):
+        Grid.load(tmp_path / "none")
+
+
+def test_a_grid_is_made_from_barcodes_in_several_frames():
+    barcodes = draw(300, seed=3)
+    records = [*barcodes[:200], *(barcode[31:] for barcode in barcodes[200:])]
+    made = fit_grid(records, [("Arthropoda", "Diptera")] * 300)
+    assert made.length == 658
+    starts = made.place(records).start
+    assert (starts[:200] == 0).all() and (starts[200:] == 31).all()
+    with pytest.raises(ValueError, match="no barcode of 657"):
+        fit_grid(barcodes, [("", "")] * 300, length=657)
