@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from barcodemae import BarcodeMAEForMaskedLM
-from barcodemae.data.kmers import kmer_ids
-from barcodemae.embedding import Embedder
-from barcodemae.embedding_precision import neighbour_agreement
-from barcodemae.identification import nearest
+from barcodemae.embedding.precision import at_precision
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.encoders.tokens import kmer_ids
+from barcodemae.identification.neighbours import nearest, neighbour_agreement
 from benchmarks.flops import encoder_flops
 from benchmarks.plain_baseline import PlainBarcodeMAE, PlainTokenizer
 from benchmarks.timing import ratio, summary, take_turns
@@ -33,7 +33,7 @@ def compare_embedding(
     full = Embedder(model.barcodemae, device)
     precisions = ("bf16", "int8") if device.type == "cpu" else ("bf16",)
     embedders = {"BarcodeMAE": full}
-    embedders |= {f"BarcodeMAE, {name}": full.at_precision(name) for name in precisions}
+    embedders |= {f"BarcodeMAE, {name}": at_precision(full, name) for name in precisions}
     contestants = {"plain baseline": lambda: plain.embed(barcodes, tokenizer)}
     for name, embedder in embedders.items():
         contestants[name] = lambda embedder=embedder: embedder.embed(barcodes)
@@ -94,7 +94,7 @@ def compare_precisions(
     full = Embedder.from_pretrained(model, "cpu")
     results = {}
     for precision in ("fp32", "bf16", "int8"):
-        embedder = full.at_precision(precision)
+        embedder = at_precision(full, precision)
         references = embedder.embed(reference["nucleotides"][:])
         queries = embedder.embed(query["nucleotides"][:])
         _, index = nearest(references, queries)

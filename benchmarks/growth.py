@@ -35,8 +35,8 @@ def read(data: Path, cache: Path) -> None:
 def draw(data: Path, cache: Path) -> None:
     """Draw, tokenize and mask an epoch of batches, as training does."""
     from barcodemae.data import read_barcodes
-    from train.barcodes import Draws, ShareOfDraws, hold_out
-    from train.masking import MaskingCollator
+    from train.loop.barcodes import Draws, ShareOfDraws, hold_out
+    from train.masked_lm.masking import MaskingCollator
 
     barcodes = read_barcodes(data, cache_dir=cache, progress=False)
     draws = Draws(barcodes, hold_out(len(barcodes), 0.01, 0)[0], seed=0)
@@ -49,8 +49,8 @@ def embed(data: Path, cache: Path) -> None:
     """Embed every record into Parquet shards with a tiny model of random weights."""
     from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
     from barcodemae.data import read_barcodes
-    from barcodemae.embedding import Embedder
-    from barcodemae.embedding_shards import start_processes, write_shards
+    from barcodemae.embedding.shards import start_processes, write_shards
+    from barcodemae.encoders.embedder import Embedder
 
     size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
     model = BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny", kmer_size=6, **size))

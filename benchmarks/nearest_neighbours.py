@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
-from barcodemae.identification import nearest
+from barcodemae.identification.neighbours import nearest
 
 RESULTS = Path(__file__).parent / "results" / "nearest-neighbours.json"
 

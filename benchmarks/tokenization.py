@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 
-from barcodemae.data.kmers import kmer_ids
+from barcodemae.encoders.tokens import kmer_ids
 
 K, LENGTH, TURNS = 6, 658, 9
 

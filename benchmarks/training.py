@@ -12,8 +12,8 @@ from torch import nn
 from benchmarks.flops import forward_flops
 from benchmarks.plain_baseline import PlainBarcodeMAE, PlainTokenizer
 from benchmarks.timing import CLOCKS, ratio, summary, synchronize, take_turns
-from train.arguments import PretrainArguments
-from train.masking import MaskingCollator
+from train.loop.arguments import PretrainArguments
+from train.masked_lm.masking import MaskingCollator
 from train.pretrain import Pretraining
 
 PARTS = ("data", "forward", "backward", "optimizer")

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import torch
 
-from barcodemae.embedding import usable_device
+from barcodemae.encoders.embedder import usable_device
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import evaluator
 from barcodemae.evaluation.aligners import is_aligner
-from barcodemae.evaluation.barcodes import Barcodes
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.harmonic_mean import harmonic_means
 from barcodemae.evaluation.settings import Settings
-from barcodemae.evaluation.store import Store
-from barcodemae.evaluation.transforms import parse_variants
+from barcodemae.evaluation.splits import Barcodes
+from barcodemae.evaluation.tasks.harmonic_mean import harmonic_means
+from barcodemae.identification.transforms import parse_variants
+from barcodemae.store import Store
 from experiments.saved_embeddings import SavedEmbeddings, save_embeddings
 from experiments.work import Work
 
@@ -128,7 +128,7 @@ class Judge:
         )
 
     def _run(self, task: str, rows: list[Row], context: Context) -> dict:
-        records, left_out = evaluator.run(rows, [task], context)
+        records, left_out = evaluator.run_tasks(rows, [task], context)
         for skipped in left_out:
             raise BarcodeMAEError(f"{task}: {skipped['reason']}")
         return {"records": records}

@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
 from barcodemae.data import read_barcodes
-from barcodemae.embedding import Embedder
-from barcodemae.evaluation.transforms import fit
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.identification.transforms import fit
 from barcodemae.outputs import write_whole_text
 
 matplotlib.use("agg")

@@ -15,8 +15,8 @@ import yaml
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.aligners import is_aligner
 from barcodemae.evaluation.settings import Settings
-from barcodemae.evaluation.transforms import parse_variants
-from train.arguments import parse_arguments
+from barcodemae.identification.transforms import parse_variants
+from train.loop.arguments import parse_arguments
 
 MANIFEST = Path(__file__).with_name("manifest.yaml")
 KINDS = ("self-supervised", "semi-supervised", "supervised", "yardstick")
@@ -45,7 +45,7 @@ class Run:
         model: without a script: what is judged, as in `barcodemae evaluate --model`.
         baseline: the run that it differs from in one thing.
         tasks: of `TASKS`.
-        variants: inference options with rows of their own, see `barcodemae.evaluation.transforms`.
+        variants: inference options with rows of their own (`barcodemae.identification`).
     """
 
     name: str

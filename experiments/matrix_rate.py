@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from barcodemae.embedding import usable_device
+from barcodemae.encoders.embedder import usable_device
 from barcodemae.outputs import write_whole_text
 from benchmarks.timing import summary, take_turns
 from benchmarks.training import MatrixProduct

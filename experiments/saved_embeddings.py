@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
+from barcodemae.encoders.corruption import Corruption
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation.barcodes import BarcodeSet
-from barcodemae.evaluation.encoders.corruption import Corruption
+from barcodemae.evaluation.splits import BarcodeSet
 from barcodemae.outputs import write_whole
 
 

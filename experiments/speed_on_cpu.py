@@ -19,14 +19,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from barcodemae.embedding.precision import at_precision
+from barcodemae.encoders import load_encoder
+from barcodemae.encoders.pretrained import BarcodeMAEEncoder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import statistics
 from barcodemae.evaluation.aligners import Aligner, is_aligner
-from barcodemae.evaluation.barcodes import Barcodes
-from barcodemae.evaluation.encoders import load_encoder
-from barcodemae.evaluation.encoders.barcodemae import BarcodeMAEEncoder
 from barcodemae.evaluation.evaluator import split_label
-from barcodemae.identification import nearest
+from barcodemae.evaluation.splits import Barcodes
+from barcodemae.identification.neighbours import nearest
 from barcodemae.outputs import write_whole_text
 from benchmarks.timing import machine, summary, take_turns
 from experiments.pictures import SPEED_ON_CPU
@@ -49,7 +50,7 @@ def measure(
 
     Args:
         models: LABEL=SPEC, as in `barcodemae evaluate --model`.
-        precisions: of `barcodemae.embedding_precision`.
+        precisions: of `barcodemae.embedding.precision`.
         reference, query: splits.
         threads: of PyTorch and of the aligners.
     """
@@ -95,7 +96,7 @@ def _embedders(label: str, spec: str, precisions: Sequence[str]) -> dict[str, Em
     if not isinstance(encoder, BarcodeMAEEncoder):
         return {label: encoder.embed}
     full = encoder.embedder
-    return {f"{label}, {name}": full.at_precision(name).embed for name in precisions}
+    return {f"{label}, {name}": at_precision(full, name).embed for name in precisions}
 
 
 def _embedded(embed: Embed, library, labels: np.ndarray, queries) -> Contestant:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from barcodemae import BarcodeMAEConfig
 from barcodemae.data import read_barcodes
-from barcodemae.data.kmers import kmer_ids
+from barcodemae.encoders.tokens import kmer_ids
 from barcodemae.errors import BarcodeMAEError
 from benchmarks.flops import forward_flops
 from experiments.work import Work

@@ -32,15 +32,15 @@ import torch
 from torch.nn import functional as F
 
 from barcodemae import BarcodeMAEModel
-from barcodemae.classification import check_kmer_size
+from barcodemae.encoders import load_encoder
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation.encoders import load_encoder
+from barcodemae.identification.classification import check_kmer_size
 from barcodemae.loading import load_model
-from train.arguments import LoopArguments, parse_arguments
-from train.run import TrainingRun, errors_in_a_line, make_config
+from train.loop.arguments import LoopArguments, parse_arguments
+from train.loop.run import TrainingRun, errors_in_a_line, make_config
+from train.masked_lm.validation import held_out_means
 from train.targets import teacher_targets
 from train.taught import TaughtDraws, TeachingCollator, is_taught
-from train.validation import held_out_means
 
 
 @dataclass

@@ -25,19 +25,17 @@ from pathlib import Path
 from accelerate.utils import set_seed
 
 from barcodemae import BarcodeMAEForSequenceClassification, BarcodeMAEModel
-from barcodemae.classification import Classifier
-from barcodemae.embedding import Embedder
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.identification.calibration import best_temperature, confidence_thresholds, divide
+from barcodemae.identification.classification import Classifier
 from barcodemae.outputs import write_whole_text
-from train.arguments import parse_arguments
-from train.devices import make_accelerator
-from train.finetuning import figures
-from train.finetuning.arguments import FinetuneArguments
-from train.finetuning.calibration import best_temperature, confidence_thresholds, divide
+from train.finetuning import curves as figures
 from train.finetuning.contrastive import (
     ContrastiveTrainer,
     ignore_unplaced,
     nearest_accuracies,
 )
+from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.labels import (
     LabelledBarcodes,
     grow_lineages,
@@ -47,11 +45,13 @@ from train.finetuning.labels import (
 )
 from train.finetuning.models import make_encoder, with_heads, without_head
 from train.finetuning.probe import cached_embeddings, fit_probe
-from train.finetuning.reports import report_split
 from train.finetuning.sampling import TaxonSampler
+from train.finetuning.split_reports import report_split
 from train.finetuning.trainer import FinetuneTrainer
-from train.records import claim_output_dir, save_model
-from train.run import errors_in_a_line
+from train.loop.arguments import parse_arguments
+from train.loop.devices import make_accelerator
+from train.loop.records import claim_output_dir, save_model
+from train.loop.run import errors_in_a_line
 
 
 class Finetuning:

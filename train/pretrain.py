@@ -22,15 +22,15 @@ import torch
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
 from barcodemae.errors import BarcodeMAEError
-from train.arguments import PretrainArguments, parse_arguments
-from train.barcodes import Draws
 from train.batch_size import largest_batch_size
-from train.compilation import StaticShapes, compile_model
-from train.labelled import LabelledDraws, TaxonCollator
-from train.masking import MaskingCollator
-from train.run import Collator, TrainingRun, errors_in_a_line, make_config
-from train.taxon_head import SemiSupervised, warmed_up
-from train.validation import context_free_guess, hidden_tokens_right, validate
+from train.loop.arguments import PretrainArguments, parse_arguments
+from train.loop.barcodes import Draws
+from train.loop.run import Collator, TrainingRun, errors_in_a_line, make_config
+from train.masked_lm.compilation import StaticShapes, compile_model
+from train.masked_lm.labelled import LabelledDraws, TaxonCollator
+from train.masked_lm.masking import MaskingCollator
+from train.masked_lm.taxon_head import SemiSupervised, warmed_up
+from train.masked_lm.validation import context_free_guess, hidden_tokens_right, validate
 
 _VALIDATION_SEED = 20_250_218  # fixed: the same masks in every validation of every run
 _BARCODES_FOR_GUESS = 20_000

@@ -12,12 +12,12 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 
+from barcodemae.encoders import Encoder
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation.barcodes import Barcodes, digest
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.encoders import Encoder
 from barcodemae.evaluation.settings import Settings
-from barcodemae.evaluation.store import Store, content_key
+from barcodemae.evaluation.splits import Barcodes, digest
+from barcodemae.store import Store, content_key
 
 # Of the largest variance: principal components with less are rounding errors, not to be blown up.
 _NEGLIGIBLE = 1e-6

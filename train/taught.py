@@ -8,10 +8,10 @@ import datasets
 import numpy as np
 import torch
 
-from barcodemae.data.kmers import kmer_ids
+from barcodemae.encoders.tokens import kmer_ids
 from tokenization_barcodemae import MAX_NUCLEOTIDES
-from train.barcodes import Draws
-from train.draws import random_bits
+from train.loop.barcodes import Draws
+from train.loop.draws import random_bits
 
 
 class TaughtDraws(Draws):

@@ -24,8 +24,8 @@ def classify(
     The TSV has a row for each record and rank: id, rank, taxon, probability, and "confident" or
     "not confident", by the threshold that was calibrated on validation barcodes.
     """
-    from barcodemae.classification import Classifier, write_calls
     from barcodemae.data import read_barcodes
+    from barcodemae.identification.classification import Classifier, write_calls
     from barcodemae.outputs import check_output
 
     check_output(output)

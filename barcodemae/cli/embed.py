@@ -47,9 +47,9 @@ def embed(
     processes and machines.
     """
     from barcodemae.data import read_barcodes
-    from barcodemae.embedding import usable_device
-    from barcodemae.embedding_files import check_format, check_kmers, write_embeddings
-    from barcodemae.embedding_shards import check_alone, start_processes, write_shards
+    from barcodemae.embedding.files import check_format, check_kmers, write_embeddings
+    from barcodemae.embedding.shards import check_alone, start_processes, write_shards
+    from barcodemae.encoders.embedder import usable_device
 
     settings = {"batch_size": batch_size, "offset": offset}
     if output.suffix:
@@ -72,13 +72,14 @@ def embed(
 
 def _load(model: str, device, precision: str, barcodes):
     """The encoder; where it computes in fewer bits, print what that does to `barcodes`."""
-    from barcodemae.embedding import Embedder
-    from barcodemae.embedding_precision import neighbour_agreement
+    from barcodemae.embedding.precision import at_precision
+    from barcodemae.encoders.embedder import Embedder
+    from barcodemae.identification.neighbours import neighbour_agreement
 
     full = Embedder.from_pretrained(model, device)
     if precision == "fp32":
         return full
-    reduced = full.at_precision(precision)
+    reduced = at_precision(full, precision)
     if barcodes is not None and len(barcodes) > 1:
         rows = range(0, len(barcodes), -(-len(barcodes) // _SAMPLE))
         sequences = barcodes.select(rows)["nucleotides"][:]

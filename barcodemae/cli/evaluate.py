@@ -79,18 +79,18 @@ def evaluate(
     once or more, earlier runs on the same barcodes stand in the same tables and figures.
     """
     from barcodemae.errors import BarcodeMAEError
-    from barcodemae.evaluation import report, runner
+    from barcodemae.evaluation import evaluator, report
     from barcodemae.evaluation.recipe import run_recipe
     from barcodemae.evaluation.settings import Settings
     from barcodemae.evaluation.tasks import parse_tasks
-    from barcodemae.evaluation.transforms import parse_variants
+    from barcodemae.identification.transforms import parse_variants
 
     try:
         hidden = tuple(float(share) for share in shares.split(","))
     except ValueError as error:
         raise BarcodeMAEError(f"--shares {shares}: numbers with commas between them") from error
     earlier = [report.read_results(folder) for folder in merge]
-    request = runner.Request(
+    request = evaluator.Request(
         models=model,
         variants=parse_variants(variants),
         tasks=parse_tasks(tasks),
@@ -118,7 +118,7 @@ def evaluate(
     if recipe:
         found.append(run_recipe(recipe, weights, request))
     elif model:
-        found.append(runner.run(request))
+        found.append(evaluator.evaluate(request))
     elif not earlier:
         raise BarcodeMAEError("nothing to do: give --model, --recipe or --merge")
     results = report.merge([*found, *earlier])

@@ -45,10 +45,10 @@ def identify(
     A taxon is always named: a low similarity says that nothing like it is in the library.
     """
     from barcodemae.data import read_barcodes
-    from barcodemae.evaluation.encoders import load_encoder
-    from barcodemae.evaluation.transforms import parse_options
+    from barcodemae.encoders import load_encoder
+    from barcodemae.identification.reference_library import ReferenceLibrary, write_names
+    from barcodemae.identification.transforms import parse_options
     from barcodemae.outputs import check_output
-    from barcodemae.reference_library import ReferenceLibrary, write_names
 
     check_output(output)
     options = parse_options(inference)

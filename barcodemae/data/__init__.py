@@ -4,7 +4,7 @@ from barcodemae.data.cache import read_report
 from barcodemae.data.problems import LeftOut, ReadReport
 from barcodemae.data.reading import read_barcodes
 from barcodemae.data.schemas import COLUMNS, RANKS
-from barcodemae.data.simulate import simulate_barcodes, write_simulated
+from barcodemae.data.simulation.simulate import simulate_barcodes, write_simulated
 
 __all__ = [
     "COLUMNS",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from barcodemae.evaluation import statistics
-from barcodemae.evaluation.records import record
+from barcodemae.evaluation.scores import record
 
 DIFFERENCE = "accuracy_difference"
 

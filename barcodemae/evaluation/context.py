@@ -9,15 +9,15 @@ import numpy as np
 from scipy import sparse
 from tqdm import tqdm
 
+from barcodemae.encoders import Encoder
+from barcodemae.encoders.corruption import Corruption
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation import transforms
 from barcodemae.evaluation.aligners import Aligner
-from barcodemae.evaluation.barcodes import Barcodes, BarcodeSet, digest
-from barcodemae.evaluation.encoders import Encoder
-from barcodemae.evaluation.encoders.corruption import Corruption
 from barcodemae.evaluation.settings import Settings
-from barcodemae.evaluation.store import Stopwatch, Store, content_key
-from barcodemae.placement import Placement
+from barcodemae.evaluation.splits import Barcodes, BarcodeSet, digest
+from barcodemae.identification import transforms
+from barcodemae.identification.placement import Placement
+from barcodemae.store import Stopwatch, Store, content_key
 
 _SHARD = 8192  # barcodes embedded between two writes
 

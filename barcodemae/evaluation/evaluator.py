@@ -1,23 +1,60 @@
-"""Run tasks on rows, one after another, whatever fails."""
+"""From a request to results: read, check, then run tasks on rows, whatever fails."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from tqdm import tqdm
 
 from barcodemae.data import RANKS
+from barcodemae.encoders import load_encoder
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation import tasks, transforms
+from barcodemae.evaluation import report, tasks
 from barcodemae.evaluation.aligners import Aligner, is_aligner
 from barcodemae.evaluation.comparison import paired_tests
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.encoders import load_encoder
+from barcodemae.evaluation.settings import Settings
+from barcodemae.evaluation.splits import Barcodes
+from barcodemae.evaluation.tasks.harmonic_mean import harmonic_means
+from barcodemae.identification import transforms
+from barcodemae.store import Store
+
+logger = logging.getLogger(__name__)
 
 
 class NoModelError(BarcodeMAEError):
     """Every model lacks a package, a program or its weights."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One evaluation.
+
+    Attributes:
+        models: specs, see `encoders.load_encoder` and `aligners.Aligner`; LABEL=SPEC names a row.
+        variants: inference options that get rows of their own.
+        tasks: names of `tasks.NAMES`.
+        settings: the protocol.
+        data: files, data sets or Hub ids.
+        prepare: whether barcodes are prepared as the paper's authors do.
+        cache: folder of the store.
+    """
+
+    models: Sequence[str]
+    variants: Sequence[tuple[str, ...]]
+    tasks: Sequence[str]
+    settings: Settings
+    data: Sequence[str]
+    prepare: bool
+    cache: Path
+    device: str | None = None
+    batch_size: int = 64
+    threads: int = 2
+    trust_remote_code: bool = False
 
 
 def split_label(text: str) -> tuple[str, str]:
@@ -87,7 +124,7 @@ def check(wanted: Sequence[str], variants: Sequence[tuple[str, ...]], context: C
     context.warnings = list(dict.fromkeys(context.warnings))  # tasks look at the same splits
 
 
-def run(
+def run_tasks(
     rows: Sequence[Row], wanted: Sequence[str], context: Context
 ) -> tuple[list[dict], list[dict]]:
     """All records, and what was left out: {model, task, reason}."""
@@ -107,8 +144,6 @@ def run(
     settings = context.settings
     records += paired_tests(records, context.right, settings.bootstrap, settings.seed)
     if {"genus-probe", "bin-clustering"} <= set(wanted):
-        from barcodemae.evaluation.harmonic_mean import harmonic_means
-
         records += harmonic_means(records)
     return records, skipped
 
@@ -120,3 +155,40 @@ def _run_one(task: str, row: Row, context: Context) -> list[dict]:
             "an aligner gives names, not embeddings; it has the genus probe alone"
         )
     return module.run(row, context)
+
+
+def read(request: Request) -> Context:
+    """The barcodes of an evaluation, looked through for all that would stop it.
+
+    Raises:
+        BarcodeMAEError: bad input.
+    """
+    if not request.data:
+        raise BarcodeMAEError("no barcodes: give --data FILES")
+    splits = request.settings.splits(list(request.tasks))
+    barcodes = Barcodes.read(request.data, splits, request.prepare)
+    context = Context(barcodes, request.settings, Store(request.cache))
+    check(request.tasks, request.variants, context)
+    return context
+
+
+def evaluate(request: Request) -> dict:
+    """Evaluate; returns what results.json holds.
+
+    Raises:
+        BarcodeMAEError: bad input, found before any work, or no model that can be evaluated.
+    """
+    context = read(request)
+    rows, skipped = load_rows(
+        request.models,
+        request.variants,
+        device=request.device,
+        batch_size=request.batch_size,
+        seed=request.settings.seed,
+        threads=request.threads,
+        trust_remote_code=request.trust_remote_code,
+    )
+    for row in skipped:
+        logger.warning("left out: %s: %s", row["model"], row["reason"])
+    records, failed = run_tasks(rows, request.tasks, context)
+    return report.results_of(context, rows, records, [*skipped, *failed], request.data)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from barcodemae.evaluation.barcodes import split_names
+from barcodemae.evaluation.splits import split_names
 
 
 @cache

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import yaml
 
+from barcodemae.encoders import model_type
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import report
-from barcodemae.evaluation.encoders import model_type
-from barcodemae.evaluation.evaluator import NoModelError, split_label
-from barcodemae.evaluation.runner import Request, read, run
+from barcodemae.evaluation.evaluator import NoModelError, Request, evaluate, read, split_label
 from barcodemae.evaluation.tasks import parse_tasks
 
 PAPER = Path(__file__).with_name("paper.yaml")
@@ -61,7 +60,7 @@ def run_recipe(source: str, weights: Sequence[str], request: Request) -> dict:
         read(wanted)
     for title, wanted in parts:
         try:
-            found.append(run(wanted))
+            found.append(evaluate(wanted))
         except NoModelError as error:
             left_out.append({"model": title, "task": None, "reason": str(error)})
     if not found:

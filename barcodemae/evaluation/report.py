@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import platform
 from collections.abc import Sequence
@@ -9,7 +10,10 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from jinja2 import Environment, PackageLoader
+
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.evaluation import figures, tables
 from barcodemae.evaluation.comparison import DIFFERENCE, paired_tests
 from barcodemae.evaluation.context import Context, Row
 from barcodemae.outputs import write_whole_text
@@ -69,16 +73,36 @@ def _version(package: str) -> str:
 
 def write_run(folder: Path, results: dict) -> None:
     """Write results.json, results.md, the figures and report.html, each whole or not at all."""
-    from barcodemae.evaluation import figures, html, tables
-
     text = json.dumps(results, indent=1)
     write_whole_text(folder / "results.json", text)
     found = tables.all_tables(results)
     markdown = tables.as_markdown(results, found)
     write_whole_text(folder / "results.md", markdown)
     pictures = figures.draw_all(results, folder)
-    page = html.render(results, found, pictures)
+    page = render_html(results, found, pictures)
     write_whole_text(folder / "report.html", page)
+
+
+def render_html(
+    results: dict, found: Sequence[tables.Table], pictures: Sequence[figures.Picture]
+) -> str:
+    """The page, with the PNG figures inside it and no link to anything outside."""
+    environment = Environment(
+        loader=PackageLoader("barcodemae.evaluation"), autoescape=True, trim_blocks=True
+    )
+    parts = ("settings", "models", "data", "versions", "machine")
+    return environment.get_template("report.html.jinja").render(
+        models=list(results["models"]),
+        description=tables.description(results).replace("`", ""),
+        tables=found,
+        pictures=[{"title": picture.title, "png": _base64(picture.png)} for picture in pictures],
+        warnings=results["warnings"],
+        details={**{part: results[part] for part in parts}, "created": results["created"]},
+    )
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def read_results(folder: Path) -> dict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from barcodemae.evaluation.barcodes import split_names
+from barcodemae.evaluation.splits import split_names
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from barcodemae.evaluation import published
-from barcodemae.evaluation.records import find
+from barcodemae.evaluation.scores import find
 
 AMI = "adjusted_mutual_information"
 

@@ -9,8 +9,8 @@ from huggingface_hub import ModelCardData
 from safetensors import safe_open
 
 import model_card
-from barcodemae.hub.checkpoints import TRAINING_RECORD
 from barcodemae.hub.results import RESULTS, eval_results, score_tables, scores
+from barcodemae.hub.source import TRAINING_RECORD
 from barcodemae.loading import read_json
 from tokenization_barcodemae import MAX_NUCLEOTIDES
 

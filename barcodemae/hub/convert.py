@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.hub.checkpoints import TRAINING_RECORD
 from barcodemae.hub.directories import whole_directory
 from barcodemae.hub.legacy import LegacyCheckpoint, read_legacy
+from barcodemae.hub.source import TRAINING_RECORD
 from configuration_barcodemae import BarcodeMAEConfig
 from modeling_barcodemae import BarcodeMAEForMaskedLM, BarcodeMAEModel
 

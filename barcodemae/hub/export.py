@@ -10,10 +10,10 @@ import torch
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.card import EMBED_WITH_ONNXRUNTIME, FOLDER, render_card
-from barcodemae.hub.checkpoints import TRAINING_RECORD, Checkpoint
 from barcodemae.hub.directories import whole_directory
 from barcodemae.hub.results import RESULTS, read_results, write_eval_results
 from barcodemae.hub.sentence_transformers import write_sentence_transformers
+from barcodemae.hub.source import TRAINING_RECORD, Checkpoint
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # What the repository's own Python files import.

@@ -14,8 +14,8 @@ from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.card import render_card
-from barcodemae.hub.checkpoints import TRAINING_RECORD, check_finished
 from barcodemae.hub.export import export
+from barcodemae.hub.source import TRAINING_RECORD, check_finished
 from barcodemae.loading import read_json
 from barcodemae.outputs import write_whole_text
 

@@ -8,7 +8,7 @@ import torch
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
 from barcodemae.data import simulate_barcodes, write_simulated
-from barcodemae.data.kmers import kmer_ids
+from barcodemae.encoders.tokens import kmer_ids
 from benchmarks import speed
 from benchmarks.embedding import compare_embedding, compare_tokenization
 from benchmarks.plain_baseline import PlainTokenizer

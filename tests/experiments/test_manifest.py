@@ -7,7 +7,7 @@ import pytest
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.published import published
 from experiments.manifest import MODULES, command_line, read_manifest
-from train.arguments import parse_arguments
+from train.loop.arguments import parse_arguments
 from train.pretrain import make_config
 
 TRAINED = [run for run in read_manifest().runs if run.module in MODULES]

@@ -4,7 +4,7 @@ import pytest
 from scipy import sparse
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation.barcodes import BarcodeSet
+from barcodemae.evaluation.splits import BarcodeSet
 from experiments.saved_embeddings import SavedEmbeddings, save_embeddings
 
 

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from barcodemae.evaluation.comparison import pack
-from barcodemae.evaluation.records import record
+from barcodemae.evaluation.scores import record
 from experiments.table import main
 
 N = 100

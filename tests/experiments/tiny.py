@@ -4,9 +4,9 @@ import os
 
 from barcodemae.data import write_simulated
 from runs import TINY
-from train.arguments import parse_arguments
 from train.finetune import Finetuning
-from train.finetuning.arguments import FinetuneArguments
+from train.finetuning.finetune_arguments import FinetuneArguments
+from train.loop.arguments import parse_arguments
 from train.pretrain import Pretraining
 
 MANIFEST = f"""

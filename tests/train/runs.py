@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from launcher import launcher
-from train.arguments import PretrainArguments
+from train.loop.arguments import PretrainArguments
 from train.pretrain import Pretraining
 
 PROJECT = Path(__file__).parent.parent.parent

@@ -11,13 +11,13 @@ from transformers import AutoModel
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
 from barcodemae.data import read_barcodes
-from barcodemae.embedding import Embedder
+from barcodemae.encoders import load_encoder
+from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation.encoders import load_encoder
 from runs import TINY, train
-from train.arguments import parse_arguments
-from train.barcodes import hold_out
 from train.distill import DistillArguments, Distillation
+from train.loop.arguments import parse_arguments
+from train.loop.barcodes import hold_out
 from train.targets import teacher_targets
 
 PROJECT = Path(__file__).parent.parent.parent

@@ -16,14 +16,14 @@ from safetensors.torch import load_file
 from transformers import pipeline
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM, BarcodeMAETokenizer
-from barcodemae.classification import Classifier, write_calls
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification.classification import Classifier, write_calls
 from launcher import launcher
 from runs import killed_at_save
-from train.arguments import parse_arguments
 from train.finetune import Finetuning, newest_checkpoint
-from train.finetuning.arguments import FinetuneArguments
+from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.trainer import FinetuneTrainer
+from train.loop.arguments import parse_arguments
 
 PROJECT = Path(__file__).parent.parent.parent
 WORDS = {"Apis mellifera": "AAATTT", "Apis cerana": "AAACCC", "Vespa crabro": "GTGTGT"}

@@ -14,15 +14,15 @@ from transformers import AutoModel
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
 from barcodemae.data import write_simulated
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation.records import find
-from barcodemae.evaluation.runner import Request, run
+from barcodemae.evaluation.evaluator import Request, evaluate
+from barcodemae.evaluation.scores import find
 from barcodemae.evaluation.settings import Settings
 from launcher import launcher
 from runs import PROJECT, killed_at_save
-from train.arguments import parse_arguments
 from train.finetune import RUNS
-from train.finetuning.arguments import FinetuneArguments
 from train.finetuning.contrastive import ContrastiveTrainer
+from train.finetuning.finetune_arguments import FinetuneArguments
+from train.loop.arguments import parse_arguments
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_genera_of_unseen_species_are_named_better(tuned, untrained, data, tmp_p
         cache=tmp_path,
         device="cpu",
     )
-    records = run(request)["records"]
+    records = evaluate(request)["records"]
     before, after = (
         find(records, model, "genus-probe", "accuracy")["value"] for model in ("before", "after")
     )

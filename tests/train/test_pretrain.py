@@ -11,9 +11,9 @@ from transformers import AutoModel
 import barcodemae  # noqa: F401  (registers the Auto classes)
 from barcodemae.errors import BarcodeMAEError
 from runs import TINY, kill, start, train, train_here, wait_for
-from train.arguments import PretrainArguments
-from train.devices import bf16_is_slow
-from train.run import make_config
+from train.loop.arguments import PretrainArguments
+from train.loop.devices import bf16_is_slow
+from train.loop.run import make_config
 
 TWO = pytest.param(2, id="two", marks=pytest.mark.slow)
 

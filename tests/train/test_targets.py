@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEModel, BarcodeMAETokenizer
-from barcodemae.embedding import Embedder
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.encoders.kmer_frequencies import KmerFrequencies
+from barcodemae.encoders.pretrained import BarcodeMAEEncoder
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation.encoders.barcodemae import BarcodeMAEEncoder
-from barcodemae.evaluation.encoders.kmers import KmerFrequencies
 from train.targets import teacher_targets
 from train.taught import TaughtDraws, TeachingCollator, is_taught
 

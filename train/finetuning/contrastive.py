@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import Sampler
 
-from barcodemae.identification import nearest
-from barcodemae.lineages import IGNORED, UNPLACED, Lineages
+from barcodemae.identification.lineages import IGNORED, UNPLACED, Lineages
+from barcodemae.identification.neighbours import nearest
 from train.finetuning.labels import LabelledBarcodes
 from train.finetuning.sampling import TaxonSampler
 from train.finetuning.trainer import FinetuneTrainer

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from barcodemae.lineages import IGNORED, Lineages
+from barcodemae.identification.lineages import IGNORED, Lineages
 
 
 class LineageHeads(nn.Module):

@@ -11,9 +11,9 @@ import torch
 
 from barcodemae.data import read_barcodes
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.lineages import IGNORED, Lineages
-from train.draws import random_bits
-from train.finetuning.arguments import FinetuneArguments
+from barcodemae.identification.lineages import IGNORED, Lineages
+from train.finetuning.finetune_arguments import FinetuneArguments
+from train.loop.draws import random_bits
 
 logger = logging.getLogger(__name__)
 

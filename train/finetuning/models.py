@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import nn
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForSequenceClassification, BarcodeMAEModel
-from barcodemae.classification import check_kmer_size
-from barcodemae.embedding import Embedder
-from barcodemae.lineages import Lineages
-from train.finetuning.arguments import FinetuneArguments
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.identification.classification import check_kmer_size
+from barcodemae.identification.lineages import Lineages
+from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.heads import LineageHeads
 
 

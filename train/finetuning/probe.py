@@ -10,14 +10,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from barcodemae.embedding import Embedder
-from barcodemae.evaluation import softmax_regression
-from barcodemae.evaluation.encoders.barcodemae import hash_weights
-from barcodemae.evaluation.store import Store, content_key
-from barcodemae.lineages import IGNORED, Lineages
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.encoders.pretrained import hash_weights
+from barcodemae.identification import softmax_regression
+from barcodemae.identification.lineages import IGNORED, Lineages
+from barcodemae.store import Store, content_key
 from train.finetuning.heads import linear
 from train.finetuning.labels import LabelledBarcodes
-from train.finetuning.reports import accuracies
+from train.finetuning.split_reports import accuracies
 
 
 def fit_probe(

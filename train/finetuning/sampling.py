@@ -9,7 +9,7 @@ import numpy as np
 from torch.utils.data import Sampler
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.lineages import IGNORED
+from barcodemae.identification.lineages import IGNORED
 
 logger = logging.getLogger(__name__)
 

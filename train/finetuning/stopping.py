@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transformers import TrainerCallback
 
-from train.deadline import Deadline
+from train.loop.deadline import Deadline
 
 
 class StopInTime(TrainerCallback):

@@ -12,18 +12,18 @@ from torch.utils.data import Sampler
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
 from barcodemae import BarcodeMAEForSequenceClassification
-from barcodemae.data.kmers import kmer_ids
-from barcodemae.lineages import Lineages
+from barcodemae.encoders.tokens import kmer_ids
+from barcodemae.identification.lineages import Lineages
 from tokenization_barcodemae import MAX_NUCLEOTIDES
-from train.deadline import Deadline
-from train.finetuning.arguments import FinetuneArguments
+from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.freezing import GradualUnfreezing, parameter_groups
 from train.finetuning.heads import lineage_loss
 from train.finetuning.labels import LabelledBarcodes
-from train.finetuning.reports import accuracies
 from train.finetuning.sampling import BalancedSampler
+from train.finetuning.split_reports import accuracies
 from train.finetuning.stopping import StopInTime
-from train.optimization import make_optimizer, one_cycle
+from train.loop.deadline import Deadline
+from train.loop.optimization import make_optimizer, one_cycle
 
 
 class FinetuneTrainer(Trainer):

@@ -16,9 +16,9 @@ from sklearn.cluster import AgglomerativeClustering
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import metrics
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.records import record
-from barcodemae.evaluation.store import Stopwatch, content_key
-from barcodemae.evaluation.transforms import dense
+from barcodemae.evaluation.scores import record
+from barcodemae.identification.transforms import dense
+from barcodemae.store import Stopwatch, content_key
 
 TASK = "bin-clustering"
 DIMENSIONS = 50

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from barcodemae.encoders.corruption import Corruption
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import metrics, statistics
-from barcodemae.evaluation.barcodes import digest
 from barcodemae.evaluation.comparison import pack
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.encoders.corruption import Corruption
-from barcodemae.evaluation.records import record
-from barcodemae.evaluation.store import Stopwatch, content_key
-from barcodemae.identification import nearest, vote
+from barcodemae.evaluation.scores import record
+from barcodemae.evaluation.splits import digest
+from barcodemae.identification.neighbours import nearest, vote
+from barcodemae.store import Stopwatch, content_key
 
 TASK = "genus-probe"
 

@@ -1,6 +1,6 @@
 """Linear probe: a linear layer on frozen embeddings names the species of unseen barcodes.
 
-How it is fitted: `softmax_regression`.
+How it is fitted: `barcodemae.identification.softmax_regression`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import numpy as np
 import torch
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation import softmax_regression, statistics
-from barcodemae.evaluation.barcodes import digest
+from barcodemae.evaluation import statistics
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.records import record
-from barcodemae.evaluation.store import Stopwatch, content_key
+from barcodemae.evaluation.scores import record
+from barcodemae.evaluation.splits import digest
 from barcodemae.evaluation.tasks.genus_probe import point_scores
-from barcodemae.evaluation.transforms import dense
+from barcodemae.identification import softmax_regression
+from barcodemae.identification.transforms import dense
+from barcodemae.store import Stopwatch, content_key
 
 TASK = "linear-probe"
 RANK = "species"

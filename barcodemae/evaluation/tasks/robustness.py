@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from barcodemae.encoders.corruption import Corruption
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import statistics
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.encoders.corruption import Corruption
-from barcodemae.evaluation.records import record
+from barcodemae.evaluation.scores import record
 from barcodemae.evaluation.tasks import genus_probe
 
 TASK = "robustness"

@@ -7,11 +7,11 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation.barcodes import digest
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.records import record
-from barcodemae.evaluation.store import Stopwatch, content_key
-from barcodemae.evaluation.transforms import dense
+from barcodemae.evaluation.scores import record
+from barcodemae.evaluation.splits import digest
+from barcodemae.identification.transforms import dense
+from barcodemae.store import Stopwatch, content_key
 
 TASK = "t-sne"
 _SMALLEST = 3  # barcodes of a genus: fewer show no cluster

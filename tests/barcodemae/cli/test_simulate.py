@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from barcodemae.cli import app
 from barcodemae.cli.simulate import simulate
 from barcodemae.data import simulate_barcodes
-from barcodemae.data.simulate import Simulation
+from barcodemae.data.simulation.simulate import Simulation
 
 
 def test_the_command_writes_a_table(tmp_path):

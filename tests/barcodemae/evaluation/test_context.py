@@ -3,14 +3,14 @@ import pytest
 from scipy import sparse
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
-from barcodemae.embedding import Embedder
+from barcodemae.encoders.corruption import Corruption
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.encoders.kmer_frequencies import KmerFrequencies
+from barcodemae.encoders.pretrained import BarcodeMAEEncoder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import context as context_module
 from barcodemae.evaluation.context import Row
-from barcodemae.evaluation.encoders.barcodemae import BarcodeMAEEncoder
-from barcodemae.evaluation.encoders.corruption import Corruption
-from barcodemae.evaluation.encoders.kmers import KmerFrequencies
-from barcodemae.placement import Placement
+from barcodemae.identification.placement import Placement
 
 
 class Counting(KmerFrequencies):

@@ -75,7 +75,7 @@ def test_a_second_run_computes_nothing_again(evaluate, monkeypatch):
     arguments = ["--model", "kmer:3", *CHEAP]
     folder, _ = evaluate(*arguments)
     first = json.loads((folder / "results.json").read_text())["records"]
-    from barcodemae.evaluation.encoders.kmers import KmerFrequencies
+    from barcodemae.encoders.kmer_frequencies import KmerFrequencies
 
     monkeypatch.setattr(KmerFrequencies, "embed", None)
     evaluate(*arguments)

@@ -10,8 +10,8 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, BertForTokenClassification, BertModel
 
 from barcodemae import BarcodeMAEForMaskedLM, BarcodeMAEModel, BarcodeMAETokenizer
-from barcodemae.data.kmers import kmer_ids
-from barcodemae.embedding import Embedder
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.encoders.tokens import kmer_ids
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.convert import convert
 from barcodemae.hub.export import export

@@ -7,7 +7,7 @@ import torch
 
 import barcodemae.hub.onnx
 from barcodemae import BarcodeMAEModel
-from barcodemae.embedding import Embedder
+from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.export import export
 

@@ -247,7 +247,7 @@ def test_fresh_pull_in_a_process_without_the_project(exported, tmp_path):
                 "HF_HOME": str(tmp_path / "home"),
             },
         )
-    from barcodemae.embedding import Embedder
+    from barcodemae.encoders.embedder import Embedder
 
     expected = Embedder.from_pretrained(exported, device="cpu").embed(BARCODES).sum(1)
     for line in fresh.stdout.splitlines():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from barcodemae.embedding import Embedder
+from barcodemae.encoders.embedder import Embedder
 from barcodemae.hub.export import export
 
 from .conftest import BARCODES, run_without_project

@@ -6,7 +6,7 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 from torch.nn import functional as F
 
-from barcodemae.lineages import IGNORED, UNPLACED, Lineages
+from barcodemae.identification.lineages import IGNORED, UNPLACED, Lineages
 from train.finetuning.contrastive import contrastive_loss, ignore_unplaced, nearest_accuracies
 from train.finetuning.labels import LabelledBarcodes
 

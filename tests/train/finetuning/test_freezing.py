@@ -5,7 +5,7 @@ import torch
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForSequenceClassification
 from train.finetuning.freezing import GradualUnfreezing, parameter_groups, parameters_by_depth
-from train.optimization import make_optimizer, one_cycle
+from train.loop.optimization import make_optimizer, one_cycle
 
 
 @pytest.fixture

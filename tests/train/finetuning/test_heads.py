@@ -3,7 +3,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from barcodemae.lineages import IGNORED, Lineages
+from barcodemae.identification.lineages import IGNORED, Lineages
 from train.finetuning.heads import LineageHeads, lineage_loss
 
 LINEAGES = Lineages.from_columns({"genus": ["A", "A", "B"], "species": ["A x", "A y", "B z"]})

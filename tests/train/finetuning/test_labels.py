@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.lineages import IGNORED, UNPLACED
-from train.finetuning.arguments import FinetuneArguments
+from barcodemae.identification.lineages import IGNORED, UNPLACED
+from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.labels import grow_lineages, label, read_splits, tell_imbalance
 
 ROWS = [  # genus, species, split

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
-from barcodemae.embedding import Embedder
-from barcodemae.lineages import IGNORED, Lineages
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.identification.lineages import IGNORED, Lineages
 from train.finetuning.labels import LabelledBarcodes
 from train.finetuning.probe import cached_embeddings, fit_probe
 

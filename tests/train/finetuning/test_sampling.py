@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.lineages import IGNORED
+from barcodemae.identification.lineages import IGNORED
 from train.finetuning.sampling import BalancedSampler, TaxonSampler
 
 

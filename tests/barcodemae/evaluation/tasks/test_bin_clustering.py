@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score
 
+from barcodemae.encoders.kmer_frequencies import KmerFrequencies
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.context import Row
-from barcodemae.evaluation.encoders.kmers import KmerFrequencies
-from barcodemae.evaluation.records import find
+from barcodemae.evaluation.scores import find
 from barcodemae.evaluation.tasks import bin_clustering
 
 

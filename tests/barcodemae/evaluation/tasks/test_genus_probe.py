@@ -3,12 +3,12 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
+from barcodemae.encoders.kmer_frequencies import KmerFrequencies
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import evaluator
 from barcodemae.evaluation.aligners import Named
 from barcodemae.evaluation.context import Row
-from barcodemae.evaluation.encoders.kmers import KmerFrequencies
-from barcodemae.evaluation.records import find
+from barcodemae.evaluation.scores import find
 from barcodemae.evaluation.tasks import genus_probe
 
 ROW = Row("3-mers", KmerFrequencies(3))
@@ -34,7 +34,7 @@ def test_figures_are_those_of_scikit_learn(table, make_context, rank, neighbours
 
 def test_later_models_are_tested_against_the_first(table, make_context):
     context, other = make_context(table), Row("1-mers", KmerFrequencies(1))
-    records, _ = evaluator.run([ROW, other], ["genus-probe"], context)
+    records, _ = evaluator.run_tasks([ROW, other], ["genus-probe"], context)
     assert not find(records, "3-mers", "genus-probe", "accuracy_difference")
     difference = find(records, "1-mers", "genus-probe", "accuracy_difference")
     values = [find(records, m, "genus-probe", "accuracy")["value"] for m in ("1-mers", "3-mers")]

@@ -1,9 +1,9 @@
 import pytest
 
+from barcodemae.encoders.kmer_frequencies import KmerFrequencies
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.context import Row
-from barcodemae.evaluation.encoders.kmers import KmerFrequencies
-from barcodemae.evaluation.records import find
+from barcodemae.evaluation.scores import find
 from barcodemae.evaluation.tasks import linear_probe
 
 

@@ -1,0 +1,1 @@
+"""Simulated barcodes of evolved species, for demonstrations and tests."""

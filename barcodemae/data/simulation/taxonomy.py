@@ -1,0 +1,147 @@
+"""A simulated taxonomy: how species branched, how many fall into which taxon, and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
+from barcodemae.data.simulation.evolution import CodingProcess, to_nucleotides
+
+RANKS = ("order", "family", "genus", "species")
+# When the taxa of a rank part from their sisters, youngest and oldest, in expected substitutions
+# per nucleotide before the present: two sisters are twice as far apart, less what saturation hides.
+_AGES = {
+    "order": (0.42, 0.60),
+    "family": (0.30, 0.42),
+    "genus": (0.17, 0.30),
+    "species": (0.02, 0.11),
+}
+_RATE_SPREAD = 0.2  # standard deviation of the log rate of evolution among sister lineages
+_BIN_DISTANCE = 0.02  # single-linkage threshold in p-distance, about that of BOLD's BINs
+
+_SYLLABLES = [onset + vowel for onset in "bcdfglmnprstvzhx" for vowel in "aeiou"]
+_ENDINGS = {"order": "ptera", "family": "idae", "genus": "ma", "species": "nsis"}
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """The species of a simulation.
+
+    `codons` (species, 220): each one's founder. `taxa[rank]` (species,): the index, sorted, of the
+    taxon of each of `RANKS` that it belongs to.
+    """
+
+    codons: np.ndarray
+    taxa: dict[str, np.ndarray]
+
+
+def grow(totals: Sequence[int], process: CodingProcess, rng: np.random.Generator) -> Taxonomy:
+    """Evolve as many taxa of each of `RANKS` as `totals` says, from one ancestor."""
+    codons, crown, rate = process.ancestor[None], np.array([_AGES["order"][1]]), np.ones(1)
+    taxa: dict[str, np.ndarray] = {}
+    for rank, total, below in zip(RANKS, totals, (*RANKS[1:], None), strict=True):
+        parent = np.repeat(np.arange(len(codons)), allocate(total, len(codons), rng))
+        rate = rate[parent] * rng.lognormal(0, _RATE_SPREAD, total)
+        end = _crowns(below, total, rng)
+        splits = _split_times(parent, crown, _AGES[rank][0], rng)
+        codons = _branch(codons[parent], parent, splits, end, rate, process, rng)
+        crown = end
+        taxa = {above: index[parent] for above, index in taxa.items()} | {rank: np.arange(total)}
+    return Taxonomy(codons, taxa)
+
+
+def allocate(
+    children: int, parents: int, rng: np.random.Generator, evenness: float = 1.0
+) -> np.ndarray:
+    """Share out `children` among `parents` `(parents,)`: one for each, the rest unevenly.
+
+    `evenness` is a Dirichlet concentration: with 1 the sizes are those of clades that grow at
+    random, with less a few parents take more.
+    """
+    shares = rng.dirichlet(np.full(parents, evenness))
+    return 1 + rng.multinomial(children - parents, shares)
+
+
+def latin_name(rank: str, index: int, total: int) -> str:
+    """A made-up Latin name; for a species the epithet. No two indices below `total` share one."""
+    syllables = 2
+    while len(_SYLLABLES) ** syllables < total:
+        syllables += 1
+    scattered = index * 48_271 % len(_SYLLABLES) ** syllables  # coprime: a permutation
+    word = ""
+    for _ in range(syllables):
+        scattered, digit = divmod(scattered, len(_SYLLABLES))
+        word += _SYLLABLES[digit]
+    return word + _ENDINGS[rank]
+
+
+def bins(taxonomy: Taxonomy) -> list[str]:
+    """A BIN for each species: species of a genus that differ by less than 2 % share one."""
+    numbers = np.empty(len(taxonomy.codons), dtype=np.int64)
+    starts = np.flatnonzero(np.diff(taxonomy.taxa["genus"], prepend=-1))
+    done = 0
+    for start, stop in zip(starts, (*starts[1:], len(numbers)), strict=True):
+        barcodes = to_nucleotides(taxonomy.codons[start:stop])
+        near = [(barcodes != each).mean(axis=1) < _BIN_DISTANCE for each in barcodes]
+        found, labels = connected_components(np.array(near), directed=False)
+        numbers[start:stop] = done + labels
+        done += found
+    return [_bin_id(number) for number in numbers.tolist()]
+
+
+def _bin_id(number: int) -> str:
+    letters, digits = divmod(number, 9999)
+    code = "".join(chr(65 + letters // 26**place % 26) for place in (2, 1, 0))
+    return f"BOLD:{code}{digits + 1:04d}"
+
+
+def _crowns(rank: str | None, clades: int, rng: np.random.Generator) -> np.ndarray:
+    """When each clade's own children begin to part; now, where it has none."""
+    if rank is None:
+        return np.zeros(clades)
+    youngest, oldest = _AGES[rank]
+    return rng.uniform((youngest + oldest) / 2, oldest, clades)
+
+
+def _split_times(
+    parent: np.ndarray, crown: np.ndarray, youngest: float, rng: np.random.Generator
+) -> np.ndarray:
+    """When each child parts from an elder sister; those of each clade from its crown downwards."""
+    times = rng.uniform(youngest, crown[parent])
+    times[_turns(parent) < 2] = np.inf  # the two eldest part at the crown
+    times = np.minimum(times, crown[parent])
+    return times[np.lexsort((-times, parent))]
+
+
+def _turns(parent: np.ndarray) -> np.ndarray:
+    """0, 1, 2 ... for the children of each parent; `parent` is sorted."""
+    return np.arange(len(parent)) - np.searchsorted(parent, parent)
+
+
+def _branch(
+    codons: np.ndarray,
+    parent: np.ndarray,
+    splits: np.ndarray,
+    end: np.ndarray,
+    rate: np.ndarray,
+    process: CodingProcess,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Codons of all children at their own `end`, evolved from `codons`, those at the crown.
+
+    Children appear one after another, each as a copy of an elder sister drawn at random; all
+    clades take their nth step together.
+    """
+    turn, first = _turns(parent), np.searchsorted(parent, parent)
+    now = splits.copy()
+    for step in range(2, int(turn.max()) + 1):
+        new = np.flatnonzero(turn == step)
+        elders = np.flatnonzero(np.isin(parent, parent[new]) & (turn < step))
+        until = splits[first[elders] + step]
+        codons[elders] = process.evolved(codons[elders], (now[elders] - until) * rate[elders], rng)
+        now[elders] = until
+        codons[new] = codons[first[new] + rng.integers(0, step, len(new))]
+    return process.evolved(codons, (now - end) * rate, rng)

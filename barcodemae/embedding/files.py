@@ -1,0 +1,155 @@
+"""Files of embeddings: Parquet, .npz and .csv, written whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.encoders.tokens import kmer_ids
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.outputs import check_output, whole_file
+from tokenization_barcodemae import MAX_NUCLEOTIDES
+
+logger = logging.getLogger(__name__)
+
+# ids (n,), embeddings (n, dim)
+Part = tuple[list[str], np.ndarray]
+_PIECE = 4096  # barcodes embedded and held at a time
+
+
+def check_format(output: Path) -> None:
+    """Raise BarcodeMAEError unless embeddings can be written to `output`."""
+    if output.suffix not in _WRITERS:
+        raise BarcodeMAEError(
+            f"{output}: embeddings are written as {', '.join(_WRITERS)}; give the file such an end"
+        )
+    check_output(output)
+
+
+def check_kmers(
+    barcodes: datasets.Dataset, kmer_size: int, sources: Sequence[str], offset: int = 0
+) -> None:
+    """Raise BarcodeMAEError if a barcode has nothing to embed: before any is embedded.
+
+    `sources` are what the barcodes were read from, for the message; `offset` nucleotides will be
+    dropped from the front of each.
+    """
+    empty, longest = [], MAX_NUCLEOTIDES // kmer_size
+    for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(_PIECE):
+        tokens, _ = kmer_ids(rows["nucleotides"], kmer_size, offset, longest)
+        sound = (tokens < 4**kmer_size).any(axis=1)
+        empty += [rows["processid"][row] for row in np.flatnonzero(~sound)]
+    if empty:
+        others = f" (nor have {len(empty) - 1} others)" if len(empty) > 1 else ""
+        behind = f" behind the {offset} that --offset drops" if offset else ""
+        raise BarcodeMAEError(
+            f"{', '.join(sources)}: record {empty[0]}: no {kmer_size}-mer of A, C, G and T alone "
+            f"in the first {MAX_NUCLEOTIDES} nucleotides{behind}, so it has no embedding{others}. "
+            "Take it out, or leave such records out with --on-error skip."
+        )
+
+
+def write_embeddings(
+    output: Path,
+    embedder: Embedder,
+    barcodes: datasets.Dataset,
+    batch_size: int = 64,
+    offset: int = 0,
+    piece: int = _PIECE,
+    bar: tqdm | None = None,
+) -> int:
+    """Embed `barcodes` into the file `output`; the number of rows written.
+
+    Barcodes without a k-mer of ACGT alone are left out, and a warning names them: see
+    `check_kmers`. Memory does not grow with the number of barcodes, but for .npz. `bar` is the
+    progress bar of something larger that this is a part of.
+
+    Raises:
+        BarcodeMAEError: `output` cannot be written, or has an unknown ending.
+    """
+    check_format(output)
+    with whole_file(output) as temporary, _shown(bar, len(barcodes)) as bar:
+        parts = _embed_parts(embedder, barcodes, batch_size, offset, piece, bar)
+        return _WRITERS[output.suffix](temporary, embedder.dim, parts)
+
+
+def _shown(bar: tqdm | None, total: int) -> AbstractContextManager[tqdm]:
+    if bar is not None:
+        return nullcontext(bar)
+    return tqdm(total=total, unit="barcode", delay=2, desc="embedding")
+
+
+def _embed_parts(
+    embedder: Embedder,
+    barcodes: datasets.Dataset,
+    batch_size: int,
+    offset: int,
+    piece: int,
+    bar: tqdm,
+) -> Iterator[Part]:
+    left_out = []
+    for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(piece):
+        ids, sequences = rows["processid"], rows["nucleotides"]
+        bar.update(len(ids))
+        embeddings = embedder.embed(sequences, batch_size, offset)
+        sound = embeddings.any(axis=1)  # without a real k-mer it is 0
+        if not sound.all():
+            left_out += [ids[row] for row in np.flatnonzero(~sound)]
+            ids = [ids[row] for row in np.flatnonzero(sound)]
+            embeddings = embeddings[sound]
+        yield ids, embeddings
+    if left_out:
+        logger.warning(
+            "left out %d records without a k-mer: %s", len(left_out), ", ".join(left_out[:10])
+        )
+
+
+def _write_parquet(path: Path, dim: int, parts: Iterator[Part]) -> int:
+    schema = pa.schema({"id": pa.string(), "embedding": pa.list_(pa.float32(), dim)})
+    written = 0
+    with pq.ParquetWriter(path, schema) as writer:
+        for ids, embeddings in parts:
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel()), dim)
+            writer.write(pa.table([pa.array(ids, pa.string()), vectors], schema=schema))
+            written += len(ids)
+    return written
+
+
+def _write_csv(path: Path, dim: int, parts: Iterator[Part]) -> int:
+    columns = [f"e{dimension}" for dimension in range(dim)]
+    written = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join(["id", *columns]) + "\n")
+        for ids, embeddings in parts:
+            table = pd.DataFrame(embeddings, columns=columns)
+            table.insert(0, "id", ids)
+            table.to_csv(file, index=False, header=False, float_format="%.9g")
+            written += len(ids)
+    return written
+
+
+def _write_npz(path: Path, dim: int, parts: Iterator[Part]) -> int:
+    ids, embeddings = [], [np.zeros((0, dim), dtype=np.float32)]
+    for part_ids, part_embeddings in parts:
+        ids += part_ids
+        embeddings.append(part_embeddings)
+    with path.open("wb") as file:
+        np.savez(file, ids=np.array(ids, dtype=str), embeddings=np.concatenate(embeddings))
+    return len(ids)
+
+
+_WRITERS: dict[str, Callable[[Path, int, Iterator[Part]], int]] = {
+    ".parquet": _write_parquet,
+    ".npz": _write_npz,
+    ".csv": _write_csv,
+}

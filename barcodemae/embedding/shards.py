@@ -1,0 +1,143 @@
+"""A folder of Parquet shards for any number of records, processes and machines.
+
+Shard s holds the records s x size to (s + 1) x size of the input, in order, so the names of the
+files sort as the input does and `pandas.read_parquet(FOLDER)` reads them as one table. A shard
+appears when it is complete, which is all that a resumed run has to know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import datasets
+import pyarrow.parquet as pq
+import torch
+from accelerate import PartialState
+from tqdm import tqdm
+
+from barcodemae.data.cache import report_file
+from barcodemae.data.resident import MappedPages
+from barcodemae.embedding.files import write_embeddings
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.outputs import write_whole_text
+
+MANIFEST = "_embeddings.json"  # readers of Parquet folders pass over names that begin so
+
+
+def start_processes(device: str = "") -> PartialState:
+    """Join the processes that `accelerate launch` has started; alone without it."""
+    cpu = device == "cpu" or not torch.cuda.is_available()
+    # Processes wait for the slowest one, and for the first one to read the input.
+    return PartialState(cpu=cpu, timeout=timedelta(days=2))
+
+
+def check_alone(output: Path) -> None:
+    """Raise BarcodeMAEError if this is one of several processes: they cannot share a file."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise BarcodeMAEError(
+            f"{output}: several processes write a folder of Parquet shards; give a name without "
+            f"an ending, for example {output.with_suffix('')}"
+        )
+
+
+def write_shards(
+    folder: Path,
+    embedder: Embedder,
+    barcodes: datasets.Dataset,
+    state: PartialState,
+    shard_size: int = 65_536,
+    **settings,
+) -> int:
+    """Embed `barcodes` into `folder`, each process of `state` its share; the rows written in all.
+
+    Shards that an earlier, interrupted call has completed are kept, whatever the number of
+    processes was. Several machines need a folder that all of them see. `settings` are those of
+    `write_embeddings`.
+
+    Raises:
+        BarcodeMAEError: the folder holds other files, or embeddings of other barcodes or made
+            otherwise; or as `write_embeddings`.
+    """
+    count = -(-len(barcodes) // shard_size)
+    shards = [folder / f"part-{number:05d}-of-{count:05d}.parquet" for number in range(count)]
+    # Nobody writes before everybody has listed what is missing: all share out the same list.
+    _claim(folder, _identity(embedder, barcodes, shard_size, settings), state)
+    missing = [number for number in range(count) if not shards[number].exists()]
+    state.wait_for_everyone()
+    mapped = [MappedPages(barcodes.data.column(name)) for name in barcodes.column_names]
+    done = len(barcodes) - sum(len(_rows(barcodes, n, shard_size)) for n in missing)
+    with tqdm(
+        desc="embedding",
+        total=-(-len(barcodes) // state.num_processes),
+        initial=done // state.num_processes,
+        unit="barcode",
+        delay=2,
+        disable=not state.is_main_process,
+    ) as bar:
+        for number in missing[state.process_index :: state.num_processes]:
+            rows = barcodes.select(_rows(barcodes, number, shard_size))
+            write_embeddings(shards[number], embedder, rows, bar=bar, **settings)
+            for column in mapped:
+                column.release()
+    state.wait_for_everyone()
+    return sum(pq.read_metadata(shard).num_rows for shard in shards)
+
+
+def _rows(barcodes: datasets.Dataset, number: int, shard_size: int) -> range:
+    return range(number * shard_size, min((number + 1) * shard_size, len(barcodes)))
+
+
+def _identity(
+    embedder: Embedder, barcodes: datasets.Dataset, shard_size: int, settings: dict
+) -> dict:
+    """All that the embeddings depend on."""
+    weights = hashlib.sha256()
+    for tensor in _tensors(list(embedder.model.state_dict().values())):
+        plain = tensor.int_repr() if tensor.is_quantized else tensor
+        weights.update(plain.cpu().reshape(-1).view(torch.uint8).numpy())
+    return {
+        "records": len(barcodes),
+        # The folder of a cached table is named by the sources it was made from.
+        "input": report_file(barcodes).parent.name if report_file(barcodes) else None,
+        "weights": weights.hexdigest(),
+        "shard_size": shard_size,
+        "offset": settings.get("offset", 0),
+    }
+
+
+def _tensors(value: object) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):  # a quantized layer's weight and bias
+        for part in value:
+            yield from _tensors(part)
+
+
+def _claim(folder: Path, identity: dict, state: PartialState) -> None:
+    """Note in `folder` what its embeddings are made from; refuse the folder of others."""
+    path = folder / MANIFEST
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        changed = [name for name, value in identity.items() if before.get(name) != value]
+        if changed:
+            raise BarcodeMAEError(
+                f"{folder}: holds embeddings made otherwise (these differ: {', '.join(changed)}). "
+                "Give another folder, or the same input, model and options to complete them."
+            )
+    elif folder.is_file():
+        raise BarcodeMAEError(f"{folder}: is a file; give the name of a folder")
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise BarcodeMAEError(f"{folder}: holds other files; give a new or an empty folder")
+    state.wait_for_everyone()
+    if state.is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
+        for torn in folder.glob(".*.tmp"):
+            torn.unlink()
+        write_whole_text(path, json.dumps(identity, indent=1) + "\n")
+    state.wait_for_everyone()

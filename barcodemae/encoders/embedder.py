@@ -1,0 +1,185 @@
+"""Barcodes -> embeddings, with a trained encoder: the mean of its last layer over real k-mers.
+
+The state of [CLS] can take the place of the mean where the model has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from barcodemae import BarcodeMAEModel
+from barcodemae.encoders.tokens import kmer_ids
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.loading import load_model
+from modeling_barcodemae import BarcodeMAEModelOutput
+from tokenization_barcodemae import MAX_NUCLEOTIDES
+
+_UNKNOWN_END = "Nn-."
+
+
+def usable_device(name: str | torch.device | None = None) -> torch.device:
+    """The device `name`; without one, the accelerator that PyTorch sees, else the CPU.
+
+    Raises:
+        BarcodeMAEError: there is no such device here.
+    """
+    if name:
+        try:
+            device = torch.device(name)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise BarcodeMAEError(
+                f"device {str(name)!r} cannot be used here ({reason}). Give cpu, cuda, cuda:1 or "
+                "mps, or leave --device out."
+            ) from error
+        return device
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class Embedder:
+    """An encoder, ready to embed barcodes in bulk.
+
+    Args:
+        model: the encoder; moved to `device` and set to evaluation.
+        device: default: the accelerator that PyTorch sees, else the CPU.
+        pooling: "mean" over real k-mers, or "cls": the last layer's vector for [CLS].
+
+    Attributes:
+        dim: length of an embedding.
+        kmer_size: nucleotides in a token.
+
+    Raises:
+        BarcodeMAEError: the model has no [CLS] to pool by, or there is no such device.
+    """
+
+    def __init__(
+        self,
+        model: BarcodeMAEModel,
+        device: str | torch.device | None = None,
+        pooling: Literal["mean", "cls"] = "mean",
+    ):
+        if pooling == "cls" and not model.config.cls_token:
+            raise BarcodeMAEError(
+                f"{model.config._name_or_path or 'this model'} has no [CLS] (its config's cls_token"
+                " is false): pool by the mean"
+            )
+        self.pooling = pooling
+        self.device = usable_device(device)
+        self.model = model.to(self.device).eval()
+        self.dim = model.config.hidden_size
+        self.kmer_size = model.config.kmer_size
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path,
+        device: str | torch.device | None = None,
+        pooling: Literal["mean", "cls"] = "mean",
+    ) -> Embedder:
+        """Load the encoder of a checkpoint directory or a Hub id.
+
+        Raises:
+            BarcodeMAEError: there is no BarcodeMAE at `model`, or it has no [CLS] to pool by.
+        """
+        return cls(load_model(BarcodeMAEModel, model, dtype=torch.float32), device, pooling)
+
+    def embed(
+        self,
+        sequences: Sequence[str],
+        batch_size: int = 64,
+        offset: int = 0,
+        progress: bool = False,
+        starts: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Embed n barcodes, each cut at 660 nucleotides.
+
+        Barcodes of like length share a batch, so little or no padding is computed. N and gaps at
+        the end are no part of a barcode and are stripped, as preparing barcodes for pretraining
+        strips N.
+
+        Args:
+            sequences: n barcodes.
+            batch_size: barcodes in a batch.
+            offset: nucleotides dropped from the front of each barcode.
+            progress: show a progress bar.
+            starts: (n,) places of the first nucleotides among those of a whole barcode: all are
+                cut in its frame then, and keep its positions. None: each begins at 0.
+
+        Returns:
+            (n, dim) float32, in the order given; zeros for a barcode without a real k-mer
+            (shorter than k, or N in every k-mer).
+        """
+        longest = MAX_NUCLEOTIDES // self.kmer_size
+        embeddings = np.zeros((len(sequences), self.dim), dtype=np.float32)
+        with tqdm(total=len(sequences), unit="barcode", disable=not progress) as bar:
+            # Tokenized piece by piece: ids of millions of barcodes need not be held at once.
+            for start in range(0, len(sequences), 64 * batch_size):
+                piece = [
+                    sequence.rstrip(_UNKNOWN_END)
+                    for sequence in sequences[start : start + 64 * batch_size]
+                ]
+                dropped, first = offset, None
+                if starts is not None:
+                    dropped, first = self._frames(starts[start : start + len(piece)], offset)
+                ids, lengths = kmer_ids(piece, self.kmer_size, dropped, longest)
+                if first is not None:
+                    lengths = np.clip(longest - first, 0, lengths)
+                batches, embedded = [], []
+                for rows in _batches_of_like_length(lengths, batch_size):
+                    batches.append(rows)
+                    places = None if first is None else first[rows]
+                    embedded.append(self._embed_ids(ids[rows], lengths[rows], places))
+                    bar.update(len(rows))
+                bar.update(int((lengths == 0).sum()))
+                if batches:
+                    # One copy from the device for all: fetching each batch would stall a GPU.
+                    embeddings[start + np.concatenate(batches)] = torch.cat(embedded).cpu().numpy()
+        return embeddings
+
+    @torch.inference_mode()
+    def _embed_ids(
+        self, ids: np.ndarray, lengths: np.ndarray, first: np.ndarray | None
+    ) -> torch.Tensor:
+        """(batch, dim) float32, on the device; `first` (batch,) are the first k-mers' positions."""
+        width = int(lengths.max())
+        input_ids = self._move(ids[:, :width])  # (batch, width)
+        mask = self._move(np.arange(width) < lengths[:, None]) if lengths.min() < width else None
+        positions = None if first is None else self._move(np.arange(width) + first[:, None])
+        return self.pooled(self.model(input_ids, mask, positions))
+
+    def _frames(self, starts: np.ndarray, offset: int) -> tuple[np.ndarray, np.ndarray]:
+        """Nucleotides to drop (n,), and positions of the first k-mers (n,), of barcodes that begin
+        at `starts` (n,)."""
+        behind = starts - offset
+        dropped = np.where(behind < 0, -behind, -behind % self.kmer_size)
+        return dropped, (behind + dropped) // self.kmer_size
+
+    def pooled(self, output: BarcodeMAEModelOutput) -> torch.Tensor:
+        """The embeddings in what the encoder returned: (batch, dim) float32."""
+        if self.pooling == "mean":
+            return output.pooler_output.float()
+        # Without a real k-mer the mean is zeros, and so must this be.
+        return (output.cls_state * output.pooler_output.any(dim=1, keepdim=True)).float()
+
+    def _move(self, array: np.ndarray) -> torch.Tensor:
+        tensor = torch.from_numpy(array)
+        if self.device.type != "cuda":
+            return tensor.to(self.device)
+        return tensor.pin_memory().to(self.device, non_blocking=True)
+
+
+def _batches_of_like_length(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Row numbers, longest barcodes first (what fits in memory then shows at once)."""
+    order = np.argsort(-lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]

@@ -1,0 +1,200 @@
+"""Any transformers encoder, with its own tokenizer."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+import yaml
+from transformers import AutoTokenizer
+
+from barcodemae.encoders.corruption import KINDS, Corruption
+from barcodemae.encoders.embedder import usable_device
+from barcodemae.encoders.pretrained import hash_weights
+from barcodemae.errors import BarcodeMAEError
+
+_POOLINGS = ("mean", "cls")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How an encoder is used; the defaults serve one that the table does not know.
+
+    Attributes:
+        name: what the tables call it.
+        id: Hub id or directory.
+        tokenization: in words, for the report.
+        special_tokens: whether the tokenizer's own (CLS, SEP) are put around a barcode.
+        pooling: "mean" over the tokens, special ones left out, or "cls", the first token.
+        max_nucleotides, max_tokens: where a barcode is cut.
+        packages: modules that its code needs, besides torch and transformers.
+        auto_class: the transformers class that loads it.
+        remote_code: whether code from its repository is run.
+    """
+
+    name: str
+    id: str
+    tokenization: str = "its own tokenizer"
+    special_tokens: bool = False
+    pooling: str = "mean"
+    max_nucleotides: int = 660
+    max_tokens: int = 512
+    packages: list[str] = field(default_factory=list)
+    auto_class: str = "AutoModel"
+    remote_code: bool = True
+
+
+@cache
+def known_entries() -> dict[str, Entry]:
+    """The paper's baselines by name and by Hub id."""
+    rows = yaml.safe_load(Path(__file__).with_name("baselines.yaml").read_text())
+    entries = [Entry(**row) for row in rows]
+    return {key: entry for entry in entries for key in (entry.name, entry.id)}
+
+
+class HuggingFaceEncoder:
+    """A transformers encoder that pools its last layer.
+
+    Tokens are dropped by taking them out of the attention mask, so that the others keep their
+    positions; where a model reads no such mask, the others close ranks.
+
+    Raises:
+        BarcodeMAEError: a package or the weights are missing, or the model cannot be loaded.
+    """
+
+    def __init__(self, entry: Entry, device: str | None = None, batch_size: int = 64):
+        if entry.pooling not in _POOLINGS:
+            allowed = " or ".join(_POOLINGS)
+            raise BarcodeMAEError(f"{entry.name}: pooling {entry.pooling!r} is not {allowed}")
+        missing = [name for name in entry.packages if importlib.util.find_spec(name) is None]
+        if missing:
+            packages = " ".join(name.replace("_", "-") for name in missing)
+            raise BarcodeMAEError(
+                f"{entry.name} ({entry.id}) needs packages that are not installed: "
+                f"{', '.join(missing)}. pip install {packages}"
+            )
+        self.entry = entry
+        self.batch_size = batch_size
+        self.device = usable_device(device)
+        self.tokenizer, model = _load(entry)
+        self.model = model.to(self.device).eval()
+        self.accepts = set(inspect.signature(self.model.forward).parameters)
+        has_mask = self.tokenizer.mask_token_id is not None
+        self.corruptions = KINDS if has_mask else ("drop",)
+        self.num_offsets = 1
+        self.settings = {"encoder": entry.id, **asdict(entry)}
+        self.fingerprint = hash_weights(
+            self.model, self.settings, sorted(self.tokenizer.get_vocab().items())
+        )
+
+    def embed(
+        self, sequences: Sequence[str], offset: int = 0, corruption: Corruption | None = None
+    ) -> np.ndarray:
+        """(n, hidden) float32 of n barcodes, `offset` nucleotides cut from the front."""
+        entry = self.entry
+        cut = [sequence[offset : offset + entry.max_nucleotides] for sequence in sequences]
+        encoded = self.tokenizer(
+            cut,
+            add_special_tokens=entry.special_tokens,
+            truncation=True,
+            max_length=entry.max_tokens,
+            return_special_tokens_mask=True,
+        )
+        lengths = np.array([len(ids) for ids in encoded["input_ids"]])
+        pooled = None
+        order = np.argsort(-lengths, kind="stable")
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            ids, real = _rectangle(encoded["input_ids"], rows, self._padding())
+            special, _ = _rectangle(encoded["special_tokens_mask"], rows, 1)
+            hidden = np.zeros_like(real)
+            if corruption is not None:
+                hidden = self._hidden([cut[row] for row in rows], special == 0, corruption)
+            output = self._pool(ids, real, special == 1, hidden, corruption)
+            if pooled is None:
+                pooled = np.zeros((len(sequences), output.shape[1]), dtype=np.float32)
+            pooled[rows] = output
+        return pooled
+
+    def _padding(self) -> int:
+        return self.tokenizer.pad_token_id or 0
+
+    def _hidden(self, sequences: list[str], own: np.ndarray, corruption: Corruption):
+        """Put the drawn flags in the places of each barcode's own (not special) tokens."""
+        counts = own.sum(axis=1)
+        drawn = corruption.hidden(sequences, counts.tolist())
+        hidden = np.zeros_like(own)
+        for row, count in enumerate(counts):
+            hidden[row, own[row]] = drawn[row, :count]
+        return hidden
+
+    @torch.inference_mode()
+    def _pool(self, ids, real, special, hidden, corruption: Corruption | None) -> np.ndarray:
+        if corruption is not None and corruption.kind == "mask":
+            ids = np.where(hidden, self.tokenizer.mask_token_id, ids)
+            attended = real
+        elif "attention_mask" in self.accepts:
+            attended = real & ~hidden
+        else:
+            front = np.argsort(~(real & ~hidden), axis=1, kind="stable")
+            ids, real, special, hidden = (
+                np.take_along_axis(array, front, axis=1) for array in (ids, real, special, hidden)
+            )
+            attended = real & ~hidden
+            ids = np.where(attended, ids, self._padding())
+        inputs = {"input_ids": torch.from_numpy(np.ascontiguousarray(ids)).to(self.device)}
+        if "attention_mask" in self.accepts:
+            mask = torch.from_numpy(attended.astype(np.int64))
+            inputs["attention_mask"] = mask.to(self.device)
+        try:
+            states = _last_layer(self.model, inputs)  # (batch, length, hidden)
+        except Exception as error:  # as in _load: the code may not be ours
+            raise BarcodeMAEError(f"{self.entry.name}: {_in_a_line(error)}") from error
+        if self.entry.pooling == "cls":
+            return states[:, 0].float().cpu().numpy()
+        pooled = torch.from_numpy(real & ~hidden & ~special).to(states)
+        total = torch.einsum("bl,blh->bh", pooled, states)
+        mean = total / pooled.sum(dim=1, keepdim=True).clamp(min=1)
+        return mean.float().cpu().numpy()
+
+
+def _load(entry: Entry):
+    trust = {"trust_remote_code": entry.remote_code}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(entry.id, **trust)
+        model = getattr(transformers, entry.auto_class).from_pretrained(entry.id, **trust)
+    # Code from a repository raises whatever it likes; one encoder must not end the run.
+    except Exception as error:
+        raise BarcodeMAEError(
+            f"{entry.name} ({entry.id}) cannot be loaded: {_in_a_line(error)}"
+        ) from error
+    return tokenizer, model
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
+def _last_layer(model, inputs: dict) -> torch.Tensor:
+    """Hidden states (batch, length, hidden) of a bare encoder, or under a language-model head."""
+    output = model(**inputs, output_hidden_states=True)
+    if isinstance(output, tuple):  # some remote code ignores return_dict
+        return output[0]
+    states = getattr(output, "last_hidden_state", None)
+    return output.hidden_states[-1] if states is None else states
+
+
+def _rectangle(lists: Sequence[Sequence[int]], rows: np.ndarray, filler: int):
+    """Ragged lists as (rows, longest) with `filler` on the right, and where there is a value."""
+    lengths = np.array([len(lists[row]) for row in rows])
+    filled = np.arange(lengths.max()) < lengths[:, None]
+    values = np.full(filled.shape, filler, dtype=np.int64)
+    values[filled] = np.concatenate([lists[row] for row in rows])
+    return values, filled

@@ -1,0 +1,115 @@
+"""BarcodeMAE checkpoints, trained and untrained."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae.encoders.corruption import KINDS, Corruption
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.encoders.tokens import kmer_ids
+from tokenization_barcodemae import MAX_NUCLEOTIDES
+
+
+def hash_weights(model: nn.Module, *more: object) -> str:
+    """SHA-256 of all parameters and buffers, their names, and of what `more` says."""
+    digest = hashlib.sha256(repr(more).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+class BarcodeMAEEncoder:
+    """The encoder of a BarcodeMAE: the mean of its last layer over real k-mers, or its [CLS].
+
+    Args:
+        embedder: the encoder with its tokenization.
+        batch_size: barcodes in a batch.
+        origin: what the report says of it.
+    """
+
+    corruptions = KINDS
+
+    def __init__(self, embedder: Embedder, batch_size: int, origin: str):
+        self.embedder = embedder
+        self.batch_size = batch_size
+        config = embedder.model.config
+        self.num_offsets = config.kmer_size
+        is_mean = embedder.pooling == "mean"
+        what_else = (config.kmer_size, MAX_NUCLEOTIDES) + (() if is_mean else ("[CLS]",))
+        self.fingerprint = hash_weights(embedder.model, *what_else)
+        self.settings = {
+            "encoder": origin,
+            "dimensions": config.hidden_size,
+            "tokenization": f"{config.kmer_size}-mers, non-overlapping",
+            "pooling": "mean over real k-mers" if is_mean else "[CLS]",
+            "max_nucleotides": MAX_NUCLEOTIDES,
+            "parameters": sum(p.numel() for p in embedder.model.parameters()),
+        }
+
+    @classmethod
+    def untrained(
+        cls, architecture: str, device: str | None, batch_size: int, seed: int
+    ) -> BarcodeMAEEncoder:
+        """Random weights in the architecture of a preset or of a checkpoint directory."""
+        if Path(architecture).is_dir():
+            config = BarcodeMAEConfig.from_pretrained(architecture)
+        else:
+            config = BarcodeMAEConfig.preset(architecture)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = BarcodeMAEModel(config)
+        origin = f"untrained {architecture}, seed {seed}"
+        return cls(Embedder(model, device), batch_size, origin)
+
+    def embed(
+        self,
+        sequences: Sequence[str],
+        offset: int = 0,
+        corruption: Corruption | None = None,
+        starts: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """(n, hidden_size) float32 of n barcodes, `offset` nucleotides cut from the front.
+
+        `starts` (n,) are as in `Embedder.embed`, without a corruption.
+        """
+        if corruption is None or corruption.share == 0:
+            return self.embedder.embed(sequences, self.batch_size, offset, starts=starts)
+        k = self.embedder.kmer_size
+        ids, lengths = kmer_ids(sequences, k, offset, MAX_NUCLEOTIDES // k)
+        hidden = corruption.hidden(sequences, lengths.tolist())
+        pooled = np.zeros((len(sequences), self.embedder.dim), dtype=np.float32)
+        order = np.argsort(-lengths, kind="stable")
+        order = order[lengths[order] > 0]
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            real = np.arange(ids.shape[1]) < lengths[rows, None]
+            pooled[rows] = self._embed_visible(ids[rows], hidden[rows], real, corruption.kind)
+        return pooled
+
+    @torch.inference_mode()
+    def _embed_visible(
+        self, ids: np.ndarray, hidden: np.ndarray, real: np.ndarray, kind: str
+    ) -> np.ndarray:
+        model, device = self.embedder.model, self.embedder.device
+        width = int(real.sum(axis=1).max())
+        positions = np.broadcast_to(np.arange(width), (len(ids), width))
+        ids, hidden, real = ids[:, :width], hidden[:, :width], real[:, :width]
+        if kind == "mask":
+            ids = np.where(hidden, model.config.mask_token_id, ids)
+        else:
+            visible = real & ~hidden
+            front = np.argsort(~visible, axis=1, kind="stable")[:, : visible.sum(axis=1).max()]
+            ids, positions, real = (
+                np.take_along_axis(array, front, axis=1) for array in (ids, positions, visible)
+            )
+        tensors = (torch.from_numpy(np.array(a)) for a in (ids, real, positions))
+        output = model(*(tensor.to(device) for tensor in tensors))
+        return self.embedder.pooled(output).cpu().numpy()

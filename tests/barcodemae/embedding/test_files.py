@@ -1,0 +1,97 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae.data import read_barcodes, simulate_barcodes
+from barcodemae.embedding.files import check_format, check_kmers, write_embeddings
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.errors import BarcodeMAEError
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    torch.manual_seed(0)
+    return Embedder(BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny")), "cpu")
+
+
+@pytest.fixture(scope="module")
+def barcodes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("barcodes")
+    table = simulate_barcodes(1, barcodes=50, species=20, genera=20, truncated=0.5)
+    table.to_csv(folder / "b.csv", index=False)
+    return read_barcodes(folder / "b.csv", prepare=False, cache_dir=folder)
+
+
+def read(path):
+    if path.suffix == ".npz":
+        content = np.load(path)
+        return content["ids"].tolist(), content["embeddings"]
+    if path.suffix == ".csv":
+        table = pd.read_csv(
+            path, index_col="id", dtype=dict.fromkeys(map("e{}".format, range(128)))
+        )
+        return table.index.tolist(), table.to_numpy()
+    table = pd.read_parquet(path)
+    return table["id"].tolist(), np.stack(table["embedding"])
+
+
+@pytest.mark.parametrize("ending", ["parquet", "npz", "csv"])
+def test_every_format_holds_the_same_in_the_order_of_the_input(
+    embedder, barcodes, ending, tmp_path
+):
+    path = tmp_path / f"embeddings.{ending}"
+    assert write_embeddings(path, embedder, barcodes, batch_size=8, piece=16) == 50
+    ids, embeddings = read(path)
+    assert ids == barcodes["processid"][:]
+    np.testing.assert_allclose(embeddings, embedder.embed(barcodes["nucleotides"][:]), atol=1e-5)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def spoilt(tmp_path):
+    (tmp_path / "b.fasta").write_text(">good\nACGTACGTNNNN\n>short\nACG\n>other\nACGGACGG\n")
+    return read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
+
+
+def test_a_record_without_a_kmer_is_named_before_the_work(tmp_path):
+    check_kmers(spoilt(tmp_path).select([0, 2]), 4, ["b.fasta"])
+    with pytest.raises(BarcodeMAEError, match="b.fasta: record short: no 4-mer .*--on-error skip"):
+        check_kmers(spoilt(tmp_path), 4, ["b.fasta"])
+    with pytest.raises(BarcodeMAEError, match=r"behind the 5 .*\(nor have 2 others\)"):
+        check_kmers(spoilt(tmp_path), 4, ["b.fasta"], offset=5)
+
+
+def test_only_what_is_embedded_counts(embedder, tmp_path):
+    (tmp_path / "b.fasta").write_text(">late\n" + "-" * 660 + "ACGT" * 10 + "\n")
+    barcodes = read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
+    with pytest.raises(BarcodeMAEError, match="record late: .* in the first 660 nucleotides"):
+        check_kmers(barcodes, 4, ["b.fasta"])
+
+
+@pytest.mark.parametrize("ending", ["parquet", "npz", "csv"])
+def test_records_without_a_kmer_are_left_out_and_named(embedder, tmp_path, ending, caplog):
+    path = tmp_path / f"e.{ending}"
+    assert write_embeddings(path, embedder, spoilt(tmp_path), piece=1) == 2
+    assert read(path)[0] == ["good", "other"]
+    assert "left out 1 records without a k-mer: short" in caplog.text
+
+
+def test_a_failure_leaves_the_older_file(embedder, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "e.parquet").write_text("before")
+    monkeypatch.setattr(embedder, "embed", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_embeddings(out / "e.parquet", embedder, spoilt(tmp_path))
+    assert [file.name for file in out.iterdir()] == ["e.parquet"]
+    assert (out / "e.parquet").read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("e.txt", "written as .parquet, .npz, .csv"), ("no/e.csv", "there is no folder")],
+)
+def test_what_cannot_be_written_is_refused_before_the_work(name, message, tmp_path):
+    with pytest.raises(BarcodeMAEError, match=message):
+        check_format(tmp_path / name)

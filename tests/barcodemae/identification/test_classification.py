@@ -1,0 +1,156 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from transformers import pipeline
+from typer.testing import CliRunner
+
+from barcodemae import (
+    BarcodeMAEConfig,
+    BarcodeMAEForMaskedLM,
+    BarcodeMAEForSequenceClassification,
+    BarcodeMAETokenizer,
+)
+from barcodemae.cli import app
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification.classification import Classifier, write_calls
+from barcodemae.identification.lineages import Lineages
+
+LINEAGES = Lineages.from_columns(
+    {
+        "genus": ["Apis", "Apis", "Vespa"],
+        "species": ["Apis cerana", "Apis mellifera", "Vespa crabro"],
+    }
+)
+CONFIG = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, kmer_size=3)
+
+
+def random_barcodes(count, seed=0):
+    draw = np.random.default_rng(seed)
+    return ["".join(draw.choice(list("ACGT"), draw.integers(30, 200))) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory):
+    config = BarcodeMAEConfig.preset("barcodemae-tiny", **CONFIG)
+    LINEAGES.to_config(config)
+    config.confidence_thresholds = {"genus": 0.6}
+    torch.manual_seed(0)
+    model = BarcodeMAEForSequenceClassification(config)
+    model.classifier.weight.data *= 30  # so that probabilities differ, and the likeliest taxon too
+    tokens = BarcodeMAETokenizer(kmer_size=3)(
+        random_barcodes(50, seed=1), padding=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        model.classifier.bias -= model.eval()(**tokens).logits.mean(dim=0)
+    directory = tmp_path_factory.mktemp("model")
+    model.save_pretrained(directory)
+    return directory
+
+
+def test_calls_are_those_of_the_pipeline(model_dir):
+    barcodes = random_barcodes(20)
+    calls = Classifier.from_pretrained(model_dir, "cpu").classify(barcodes)
+    served = pipeline("text-classification", str(model_dir))(barcodes)
+    assert calls["species"].taxa.tolist() == [each["label"] for each in served]
+    expected = [each["score"] for each in served]
+    np.testing.assert_allclose(calls["species"].probabilities, expected, atol=1e-5)
+    assert len(set(calls["species"].taxa)) > 1
+
+
+def test_weights_of_half_precision_name_the_same_taxa(model_dir, tmp_path):
+    half = BarcodeMAEForSequenceClassification.from_pretrained(model_dir, dtype=torch.bfloat16)
+    half.save_pretrained(tmp_path)
+    barcodes = random_barcodes(20)
+    calls, expected = (
+        Classifier.from_pretrained(directory, "cpu").classify(barcodes)["genus"]
+        for directory in (tmp_path, model_dir)
+    )
+    agreeing = (calls.taxa == expected.taxa)[expected.probabilities > 0.6]
+    assert agreeing.any() and agreeing.all()
+
+
+def test_confidence_is_judged_rank_by_rank(model_dir):
+    classifier, barcodes = Classifier.from_pretrained(model_dir, "cpu"), random_barcodes(60)
+    assert classifier.thresholds == {"genus": 0.6}
+    genus = classifier.classify(barcodes)["genus"]
+    threshold = float(np.median(genus.probabilities))
+    classifier.thresholds = {"genus": threshold}
+    calls = classifier.classify(barcodes)
+    assert (calls["genus"].confident == (genus.probabilities >= threshold)).all()
+    assert calls["genus"].confident.sum() == 30
+    assert (genus.probabilities >= calls["species"].probabilities - 1e-6)[
+        [g in s for g, s in zip(genus.taxa, calls["species"].taxa, strict=True)]
+    ].all()
+    assert not calls["species"].confident.any()  # no threshold was calibrated there
+
+
+def test_command_writes_a_row_for_each_barcode_and_rank(model_dir, tmp_path):
+    barcodes = [*random_barcodes(4), "ACNNNNN"]
+    fasta = "".join(f">q{row}\n{barcode}\n" for row, barcode in enumerate(barcodes))
+    (tmp_path / "q.fasta").write_text(fasta)
+    output = tmp_path / "calls.tsv"
+    given = ["classify", tmp_path / "q.fasta", "--model", model_dir, "-o", output]
+    result = CliRunner().invoke(app, list(map(str, given)))
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader(output.open(), delimiter="\t"))
+    assert [(row["id"], row["rank"]) for row in rows[:3]] == [
+        ("q0", "genus"),
+        ("q0", "species"),
+        ("q1", "genus"),
+    ]
+    calls = Classifier.from_pretrained(model_dir, "cpu").classify(barcodes)
+    for row in rows:
+        query, call = int(row["id"][1:]), calls[row["rank"]]
+        assert row["taxon"] == call.taxa[query]
+        assert float(row["probability"]) == pytest.approx(call.probabilities[query], abs=1e-4)
+        said = "confident" if call.confident[query] else "not confident"
+        assert row["confidence"] == said
+    assert rows[-1]["taxon"] == "" and rows[-1]["probability"] == "0.0000"
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(model_dir, tmp_path):
+    (tmp_path / "q.fasta").write_text(">q\nACGTACGTACGT\n")
+    given = ["classify", str(tmp_path / "q.fasta"), "--model", str(model_dir), "-o"]
+    with pytest.raises(BarcodeMAEError, match="is a folder; give the name of a file"):
+        CliRunner().invoke(app, [*given, str(tmp_path)], catch_exceptions=False)
+    with pytest.raises(BarcodeMAEError, match="there is no folder"):
+        CliRunner().invoke(app, [*given, str(tmp_path / "a" / "b.tsv")], catch_exceptions=False)
+
+
+def test_a_failure_leaves_the_older_file(model_dir, tmp_path):
+    output = tmp_path / "calls.tsv"
+    output.write_text("older")
+    classifier = Classifier.from_pretrained(model_dir, "cpu")
+    with pytest.raises(AttributeError):
+        write_calls(output, classifier, ["a"], [None], progress=False)
+    assert output.read_text() == "older" and list(tmp_path.iterdir()) == [output]
+
+
+def test_models_that_cannot_name_taxa_are_refused(tmp_path):
+    pretrained, several = tmp_path / "pretrained", tmp_path / "several"
+    BarcodeMAEForMaskedLM(BarcodeMAEConfig.preset("barcodemae-tiny", **CONFIG)).save_pretrained(
+        pretrained
+    )
+    with pytest.raises(BarcodeMAEError, match="has no trained head. Fine-tune it first"):
+        Classifier.from_pretrained(pretrained)
+    config = BarcodeMAEConfig.preset(
+        "barcodemae-tiny", **CONFIG, num_labels=3, problem_type="multi_label_classification"
+    )
+    BarcodeMAEForSequenceClassification(config).save_pretrained(several)
+    with pytest.raises(BarcodeMAEError, match="its head is for multi_label_classification"):
+        Classifier.from_pretrained(several)
+    with pytest.raises(BarcodeMAEError, match="no such directory"):
+        Classifier.from_pretrained(tmp_path / "nowhere")
+
+
+def test_another_k_in_the_tokenizer_is_refused(model_dir, tmp_path):
+    config = BarcodeMAEConfig.from_pretrained(model_dir)
+    BarcodeMAEForSequenceClassification(config).save_pretrained(tmp_path)
+    BarcodeMAETokenizer(kmer_size=4).save_pretrained(tmp_path)
+    with pytest.raises(BarcodeMAEError, match="reads 3-mers, its tokenizer cuts 4-mers"):
+        Classifier.from_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    assert saved["kmer_size"] == 4

@@ -1,0 +1,87 @@
+import pytest
+
+from barcodemae.errors import BarcodeMAEError
+from train.loop.arguments import parse_arguments
+
+GIVEN = ["--train_data", "a.csv", "b.csv", "--output_dir", "out"]
+
+
+def write(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_command_line_overrides_the_file(tmp_path):
+    config = write(tmp_path, "preset: barcodemae-tiny\nbase_learning_rate: 1e-3\nbatch_size: 8\n")
+    arguments = parse_arguments(["--config", config, "--batch_size", "16", *GIVEN])
+    assert arguments.preset == "barcodemae-tiny"
+    assert arguments.base_learning_rate == 1e-3
+    assert arguments.batch_size == 16
+    assert arguments.train_data == ["a.csv", "b.csv"]
+    assert arguments.weight_decay == 1e-5  # the paper's, by default
+
+
+def test_a_file_can_name_the_data(tmp_path):
+    config = write(tmp_path, "train_data: x.parquet\noutput_dir: out\nsplit: pretrain\n")
+    arguments = parse_arguments(["--config", config])
+    assert arguments.train_data == ["x.parquet"] and arguments.split == ["pretrain"]
+
+
+def test_a_range_of_mask_ratios_is_two_numbers(tmp_path):
+    given = ["--mask_ratio_between", "0.2", "0.8", *GIVEN]
+    assert parse_arguments(given).mask_ratio_between == [0.2, 0.8]
+    config = write(tmp_path, "mask_ratio_between: [0.3, 0.6]\n")
+    assert parse_arguments(["--config", config, *GIVEN]).mask_ratio_between == [0.3, 0.6]
+    for wrong in ("0.3", "[a, b]", "[0.1, 0.2, 0.3]"):
+        with pytest.raises(BarcodeMAEError, match="must be two numbers"):
+            config = write(tmp_path, f"mask_ratio_between: {wrong}\n")
+            parse_arguments(["--config", config, *GIVEN])
+
+
+def test_the_precision_is_the_launchers_unless_given(tmp_path, monkeypatch):
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
+    assert parse_arguments(GIVEN).mixed_precision == "no"
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert parse_arguments(GIVEN).mixed_precision == "bf16"
+    config = write(tmp_path, "mixed_precision: no\n")
+    assert parse_arguments(["--config", config, *GIVEN]).mixed_precision == "no"
+
+
+GRAPHS = ["--compile", "True", "--compile_mode", "reduce-overhead"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("batchsize: 3", "no argument 'batchsize'.*Did you mean 'batch_size'"),
+        ("- a", "argument: value"),
+        ("a: [", "not YAML"),
+        ("base_learning_rate: fast", "base_learning_rate.*fast"),
+    ],
+)
+def test_a_wrong_file_is_named_with_the_remedy(tmp_path, text, said):
+    config = write(tmp_path, text)
+    with pytest.raises(BarcodeMAEError, match=f"config.yaml.*{said}"):
+        parse_arguments(["--config", config, *GIVEN])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--output_dir", "out"], "--train_data is missing"),
+        (["--train_data", "x"], "--output_dir is missing"),
+        ([*GIVEN, "--config", "nowhere.yaml"], "nowhere.yaml: no such file"),
+        ([*GIVEN, "--validation_share", "1"], "--validation_share 1.0"),
+        ([*GIVEN, "--mixed_precision", "fp8"], "--mixed_precision fp8"),
+        ([*GIVEN, "--batch_size", "0"], "--batch_size 0"),
+        ([*GIVEN, *GRAPHS, "--gradient_accumulation_steps", "2"], "steps 2: must be 1 with"),
+        ([*GIVEN, *GRAPHS, "--auto_batch_size", "True"], "cannot add gradients up"),
+        ([*GIVEN, "--mask_ratio_between", "0.8", "0.2"], r"between \[0.8, 0.2\]: must be two num"),
+        ([*GIVEN, "--mask_ratio_between", "0.2", "1"], "0 < LOW < HIGH < 1"),
+        ([*GIVEN, "--mask_ratio_between", "0.5"], "two numbers"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(arguments, said):
+    with pytest.raises(BarcodeMAEError, match=said):
+        parse_arguments(arguments)

@@ -1,0 +1,1 @@
+"""The loop that every objective is trained by: exact resume, records, checkpoints, devices."""

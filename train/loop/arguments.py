@@ -1,0 +1,257 @@
+"""Arguments of a script: a YAML file, and any of them on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TypeVar, get_type_hints
+
+import yaml
+from transformers import HfArgumentParser
+
+from barcodemae.data.schemas import RANKS
+from barcodemae.errors import BarcodeMAEError
+
+Arguments = TypeVar("Arguments")
+
+
+@dataclass
+class RunArguments:
+    """What every training run is asked; defaults are the paper's (Appendix B)."""
+
+    train_data: list[str] = field(
+        default_factory=list, metadata={"help": "files, globs, saved data sets or Hub ids"}
+    )
+    output_dir: str = field(default="", metadata={"help": "where models and records go"})
+    on_error: str = field(default="raise", metadata={"help": "raise or skip faulty records"})
+    epochs: float = field(default=35.0, metadata={"help": "passes over the barcodes"})
+    batch_size: int = field(default=32, metadata={"help": "barcodes in one process's batch"})
+    gradient_accumulation_steps: int = field(default=1, metadata={"help": "batches in a step"})
+    base_learning_rate: float = field(
+        default=1e-4, metadata={"help": "highest rate of OneCycle at a global batch of 64"}
+    )
+    weight_decay: float = field(default=1e-5, metadata={"help": "of AdamW"})
+    max_grad_norm: float = field(default=0.0, metadata={"help": "clip gradients; 0: do not"})
+    seed: int = field(default=0, metadata={"help": "of everything random"})
+    mixed_precision: str = field(
+        default="", metadata={"help": "no or bf16; default: what the launcher says"}
+    )
+    cpu: bool = field(default=False, metadata={"help": "train on the CPU"})
+    num_workers: int = field(default=0, metadata={"help": "processes that prepare batches"})
+    report_to: list[str] = field(
+        default_factory=list, metadata={"help": "trackers: tensorboard, wandb"}
+    )
+    stop_after_minutes: float = field(
+        default=0.0, metadata={"help": "save and stop by then; the same command goes on; 0: never"}
+    )
+
+    def __post_init__(self) -> None:
+        # What the run computes in is part of what it is, and has to be known to whoever resumes it.
+        self.mixed_precision = self.mixed_precision or os.environ.get(
+            "ACCELERATE_MIXED_PRECISION", "no"
+        )
+
+    def check(self) -> None:
+        """Raise BarcodeMAEError, naming the argument, where a value is not allowed."""
+        for name, what in (("train_data", "the files with barcodes"), ("output_dir", "a folder")):
+            if not getattr(self, name):
+                raise BarcodeMAEError(f"--{name} is missing: give {what}")
+        self.check_values(
+            epochs=(self.epochs > 0, "positive"),
+            batch_size=(self.batch_size > 0, "positive"),
+            gradient_accumulation_steps=(self.gradient_accumulation_steps > 0, "positive"),
+            base_learning_rate=(self.base_learning_rate > 0, "positive"),
+            stop_after_minutes=(self.stop_after_minutes >= 0, "0 or more"),
+            on_error=(self.on_error in ("raise", "skip"), "raise or skip"),
+            mixed_precision=(self.mixed_precision in ("no", "bf16"), "no or bf16"),
+        )
+
+    def check_values(self, **tests: tuple[bool, str]) -> None:
+        """Raise BarcodeMAEError for the first argument whose (is_allowed, allowed) fails."""
+        for name, (is_allowed, allowed) in tests.items():
+            if not is_allowed:
+                raise BarcodeMAEError(f"--{name} {getattr(self, name)}: must be {allowed}")
+
+
+@dataclass
+class LoopArguments(RunArguments):
+    """What `train.loop.run` is asked: the model, its barcodes, and when to log, judge and save."""
+
+    preset: str = field(default="barcodemae-k6", metadata={"help": "variant to train"})
+    model_overrides: str = field(
+        default="", metadata={"help": 'YAML fields over the preset: "{mask_ratio: 0.65}"'}
+    )
+    split: list[str] = field(default_factory=list, metadata={"help": "only these splits"})
+    phylum: list[str] = field(default_factory=list, metadata={"help": "only these phyla"})
+    min_length: int = field(default=0, metadata={"help": "shortest barcode, nucleotides"})
+    validation_share: float = field(
+        default=0.01, metadata={"help": "share of the barcodes held out to choose the best model"}
+    )
+
+    max_steps: int = field(
+        default=0, metadata={"help": "global steps; 0: as many as the epochs take"}
+    )
+    random_offset: bool = field(default=True, metadata={"help": "random frame offset"})
+
+    log_every: int = field(default=20, metadata={"help": "steps between training metrics"})
+    validate_every: int = field(default=0, metadata={"help": "steps; 0: once an epoch"})
+    checkpoint_every: int = field(default=0, metadata={"help": "steps; 0: once an epoch"})
+    keep_checkpoints: int = field(default=2, metadata={"help": "newest to keep; 0: all"})
+    stop_after: int = field(
+        default=0, metadata={"help": "save and stop at this step; the same command goes on"}
+    )
+    push_to_hub: str = field(default="", metadata={"help": "repository to push the best model to"})
+    push_every: float = field(default=0, metadata={"help": "push every so many epochs, too"})
+
+    def check(self) -> None:
+        super().check()
+        self.check_values(
+            validation_share=(0 < self.validation_share < 1, "in (0, 1)"),
+            log_every=(self.log_every > 0, "positive"),
+        )
+
+    @property
+    def defines_the_run(self) -> dict:
+        """What must not change when a run is resumed: all that the weights depend on."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._free}
+
+    @property
+    def _free(self) -> set[str]:
+        """What may change from one start to the next."""
+        free = {"output_dir", "num_workers", "log_every", "checkpoint_every", "stop_after"}
+        free |= {"keep_checkpoints", "report_to", "push_to_hub", "push_every", "cpu"}
+        free |= {"stop_after_minutes"}
+        # Together they are the global batch, which another number of devices divides otherwise.
+        return free | {"batch_size", "gradient_accumulation_steps"}
+
+
+@dataclass
+class PretrainArguments(LoopArguments):
+    """Pretrain a BarcodeMAE. Defaults are the paper's (section 2, Appendix B)."""
+
+    replace: bool = field(
+        default=False, metadata={"help": "show 10 %% of the chosen k-mers, replace 10 %%"}
+    )
+    mask_ratio_between: list[float] = field(
+        default_factory=list,
+        metadata={"help": "LOW HIGH: draw each global batch's mask ratio between the two"},
+    )
+
+    label_rank: str = field(
+        default="",
+        metadata={
+            "help": "learn to name taxa of this rank, too: semi-supervised (BarcodeMAE+); empty: "
+            "do not"
+        },
+    )
+    label_weight: float = field(default=0.1, metadata={"help": "of the loss of naming taxa"})
+    label_warm_up_epochs: float = field(
+        default=5.0, metadata={"help": "over which label_weight is reached"}
+    )
+    label_taxa: int = field(default=16, metadata={"help": "taxa sure to be in a global batch"})
+    label_barcodes: int = field(default=4, metadata={"help": "barcodes of each of them"})
+
+    compile: bool = field(default=False, metadata={"help": "torch.compile the model"})
+    compile_mode: str = field(
+        default="default", metadata={"help": "default, or reduce-overhead: CUDA graphs"}
+    )
+    auto_batch_size: bool = field(
+        default=False,
+        metadata={"help": "halve batch_size until it fits, and accumulate gradients instead"},
+    )
+
+    def check(self) -> None:
+        super().check()
+        self.check_values(
+            mask_ratio_between=(
+                not self.mask_ratio_between or _is_range_of_shares(self.mask_ratio_between),
+                "two numbers with 0 < LOW < HIGH < 1",
+            ),
+            label_rank=(self.label_rank in ("", *RANKS), f"empty or one of {', '.join(RANKS)}"),
+            label_weight=(self.label_weight > 0, "positive"),
+            label_warm_up_epochs=(self.label_warm_up_epochs >= 0, "0 or more"),
+            label_taxa=(self.label_taxa > 0, "positive"),
+            label_barcodes=(self.label_barcodes > 0, "positive"),
+            compile_mode=(
+                self.compile_mode in ("default", "reduce-overhead"),
+                "default or reduce-overhead",
+            ),
+        )
+        if self.compile and self.compile_mode == "reduce-overhead":
+            # A graph's replay overwrites the gradients of the batch before it (PyTorch #169545).
+            self.check_values(
+                gradient_accumulation_steps=(
+                    self.gradient_accumulation_steps == 1,
+                    "1 with --compile_mode reduce-overhead, which cannot add gradients up",
+                ),
+                auto_batch_size=(
+                    not self.auto_batch_size,
+                    "False with --compile_mode reduce-overhead, which cannot add gradients up",
+                ),
+            )
+
+    @property
+    def _free(self) -> set[str]:
+        return super()._free | {"compile_mode", "auto_batch_size"}
+
+
+def _is_range_of_shares(values: object) -> bool:
+    try:
+        low, high = values
+        return 0 < low < high < 1
+    except (TypeError, ValueError):  # other than two, or a YAML file's text
+        return False
+
+
+def parse_arguments(
+    arguments: list[str] | None = None, kind: type[Arguments] = PretrainArguments
+) -> Arguments:
+    """Read `--config FILE.yaml` and what else the command line says, which takes precedence.
+
+    Args:
+        arguments: default: those of the command line.
+        kind: dataclass of the script's arguments, with a method `check`.
+
+    Raises:
+        BarcodeMAEError: the file is missing, is not YAML, or names an argument that there is not.
+    """
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--config", type=Path)
+    config, rest = first.parse_known_args(arguments)
+    parser = HfArgumentParser(kind, description=kind.__doc__)
+    parser.add_argument("--config", help="YAML file with any of the arguments below")
+    if config.config:
+        parser.set_defaults(**_read_yaml(config.config, kind))
+    (parsed, _) = parser.parse_args_into_dataclasses(rest)[:2]
+    parsed.check()
+    return parsed
+
+
+def _read_yaml(path: Path, kind: type) -> dict:
+    if not path.is_file():
+        raise BarcodeMAEError(f"{path}: no such file. Ready-made ones are in train/configs/.")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise BarcodeMAEError(f"{path}: not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise BarcodeMAEError(f"{path}: must hold lines of the form 'argument: value'")
+    known = get_type_hints(kind)
+    for name, value in values.items():
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise BarcodeMAEError(f"{path}: there is no argument {name!r}.{hint}")
+        if known[name] == list[str] and isinstance(value, str):
+            values[name] = [value]
+        elif known[name] is str and value is False:  # YAML 1.1 reads no as false
+            values[name] = "no"
+        elif known[name] is float:  # YAML 1.1 reads 1e-4 as text
+            try:
+                values[name] = float(value)
+            except (TypeError, ValueError):
+                raise BarcodeMAEError(f"{path}: {name}: {value!r} is not a number") from None
+    return values

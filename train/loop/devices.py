@@ -1,0 +1,51 @@
+"""What a run computes on."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from accelerate import Accelerator
+
+from barcodemae.errors import BarcodeMAEError
+from train.loop.arguments import RunArguments
+
+
+def make_accelerator(arguments: RunArguments) -> Accelerator:
+    """Accelerate, on the CPU where there is no GPU.
+
+    Raises:
+        BarcodeMAEError: the launcher started several processes and they do not find one another.
+    """
+    accelerator = Accelerator(
+        # Several processes on CPUs find one another only when this is said.
+        cpu=arguments.cpu or not torch.cuda.is_available(),
+        mixed_precision=arguments.mixed_precision,
+        log_with=arguments.report_to or None,
+        project_dir=arguments.output_dir,
+    )
+    world_size = int(os.environ.get("WORLD_SIZE", 1))
+    if accelerator.num_processes != world_size:
+        raise BarcodeMAEError(
+            f"{world_size} processes were started, but each one trains alone "
+            f"({accelerator.num_processes} found). Start them with accelerate launch "
+            "--multi_gpu --num_processes N (on CPUs too, where the script gets --cpu)."
+        )
+    on_cpu = accelerator.device.type == "cpu"
+    if on_cpu and arguments.mixed_precision == "bf16" and bf16_is_slow(cpu_capabilities()):
+        accelerator.print(
+            "This CPU has no instructions for bf16, which is then slower than fp32: "
+            "--mixed_precision no"
+        )
+    return accelerator
+
+
+def cpu_capabilities() -> dict:
+    """What PyTorch says of this CPU; empty where its version does not tell."""
+    return getattr(torch.cpu, "get_capabilities", dict)()
+
+
+def bf16_is_slow(capabilities: dict) -> bool:
+    """Whether an x86 CPU has to emulate bf16; False where that is not known."""
+    known = [capabilities[name] for name in ("avx512_bf16", "amx_bf16") if name in capabilities]
+    return bool(known) and not any(known)

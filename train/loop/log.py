@@ -1,0 +1,135 @@
+"""What a run tells while it goes: JSON lines, trackers, a progress bar."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch.optim.lr_scheduler import LRScheduler
+from tqdm import tqdm
+
+from barcodemae.outputs import write_whole_text
+from train.loop.arguments import LoopArguments
+from train.loop.records import Progress
+
+
+class Metrics:
+    """JSON lines, always, and Accelerate's trackers when asked; written by the main process."""
+
+    def __init__(
+        self,
+        output_dir: Path,
+        accelerator: Accelerator,
+        arguments: LoopArguments,
+        resume_at: int,
+    ):
+        self.accelerator = accelerator
+        if arguments.report_to:
+            plain = {
+                name: value if isinstance(value, (int, float, str, bool)) else json.dumps(value)
+                for name, value in asdict(arguments).items()
+            }
+            accelerator.init_trackers("barcodemae", config=plain)
+        self.file = None
+        if accelerator.is_main_process:
+            path = output_dir / "metrics.jsonl"
+            # What a killed run logged after its last checkpoint will be logged again.
+            kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= resume_at]
+            kept = kept if resume_at else []
+            write_whole_text(path, "".join(kept))
+            self.file = path.open("a", encoding="utf-8")
+
+    def write(self, step: int, **values: float) -> None:
+        if self.file:
+            self.file.write(json.dumps({"step": step, **values}) + "\n")
+            self.file.flush()
+        self.accelerator.log(values, step=step)
+
+    def close(self) -> None:
+        if self.file:
+            self.file.close()
+        self.accelerator.end_training()
+
+
+def _whole_lines(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [line for line in lines if line.endswith("}\n")]
+
+
+class TrainingLog:
+    """Training metrics since they were last written: on the progress bar and in `metrics`.
+
+    `measures` are the names of what is logged as a mean, in groups of what is summed over the same.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        measures: Sequence[Sequence[str]],
+        progress: Progress,
+        schedule: LRScheduler,
+        global_batch: int,
+        step: int,
+        total_steps: int,
+    ):
+        self.metrics = metrics
+        self.measures = measures
+        self.progress = progress
+        self.schedule = schedule
+        self.global_batch = global_batch
+        self.accelerator = metrics.accelerator
+        self.sums = torch.zeros(
+            len(measures) + sum(map(len, measures)), device=self.accelerator.device
+        )
+        self.written_at = step
+        self.bar = tqdm(
+            total=total_steps,
+            initial=step,
+            unit="step",
+            disable=not self.accelerator.is_main_process,
+        )
+        self.restart_clock()
+
+    def restart_clock(self) -> None:
+        """Validation and checkpoints do not count as training time."""
+        self.clock = time.perf_counter()
+
+    def add(self, sums: torch.Tensor) -> None:
+        """What `TrainingRun.step` returns; it stays on the device."""
+        self.sums += sums
+        self.bar.update()
+
+    def write(self, step: int) -> None:
+        if step == self.written_at:
+            return
+        found = iter(self.accelerator.reduce(self.sums, "sum").tolist())
+        means = {}
+        for names in self.measures:
+            sums = [next(found) for _ in names]
+            count = max(next(found), 1)
+            means |= {name: value / count for name, value in zip(names, sums, strict=True)}
+        seconds = time.perf_counter() - self.clock
+        speed = (step - self.written_at) * self.global_batch / seconds
+        self.progress.seconds += seconds
+        self.metrics.write(
+            step,
+            barcodes=step * self.global_batch,
+            **means,
+            learning_rate=self.schedule.get_last_lr()[0],
+            barcodes_per_second=speed,
+        )
+        shown = "".join(f"{name} {value:.3f}, " for name, value in means.items())
+        self.bar.set_postfix_str(f"{shown}{speed:.0f} barcodes/s")
+        self.sums.zero_()
+        self.written_at = step
+        self.restart_clock()
+
+    def close(self) -> None:
+        self.bar.close()

@@ -1,0 +1,310 @@
+"""A training run over barcodes: what pretraining and distillation have in common.
+
+Everything that decides the weights follows from the arguments and the number of the step, so a run
+that was stopped or killed goes on, with the same command, to the weights that it would have had
+without the interruption (bit for bit on a CPU).
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+import yaml
+from accelerate.utils import set_seed
+from torch.utils.data import DataLoader
+
+from barcodemae import BarcodeMAEConfig
+from barcodemae.data import read_barcodes
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.hub.push import push_checkpoint
+from train.loop.arguments import LoopArguments
+from train.loop.barcodes import Draws, ShareOfDraws, hold_out
+from train.loop.checkpoints import Checkpoints
+from train.loop.deadline import Deadline
+from train.loop.devices import make_accelerator
+from train.loop.held_out import move
+from train.loop.log import Metrics, TrainingLog
+from train.loop.optimization import make_optimizer, one_cycle
+from train.loop.records import Progress, claim_output_dir, save_model
+
+Collator = Callable[[Sequence[tuple]], dict]
+
+
+class TrainingRun(ABC):
+    """Everything that the loop over global steps needs, set up once, and the loop.
+
+    A subclass says which model learns, from which batches, by which loss, and how it is judged.
+
+    Attributes:
+        script: the name that messages go by.
+        measures: what `loss_of` sums up, by its name in the log, in groups that are summed over the
+            same; the loss is the first.
+        fresh: barcodes of a step that an epoch is made of.
+    """
+
+    script: str
+    measures: tuple[tuple[str, ...], ...] = (("loss",),)
+
+    def __init__(self, arguments: LoopArguments, config: BarcodeMAEConfig):
+        self.arguments = arguments
+        self.config = config
+        self.deadline = Deadline(arguments.stop_after_minutes)
+        self.accelerator = make_accelerator(arguments)
+        self.output_dir = Path(arguments.output_dir)
+        with self.accelerator.main_process_first():
+            barcodes = read_barcodes(
+                arguments.train_data,
+                split=arguments.split or None,
+                phylum=arguments.phylum or None,
+                min_length=arguments.min_length or None,
+                on_error=arguments.on_error,
+                progress=self.accelerator.is_main_process,
+            )
+        rows, held_out = hold_out(len(barcodes), arguments.validation_share, arguments.seed)
+        self.global_batch = (
+            arguments.batch_size
+            * arguments.gradient_accumulation_steps
+            * self.accelerator.num_processes
+        )
+        self.fresh = self.global_batch
+        self.training, self.validation = self.make_draws(barcodes, rows, held_out)
+        self.steps_per_epoch = max(1, round(len(rows) / self.fresh))
+        self.push_every = round(arguments.push_every * self.steps_per_epoch)
+        self.total_steps = arguments.max_steps or int(arguments.epochs * len(rows) / self.fresh)
+        if self.total_steps < 1:
+            raise BarcodeMAEError(
+                f"{len(rows)} barcodes and {arguments.epochs} epochs do not fill one global batch "
+                f"of {self.global_batch}: use a smaller --batch_size or more --epochs"
+            )
+
+        set_seed(arguments.seed)
+        model = self.make_model()
+        optimizer = make_optimizer(
+            model.parameters(),
+            arguments.base_learning_rate,
+            self.global_batch,
+            arguments.weight_decay,
+        )
+        self.schedule = one_cycle(optimizer, self.total_steps)
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        # Dropout must differ between processes; the weights have been drawn alike.
+        set_seed(arguments.seed, device_specific=True)
+        self.progress = Progress()
+        self.accelerator.register_for_checkpointing(self.schedule, self.progress)
+        self.checkpoints = Checkpoints(
+            self.output_dir / "checkpoints", self.accelerator, arguments.keep_checkpoints
+        )
+
+    def make_draws(
+        self, barcodes: datasets.Dataset, rows: np.ndarray, held_out: np.ndarray
+    ) -> tuple[Draws, Draws]:
+        """What training and what validation draws from."""
+        return Draws(barcodes, rows, self.arguments.seed), Draws(barcodes, held_out, seed=None)
+
+    @abstractmethod
+    def make_model(self) -> torch.nn.Module:
+        """The model, not yet on its device; random weights follow from the seed."""
+
+    @abstractmethod
+    def training_collator(self) -> Collator: ...
+
+    @abstractmethod
+    def validation_collator(self) -> Collator:
+        """Draws from `len(self.validation)` on only fill up a batch and must not count."""
+
+    @abstractmethod
+    def count(self, batch: dict) -> torch.Tensor:
+        """(groups,) what the measures of a batch are summed over."""
+
+    @abstractmethod
+    def loss_of(
+        self, batch: dict, shares: torch.Tensor
+    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        """The loss to descend, each group's sum divided by its share; the sum of each measure."""
+
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """How well the held-out barcodes do, `loss` among it, of every process together."""
+
+    @abstractmethod
+    def record_start(self) -> None:
+        """Note in the metrics what the training is to be compared with."""
+
+    def training_batches(self, first_step: int) -> DataLoader:
+        accumulation = self.arguments.gradient_accumulation_steps
+        batches = range(first_step * accumulation, self.total_steps * accumulation)
+        return self._loader(self.training, batches, self.training_collator())
+
+    def validation_batches(self) -> DataLoader:
+        share = self.arguments.batch_size * self.accelerator.num_processes
+        batches = range(-(-len(self.validation) // share))
+        return self._loader(self.validation, batches, self.validation_collator())
+
+    def _loader(self, draws: Draws, batches: range, collator: Collator) -> DataLoader:
+        return DataLoader(
+            draws,
+            batch_sampler=ShareOfDraws(
+                batches,
+                self.arguments.batch_size,
+                self.accelerator.process_index,
+                self.accelerator.num_processes,
+            ),
+            collate_fn=collator,
+            num_workers=self.arguments.num_workers,
+            pin_memory=self.accelerator.device.type == "cuda",
+            # Workers seed themselves from this; unset, it would advance the generator of dropout.
+            generator=torch.Generator().manual_seed(self.arguments.seed),
+        )
+
+    def step(self, batches: list[dict]) -> torch.Tensor:
+        """One global step on this process's batches.
+
+        Returns:
+            (measures + groups,) group by group: the sums, and what they are summed over.
+        """
+        batches = [move(batch, self.accelerator.device) for batch in batches]
+        counts = sum(self.count(batch) for batch in batches).float()
+        # Gradients are averaged over processes, so the mean over all that the global batch counts
+        # is each process's sum over this share of their number.
+        shares = self.accelerator.reduce(counts, "mean").clamp(min=1)
+        seen = torch.zeros(sum(map(len, self.measures)), device=self.accelerator.device)
+        for number, batch in enumerate(batches, start=1):
+            is_last = number == len(batches)
+            with nullcontext() if is_last else self.accelerator.no_sync(self.model):
+                with self.accelerator.autocast():
+                    loss, sums = self.loss_of(batch, shares)
+                self.accelerator.backward(loss)
+            seen += torch.stack([value.detach().float() for value in sums])
+        if self.arguments.max_grad_norm:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.arguments.max_grad_norm)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad()
+        groups = zip(seen.split([len(names) for names in self.measures]), counts, strict=True)
+        return torch.cat([part for sums, count in groups for part in (sums, count[None])])
+
+    def run(self) -> None:
+        """Train to the end, to `stop_after`, or for `stop_after_minutes`."""
+        claim_output_dir(self.output_dir, self._identity(), self.accelerator)
+        step = self.checkpoints.resume()
+        self.metrics = Metrics(self.output_dir, self.accelerator, self.arguments, resume_at=step)
+        if step:
+            self.accelerator.print(f"resumed at step {step} of {self.total_steps}")
+        else:
+            self.record_start()
+
+        arguments = self.arguments
+        log = TrainingLog(
+            self.metrics,
+            self.measures,
+            self.progress,
+            self.schedule,
+            self.global_batch,
+            step,
+            self.total_steps,
+        )
+        batches = iter(self.training_batches(step))
+        self.model.train()
+        while step < self.total_steps:
+            log.add(
+                self.step([next(batches) for _ in range(arguments.gradient_accumulation_steps)])
+            )
+            step += 1
+            is_end = step in (self.total_steps, arguments.stop_after)
+            # The clock adds no validation, so it has no say in which model is the best.
+            stops = is_end or (step % arguments.log_every == 0 and self.deadline.has_passed())
+            checkpoints = step % (arguments.checkpoint_every or self.steps_per_epoch) == 0 or stops
+            validates = step % (arguments.validate_every or self.steps_per_epoch) == 0 or is_end
+            pushes = self.push_every and step % self.push_every == 0 and not is_end
+            # A checkpoint holds no half-counted metrics: it logs what there is first.
+            if step % arguments.log_every == 0 or checkpoints or validates or pushes:
+                log.write(step)
+            if validates:
+                self._validate(step)
+            if checkpoints:
+                self.checkpoints.save(step)
+            if pushes:
+                self._push()
+            if validates or checkpoints or pushes:
+                log.restart_clock()
+            if stops:
+                break
+        log.close()
+        if step == self.total_steps:
+            self._save("last", step)
+            self._push()
+        self.metrics.close()
+
+    def _identity(self) -> dict:
+        return {**self.arguments.defines_the_run, "global_batch": self.global_batch}
+
+    def _validate(self, step: int) -> None:
+        result = self.validate()
+        self.metrics.write(step, **{f"validation_{name}": value for name, value in result.items()})
+        self.progress.validation = result
+        if result["loss"] < self.progress.best_loss:
+            self.progress.best_loss = result["loss"]
+            self._save("best", step)
+
+    def _push(self) -> None:
+        """Push the best model so far, when asked; a fault is told and does not end the run."""
+        if self.arguments.push_to_hub and self.accelerator.is_main_process:
+            try:
+                push_checkpoint(self.output_dir / "best", self.arguments.push_to_hub)
+            except BarcodeMAEError as error:
+                print(f"{self.script}: not pushed: {error}", file=sys.stderr)
+        self.accelerator.wait_for_everyone()
+
+    def _save(self, name: str, step: int) -> None:
+        save_model(
+            self.output_dir / name,
+            self.accelerator,
+            self.model,
+            arguments=asdict(self.arguments),
+            data={"train_data": self.arguments.train_data, **self.training.record},
+            steps=step,
+            epochs=step * self.fresh / len(self.training),
+            barcodes_seen=step * self.global_batch,
+            seconds=round(self.progress.seconds, 1),
+            validation=self.progress.validation,
+        )
+
+
+def make_config(arguments: LoopArguments) -> BarcodeMAEConfig:
+    """The preset with `model_overrides` on top.
+
+    Raises:
+        BarcodeMAEError: there is no such preset, the overrides are not YAML fields, or a value is
+            not allowed.
+    """
+    try:
+        overrides = yaml.safe_load(arguments.model_overrides) or {}
+    except yaml.YAMLError as error:
+        raise BarcodeMAEError(f"--model_overrides: not YAML: {error}") from error
+    if not isinstance(overrides, dict):
+        raise BarcodeMAEError(
+            f"--model_overrides {arguments.model_overrides!r}: must hold fields, for example "
+            '"{mask_ratio: 0.65}"'
+        )
+    try:
+        return BarcodeMAEConfig.preset(arguments.preset, **overrides)
+    except ValueError as error:
+        raise BarcodeMAEError(f"--preset, --model_overrides: {error}") from error
+
+
+@contextmanager
+def errors_in_a_line(script: str) -> Iterator[None]:
+    """End the program with exit status 2 and one line where a BarcodeMAEError is raised."""
+    try:
+        yield
+    except BarcodeMAEError as error:
+        print(f"{script}: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,1 @@
+"""Pretraining: masked k-mers, and beside them taxa (semi-supervised)."""

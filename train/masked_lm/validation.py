@@ -1,0 +1,63 @@
+"""How well hidden k-mers are named on held-out barcodes, by the model and by a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from barcodemae.encoders.tokens import kmer_ids
+from tokenization_barcodemae import MAX_NUCLEOTIDES
+from train.loop.held_out import held_out_means
+
+
+def hidden_tokens_right(output, labels: torch.Tensor) -> torch.Tensor:
+    """() number of hidden k-mers whose likeliest k-mer is the true one."""
+    targets = labels.long().gather(1, output.predicted_positions)  # (batch, predicted)
+    return (output.logits.argmax(dim=-1) == targets).sum()
+
+
+def validate(model: torch.nn.Module, batches: Iterable[dict], accelerator: Accelerator) -> dict:
+    """Mean loss and accuracy over all hidden k-mers of `batches`, of every process together."""
+
+    def sums_of(batch: dict) -> torch.Tensor:
+        output = model(**batch, num_items_in_batch=1)
+        right = hidden_tokens_right(output, batch["labels"])
+        hidden = (batch["labels"] != -100).sum()
+        return torch.stack([output.loss.double(), right.double(), hidden.double()])
+
+    loss, accuracy = held_out_means(model, batches, accelerator, sums_of)
+    return {"loss": loss, "accuracy": accuracy}
+
+
+def context_free_guess(training: Sequence[str], validation: Iterable[dict], kmer_size: int) -> dict:
+    """Loss and accuracy of the best guess that ignores the barcode: k-mer frequencies by position.
+
+    Frequencies at a position are smoothed towards those of all positions, with the weight that
+    suits the validation barcodes best: the guess is given every advantage.
+    """
+    ids, _ = kmer_ids(training, kmer_size, max_length=MAX_NUCLEOTIDES // kmer_size)
+    counts = np.zeros((ids.shape[1], 4**kmer_size))
+    for position, kmers in enumerate(ids.T):
+        np.add.at(counts[position], kmers[kmers < 4**kmer_size], 1)
+    everywhere = (counts.sum(axis=0) + 1) / (counts.sum() + 4**kmer_size)  # (k-mers,)
+
+    positions, kmers = [], []
+    for batch in validation:
+        labels = batch["labels"].numpy()
+        positions.append((labels != -100).nonzero()[1])
+        kmers.append(labels[labels != -100])
+    position = np.minimum(np.concatenate(positions), len(counts) - 1)
+    kmer = np.concatenate(kmers).astype(int)
+    here = counts.sum(axis=1)  # (positions,)
+    losses = [
+        -np.log(
+            (counts[position, kmer] + weight * everywhere[kmer]) / (here[position] + weight)
+        ).mean()
+        for weight in (1, 10, 100, 1000, 10_000)
+    ]
+    likeliest = (counts + everywhere).argmax(axis=1)  # (positions,)
+    accuracy = (likeliest[position] == kmer).mean()
+    return {"loss": float(min(losses)), "accuracy": float(accuracy)}
