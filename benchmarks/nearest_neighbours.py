@@ -76,7 +76,7 @@ def main() -> None:
     reference, query, labels = clustered(arguments.references, arguments.queries, arguments.dim)
     classifier = KNeighborsClassifier(1, metric="cosine", algorithm="brute").fit(reference, labels)
     ways = {
-        "barcodemae.identification": lambda: labels[nearest(reference, query)[1][:, 0]],
+        "barcodemae.identification.neighbours": lambda: labels[nearest(reference, query)[1][:, 0]],
         "KNeighborsClassifier": lambda: classifier.predict(query),
     }
     wall, cpu = ({name: [] for name in ways} for _ in range(2))
