@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -16,22 +17,30 @@ from filelock import FileLock
 
 from barcodemae.data.problems import LeftOut, ReadReport
 from barcodemae.data.schemas import BATCH, SCHEMA
+from barcodemae.errors import BarcodeMAEError
 
 TABLE, REPORT = "barcodes.arrow", "report.json"
-_VERSION = 2  # raised whenever the same input would give another table
+_SEAL = "seal.json"  # written last: what a whole entry holds
+_VERSION = 3  # raised whenever the same input would give another table
+
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 class Writer:
     """Writes one entry: tables in the canonical schema, then the report of how they were read."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, schema: pa.Schema = SCHEMA):
         self._folder = folder
-        self._stream = pa.ipc.new_stream(pa.OSFile(str(folder / TABLE), "wb"), SCHEMA)
+        self._file = pa.OSFile(str(folder / TABLE), "wb")
+        self._stream = pa.ipc.new_stream(self._file, schema)
         self._waiting: list[pa.Table] = []
+        self._rows = 0
 
     def write(self, table: pa.Table) -> None:
         """Add rows; small tables are gathered, since every batch in the file costs a look-up."""
         self._waiting.append(table)
+        self._rows += len(table)
         if sum(map(len, self._waiting)) >= BATCH:
             self._flush()
 
@@ -44,13 +53,19 @@ class Writer:
         """Finish the table and put the report beside it."""
         self._flush()
         self._stream.close()
+        self._file.close()
         (self._folder / REPORT).write_text(json.dumps(dataclasses.asdict(report), indent=1))
+        size = (self._folder / TABLE).stat().st_size
+        (self._folder / _SEAL).write_text(json.dumps({"rows": self._rows, "bytes": size}))
 
 
 def root(cache_dir: str | Path | None) -> Path:
     """The folder of all entries, by default below the cache of `datasets`."""
     folder = Path(cache_dir or Path(datasets.config.HF_DATASETS_CACHE) / "barcodemae").expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _named(error, folder) from error
     return folder
 
 
@@ -58,23 +73,53 @@ def entry(root: Path, key: object, build: Callable[[Path], None]) -> Path:
     """The folder of the entry for `key` (anything JSON can hold), which `build` fills if need be.
 
     Of several processes that ask at once one builds and the others wait; an entry whose making was
-    interrupted is made anew.
+    interrupted, or that has been damaged since, is made anew.
+
+    Raises:
+        BarcodeMAEError: the disk is full.
     """
     name = hashlib.sha256(json.dumps([_VERSION, key]).encode()).hexdigest()[:32]
     folder, partial = root / name, root / f"{name}.partial"
-    if folder.is_dir():
+    if _is_whole(folder):
         return folder
-    with FileLock(root / f"{name}.lock"):
-        if not folder.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            try:
-                build(partial)
-            except BaseException:
+    try:
+        with FileLock(root / f"{name}.lock"):
+            if not _is_whole(folder):
+                shutil.rmtree(folder, ignore_errors=True)
                 shutil.rmtree(partial, ignore_errors=True)
-                raise
-            os.replace(partial, folder)
+                partial.mkdir()
+                try:
+                    build(partial)
+                except BaseException:
+                    shutil.rmtree(partial, ignore_errors=True)
+                    raise
+                os.replace(partial, folder)
+    except OSError as error:
+        raise _named(error, root) from error
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether an entry is there and holds what was written."""
+    try:
+        seal = json.loads((folder / _SEAL).read_text())
+        table = folder / TABLE
+        if not (folder / REPORT).is_file() or table.stat().st_size != seal["bytes"]:
+            return False
+        return len(load(folder)) == seal["rows"]
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        return False
+
+
+def _named(error: OSError, root: Path) -> Exception:
+    """An error of the cache's own disk by its name; any other as it is."""
+    where = str(error.filename or "")
+    if error.errno not in _DISK_ERRORS or where and not where.startswith(str(root)):
+        return error
+    return BarcodeMAEError(
+        f"{root}: the cache of prepared barcodes cannot be written ({os.strerror(error.errno)}). "
+        "Free space there, or move the cache by setting HF_DATASETS_CACHE to another folder."
+    )
 
 
 def load(folder: Path) -> datasets.Dataset:

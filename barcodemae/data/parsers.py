@@ -6,70 +6,119 @@ the file, and those canonical columns that the file has (text, or bytes not yet 
 
 from __future__ import annotations
 
-import gzip
-import io
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 
-from barcodemae.data.problems import GZIP_ERRORS, Problems, Unreadable
+from barcodemae.data.packed import (
+    BUFFER,
+    DAMAGED,
+    PACKING_ERRORS,
+    Unreadable,
+    packing_of,
+    skip_blank,
+    unpack,
+)
+from barcodemae.data.problems import Problems
 from barcodemae.data.sequence_files import fasta_tables, fastq_tables
+from barcodemae.data.settings import Settings
 from barcodemae.data.table_files import delimited_tables, parquet_tables
 
 _BOM = b"\xef\xbb\xbf"
+_PARQUET = b"PAR1"
+_UTF_16 = "UTF-16 text: convert it, for example with `iconv -f utf-16 -t utf-8`"
 _OTHER_FORMATS = {
-    b"BZh": "a bzip2 archive: unpack it first",
-    b"\xfd7zXZ": "an xz archive: unpack it first",
-    b"\x28\xb5\x2f\xfd": "a Zstandard archive: unpack it first",
-    b"PK\x03\x04": "a zip archive or a spreadsheet: unpack it, or save the sheet as CSV",
     b"ARROW1": "an Arrow file: save it as Parquet",
-    b"\xff\xfe": "UTF-16 text: convert it, for example with `iconv -f utf-16 -t utf-8`",
-    b"\xfe\xff": "UTF-16 text: convert it, for example with `iconv -f utf-16 -t utf-8`",
+    b"\xff\xfe": _UTF_16,
+    b"\xfe\xff": _UTF_16,
+    b"\xd0\xcf\x11\xe0": "a spreadsheet (.xls): save the sheet as CSV and name that file",
+    b"%PDF": "a PDF: give the data themselves",
+    b"<!DOCTYPE": "a web page: fetch the data themselves",
+    b"<html": "a web page: fetch the data themselves",
+    b"LOCUS ": "a GenBank flat file: fetch it as FASTA",
+    b"#NEXUS": "a NEXUS alignment: save it as FASTA",
+    b"{": "JSON: save it as CSV or Parquet",
+    b"[{": "JSON: save it as CSV or Parquet",
 }
 
 
-def parse(file: Path, problems: Problems, advance: Callable[[int], None]) -> Iterator[pa.Table]:
+def parse(
+    file: Path, problems: Problems, advance: Callable[[int], None], settings: Settings | None = None
+) -> Iterator[pa.Table]:
     """Tables of the records of one file; `advance` is told the bytes gone through.
 
     A fault that spoils the file from some record on goes to `problems` without a record number.
     """
     size, told = file.stat().st_size, 0
-    with open(file, "rb") as raw:
+    with open(file, "rb", buffering=BUFFER) as raw:
+        head = raw.peek(6)[:6]
         try:
-            for table in _records(raw, file, problems):
+            for table in _records(raw, file, problems, settings or Settings()):
                 yield table
                 at = size if raw.closed else raw.tell()  # a finished text reader closes its file
                 advance(at - told)
                 told = at
         except Unreadable as error:
             problems.add(file, None, None, str(error))
-        except GZIP_ERRORS as error:
-            reason = f"truncated or damaged gzip: {error}; fetch or compress the file again"
-            problems.add(file, None, None, reason)
+        except PACKING_ERRORS as error:
+            problems.add(
+                file, None, None, DAMAGED.format(packing_of(head), error or "it ends early")
+            )
         advance(size - told)
 
 
-def _records(raw: BinaryIO, file: Path, problems: Problems) -> Iterator[pa.Table]:
-    head = raw.read(8)
-    raw.seek(0)
+def content(raw: BinaryIO) -> tuple[str, BinaryIO]:
+    """What an opened file holds ("parquet", "fasta", "fastq" or "table") and its stream, unpacked.
+
+    Raises:
+        Unreadable: another one, or none.
+        one of PACKING_ERRORS: the packing is damaged.
+    """
+    stream = unpack(raw)
+    head = stream.peek(9)[:9]
     for magic, reason in _OTHER_FORMATS.items():
         if head.startswith(magic):
             raise Unreadable(f"not a format that is read: {reason}")
-    if head.startswith(b"PAR1"):
-        return parquet_tables(raw)
-    stream = gzip.GzipFile(fileobj=raw) if head.startswith(b"\x1f\x8b") else raw
-    stream = io.BufferedReader(stream, 1 << 20)
-    if stream.peek(3).startswith(_BOM):
+    if head.startswith(_PARQUET):
+        return "parquet", _seekable(raw, stream)
+    while stream.peek(3).startswith(_BOM):
         stream.read(3)
-    start = stream.peek(1 << 16)[: 1 << 16].lstrip()
-    if not start:
-        raise Unreadable("empty file: it holds no record")
-    if b"\0" in start:
+    skip_blank(stream)
+    start = stream.peek(1 << 16)[: 1 << 16]
+    if not start.strip():
+        raise Unreadable("empty file: it holds no record; give one that has")
+    if b"\0" in start[:1000]:
         raise Unreadable("not text: binary data, or UTF-16 to be converted to UTF-8")
-    if start.startswith(b">") or (start.startswith(b"#") and b"\n>" in start):
-        return fasta_tables(stream)
-    if start.startswith(b"@"):
-        return fastq_tables(stream)
-    return delimited_tables(stream, file, problems)
+    start = start.lstrip()
+    if start.startswith(b">") or (start.startswith(b"#") and b"\n>" in start.replace(b"\r", b"\n")):
+        return "fasta", stream
+    return ("fastq" if start.startswith(b"@") else "table"), stream
+
+
+def _records(
+    raw: BinaryIO, file: Path, problems: Problems, settings: Settings
+) -> Iterator[pa.Table]:
+    kind, stream = content(raw)
+    settings.found = kind
+    if kind == "parquet":
+        return parquet_tables(stream, settings)
+    if kind == "fasta":
+        return fasta_tables(stream, settings)
+    if kind == "fastq":
+        return fastq_tables(stream, settings)
+    return delimited_tables(stream, file, problems, settings)
+
+
+def _seekable(raw: BinaryIO, stream: BinaryIO) -> BinaryIO:
+    """`stream`, or where it is unpacked from `raw` a copy that can be read from anywhere."""
+    if stream is raw:
+        raw.seek(0)
+        return raw
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as its reader)
+    while piece := stream.read1(1 << 20):
+        copy.write(piece)
+    copy.seek(0)
+    return copy

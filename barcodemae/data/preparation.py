@@ -8,27 +8,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from barcodemae.data.names import is_missing, is_placeholder
 from barcodemae.data.problems import Problems
-from barcodemae.data.schemas import COLUMNS, MISSING
+from barcodemae.data.schemas import COI, COLUMNS, LONGEST_ID, MARKER, RANKS
+from barcodemae.data.settings import NAMED, Settings
 from barcodemae.errors import BarcodeMAEError
 
 MAX_LENGTH = 660  # nucleotides that a model reads (paper, section 2.2.2)
 
-_MISSING = pa.array(sorted(MISSING))
 _PLAIN = (
     r"^[ACGTN-]*[ACGT][ACGTN-]*$"  # what most barcodes look like; the rest are looked at singly
 )
 _NOT_IUPAC = re.compile(r"[^ACGTNRYSWKMBDHV.-]")
 
 
-def standardise(table: pa.Table, file: str, label: str, problems: Problems) -> pa.Table:
+def standardise(
+    table: pa.Table, file: str, label: str, problems: Problems, settings: Settings | None = None
+) -> pa.Table:
     """Canonical string columns, and `record`, of the sound records among those of `table`.
 
     `table` holds `record`, numbers counted from 1 within `file`, and then any of the canonical
-    columns as text or undecoded bytes. Missing values become null; nucleotides lose white space,
-    are upper-cased, and U becomes T (so that RNA and DNA of one barcode are one). A record without
-    an id gets `LABEL:RECORD`. Faulty records are reported to `problems` and left out.
+    columns as text or undecoded bytes. Missing values and placeholders become null; nucleotides
+    lose white space, are upper-cased, U becomes T (so that RNA and DNA of one barcode are one) and
+    I, inosine, becomes N. A record without an id gets `LABEL:RECORD`; one of another marker than
+    COI is left out. Faulty records are reported to `problems` and left out. The counts of
+    `problems` say how often what was done.
     """
+    settings = settings or Settings()
+    table = _only_coi(table, problems)
     faults: dict[int, str] = {}
     columns = {}
     for name in table.column_names[1:]:
@@ -36,14 +43,16 @@ def standardise(table: pa.Table, file: str, label: str, problems: Problems) -> p
         if pa.types.is_nested(kind):
             raise BarcodeMAEError(f"{file}: the column of {name} holds {kind}; make it text")
         columns[name] = _text(table[name], faults)
-    for name in COLUMNS:
+    names = [*COLUMNS, *settings.extra]
+    for name in names:
         if name not in columns:
             columns[name] = pa.nulls(len(table), pa.string())
-        elif name != "nucleotides":
-            columns[name] = _nullify(pc.utf8_trim_whitespace(columns[name]))
+        elif name not in ("nucleotides", "processid"):
+            columns[name] = _label(columns[name], name, problems)
     records = table["record"].combine_chunks()
-    columns["processid"] = _fill_ids(columns["processid"], records, label)
-    columns["nucleotides"] = _tidy(columns["nucleotides"])
+    is_named = (table.schema.metadata or {}).items() >= NAMED.items()
+    columns["processid"] = _ids(columns["processid"], records, label, is_named, faults, problems)
+    columns["nucleotides"] = _tidy(columns["nucleotides"], settings.degap)
 
     plain = pc.fill_null(pc.match_substring_regex(columns["nucleotides"], _PLAIN), False)
     for row in np.flatnonzero(~plain.to_numpy(zero_copy_only=False)).tolist():
@@ -54,8 +63,16 @@ def standardise(table: pa.Table, file: str, label: str, problems: Problems) -> p
         id = columns["processid"][row].as_py()
         problems.add(file, records[row].as_py(), id, faults[row])
 
-    clean = pa.table({"record": records, **{name: columns[name] for name in COLUMNS}})
+    clean = pa.table({"record": records, **{name: columns[name] for name in names}})
     return clean.take(np.setdiff1d(np.arange(len(clean)), list(faults))) if faults else clean
+
+
+def tidy_labels(table: pa.Table, problems: Problems) -> pa.Table:
+    """`table` with null for what is missing among its taxa, and for placeholders."""
+    for name in (*RANKS, "dna_bin"):
+        column = _label(table[name].combine_chunks(), name, problems)
+        table = table.set_column(table.column_names.index(name), name, column)
+    return table
 
 
 def fault_of(nucleotides: str | None) -> str | None:
@@ -93,11 +110,29 @@ def cut(nucleotides: pa.Array) -> pa.Array:
     return pc.utf8_slice_codeunits(nucleotides, 0, MAX_LENGTH)
 
 
+def _only_coi(table: pa.Table, problems: Problems) -> pa.Table:
+    """The records whose marker is COI or not told, without the column; the others are counted."""
+    if MARKER not in table.column_names:
+        return table
+    marker = pc.utf8_trim_whitespace(_text(table[MARKER], {}))
+    table = table.drop_columns(MARKER)
+    other = pc.invert(pc.or_kleene(is_missing(marker), pc.match_substring_regex(marker, COI)))
+    if not pc.any(other).as_py():
+        return table
+    for value in pc.value_counts(marker.filter(other)).to_pylist():
+        problems.counts["other_markers", value["values"]] += value["counts"]
+    return table.filter(pc.invert(other))
+
+
 def _text(column: pa.ChunkedArray, faults: dict[int, str]) -> pa.Array:
     """Decode one column; a row that is not UTF-8 becomes null and goes into `faults`."""
     column = column.combine_chunks()
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
+        column = column.cast(pa.string())
+    if pa.types.is_string(column.type):  # a Parquet file may say so of any bytes
+        column = column.cast(pa.binary())
     try:
         return column.cast(pa.string())
     except pa.ArrowInvalid:
@@ -114,21 +149,59 @@ def _text(column: pa.ChunkedArray, faults: dict[int, str]) -> pa.Array:
         return pa.array(decoded, pa.string())
 
 
-def _nullify(column: pa.Array) -> pa.Array:
-    return pc.if_else(pc.is_in(column, _MISSING), pa.scalar(None, pa.string()), column)
+def _label(column: pa.Array, name: str, problems: Problems) -> pa.Array:
+    """A trimmed column with null for what is missing and, among taxa, for placeholders."""
+    column = _nullify(pc.utf8_trim_whitespace(column))
+    if name not in RANKS:
+        return column
+    placeholder = pc.fill_null(is_placeholder(column), False)
+    if not pc.any(placeholder).as_py():
+        return column
+    for value in pc.value_counts(pc.utf8_lower(column.filter(placeholder))).to_pylist():
+        problems.counts["placeholders", value["values"]] += value["counts"]
+    return pc.if_else(placeholder, pa.scalar(None, pa.string()), column)
 
 
-def _fill_ids(ids: pa.Array, records: pa.Array, label: str) -> pa.Array:
-    if not ids.null_count:
+def _nullify(column: pa.Array, any_case: bool = True) -> pa.Array:
+    return pc.if_else(is_missing(column, any_case), pa.scalar(None, pa.string()), column)
+
+
+def _ids(
+    ids: pa.Array,
+    records: pa.Array,
+    label: str,
+    is_named: bool,
+    faults: dict[int, str],
+    problems: Problems,
+) -> pa.Array:
+    """Ids without white space around, those that are missing filled in.
+
+    `is_named`: they come from headers, where "NA" is a name like any other.
+    """
+    ids = pc.utf8_trim_whitespace(ids)
+    is_empty = pc.equal(pc.fill_null(pc.binary_length(ids), 0), 0)
+    missing = is_empty if is_named else is_missing(ids)
+    for bad, reason in (
+        (pc.greater(pc.binary_length(ids), LONGEST_ID), f"an id of more than {LONGEST_ID:,} bytes"),
+        (pc.match_substring_regex(ids, r"[\x00-\x1f]"), "a control character stands inside the id"),
+    ):
+        for row in np.flatnonzero(pc.fill_null(bad, False).to_numpy(zero_copy_only=False)).tolist():
+            faults.setdefault(row, f"{reason}: shorten or correct it")
+    if not pc.any(missing).as_py():
         return ids
+    problems.counts["numbered", label] += pc.sum(missing).as_py()
     numbered = pc.binary_join_element_wise(label, records.cast(pa.string()), ":")
-    return pc.coalesce(ids, numbered)
+    return pc.if_else(missing, numbered, ids)
 
 
-def _tidy(nucleotides: pa.Array) -> pa.Array:
-    if pc.any(pc.match_substring_regex(nucleotides, r"\s")).as_py():
-        nucleotides = pc.replace_substring_regex(nucleotides, r"\s+", "")
-    nucleotides = pc.ascii_upper(_nullify(nucleotides))  # upper-cased, "nan" would be a barcode
-    if pc.any(pc.match_substring(nucleotides, "U")).as_py():
-        nucleotides = pc.replace_substring(nucleotides, "U", "T")
+def _tidy(nucleotides: pa.Array, degap: bool) -> pa.Array:
+    signs = r"[\s.-]" if degap else r"\s"
+    if pc.any(pc.match_substring_regex(nucleotides, signs)).as_py():
+        nucleotides = pc.replace_substring_regex(nucleotides, f"{signs}+", "")
+    nucleotides = pc.ascii_upper(
+        _nullify(nucleotides, any_case=False)
+    )  # upper-cased, "nan" would be a barcode
+    for letter, read_as in (("U", "T"), ("I", "N")):
+        if pc.any(pc.match_substring(nucleotides, letter)).as_py():
+            nucleotides = pc.replace_substring(nucleotides, letter, read_as)
     return nucleotides

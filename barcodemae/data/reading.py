@@ -12,13 +12,20 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from barcodemae.data import cache
-from barcodemae.data.pipeline import sound_tables
+from barcodemae.data.copies import COPIES, GROUP, Joined, count_open_names
+from barcodemae.data.headers import HEADER_FORMATS
+from barcodemae.data.ids import KEEP, NUMBER, REFUSE, Ids, ReadAgain
+from barcodemae.data.pipeline import labels, sound_tables
 from barcodemae.data.preparation import cut
 from barcodemae.data.problems import Problems, ReadReport
 from barcodemae.data.repeats import Seen
-from barcodemae.data.schemas import COLUMNS
-from barcodemae.data.sources import Source, resolve
+from barcodemae.data.schemas import BATCH, COLUMNS, RANKS, rank_column, table_schema
+from barcodemae.data.settings import Settings
+from barcodemae.data.sources import FileSource, Source, resolve
+from barcodemae.data.taxonomy_files import Taxonomy, is_taxonomy_file
 from barcodemae.errors import BarcodeMAEError
+
+FIRST, JOIN = "first", "join"
 
 
 def read_barcodes(
@@ -28,6 +35,13 @@ def read_barcodes(
     phylum: str | Sequence[str] | None = None,
     min_length: int | None = None,
     prepare: bool = True,
+    repeats: str = FIRST,
+    ids: str = REFUSE,
+    taxonomy: str | Path | Sequence[str | Path] | None = None,
+    header_format: str | None = None,
+    columns: Sequence[str] = (),
+    degap: bool = False,
+    labels_matter: bool = False,
     on_error: str = "raise",
     num_threads: int | None = None,
     cache_dir: str | Path | None = None,
@@ -35,14 +49,30 @@ def read_barcodes(
 ) -> datasets.Dataset:
     """Read barcodes from files, saved data sets or the Hub.
 
-    `sources`: one or several of: a FASTA, FASTQ, CSV, TSV (each plain or gzipped) or Parquet file,
-    told apart by content and columns; a glob; a folder made by `Dataset.save_to_disk`; a Hub id
-    `org/name`. The answer has the string columns `COLUMNS` (missing = None) in input order. The id
-    of a FASTA record is the first word of its header; a record without any gets `STEM:RECORD`.
+    `sources`: one or several of: a FASTA, FASTQ, CSV, TSV or Parquet file, plain or packed (.gz,
+    .bz2, .xz, .zst, .zip with one file in it), told apart by content and columns; `-`, standard
+    input, or a named pipe; a glob; a folder made by `Dataset.save_to_disk`; a Hub id `org/name`.
+    The answer has the string columns `COLUMNS` (missing = None) in input order, and `columns`,
+    other columns of tables by any spelling of their names.
+
+    `taxonomy`: files of ids and lineages, for records that do not carry their own; one among
+    `sources` is recognised. `header_format`: of FASTA headers, a name of `HEADER_FORMATS`, which
+    say how to read lineages from headers; by default recognised. Placeholders such as
+    "unclassified" count as missing. Records of another marker than COI are left out and counted.
+
+    The id of a FASTA record is the first word of its header, or what stands before the lineage;
+    where first words repeat, the whole header. A record without any gets `STEM:RECORD`, one whose
+    id stands in an earlier source `STEM:ID`. `ids` says what becomes of an id that its source has
+    twice: "refuse" (an error, or left out), "number" (`ID:RECORD`), "keep" (it stays: where nobody
+    asks for ids).
 
     `prepare` does as the authors do over the whole input, before any filter: strip trailing N,
     drop repeated barcodes (the first is kept), cut at 660 nucleotides. Without it the barcodes
-    are only upper-cased, freed of white space, and U made T.
+    are only upper-cased, freed of white space, U made T, and inosine (I) N. `degap` takes the gaps
+    out (- and .). With `repeats="join"` there is, after the filters, one record for each barcode
+    and lineage in place of the first one alone: labels of copies are joined, those that contradict
+    each other are kept side by side; two columns come with it, `copies` (how many records each
+    stands for) and `barcode_group` (equal for equal barcodes).
 
     `split`, `phylum`: keep the records with one of these values. `min_length`: keep barcodes of at
     least so many nucleotides, as prepared.
@@ -57,87 +87,203 @@ def read_barcodes(
     Raises `BarcodeMAEError`: a source that does not exist or cannot be read, a faulty record, a
     filter value that does not occur, no barcode left.
     """
-    if on_error not in ("raise", "skip"):
-        raise BarcodeMAEError(f'on_error must be "raise" or "skip", not {on_error!r}')
+    for name, value, allowed in (
+        ("on_error", on_error, ("raise", "skip")),
+        ("repeats", repeats, (FIRST, JOIN)),
+        ("ids", ids, (REFUSE, NUMBER, KEEP)),
+        ("header_format", header_format, (None, *HEADER_FORMATS)),
+    ):
+        if value not in allowed:
+            offered = " or ".join(f'"{each}"' for each in allowed if each)
+            raise BarcodeMAEError(f"{name} must be {offered}, not {value!r}")
     if num_threads is None:
         num_threads = min(4, os.cpu_count() or 1)
     if num_threads < 1:
         raise BarcodeMAEError(f"num_threads must be at least 1, not {num_threads}")
     root = cache.root(cache_dir)
-    found = resolve(sources)
-    key = [[[source.key(), source.label] for source in found], prepare, on_error]
+    found, lineages = _with_taxonomies(resolve(sources), taxonomy)
+    extra = [name for name in map(rank_column, columns) if name not in COLUMNS]
+    reader = _Reader(
+        found, lineages, prepare, prepare and repeats == FIRST, ids, header_format, extra, degap
+    )
+    key = [reader.key(), on_error]
 
     def build(folder: Path) -> None:
-        problems = Problems(skip=on_error == "skip")
-        _write_all(cache.Writer(folder), found, prepare, problems, num_threads, progress)
+        reader.write(folder, on_error == "skip", num_threads, progress)
 
     whole = cache.load(cache.entry(root, key, build))
-    cache.read_report(whole).log(listed=cache.report_file(whole))
     filters = [_values(split), _values(phylum), min_length]
-    if not any(filters):
-        return whole
-    folder = cache.entry(root, [key, filters], lambda folder: _filter(folder, whole, *filters))
-    return cache.load(folder)
+    part, schema = whole, table_schema(extra)
+    if any(filters):
+        key = [key, filters]
+        part = cache.load(
+            cache.entry(root, key, lambda folder: _filter(folder, whole, schema, *filters))
+        )
+    if repeats == JOIN:
+        names = [*RANKS, "dna_bin", *extra]
+        part = cache.load(
+            cache.entry(root, [key, JOIN], lambda folder: _join(folder, part, schema, names))
+        )
+    report = cache.read_report(part)
+    report.log(cache.report_file(part), ids_matter=ids != KEEP, labels_matter=labels_matter)
+    return part
+
+
+def _with_taxonomies(
+    found: list[Source], taxonomy: str | Path | Sequence[str | Path] | None
+) -> tuple[list[Source], list[Source]]:
+    """Sources of barcodes, and of lineages."""
+    given = resolve(taxonomy) if taxonomy else []
+    for source in given:
+        if not isinstance(source, FileSource):
+            raise BarcodeMAEError(f"{source.name}: a taxonomy must be a file")
+    if len(found) > 1:
+        files = [source for source in found if isinstance(source, FileSource)]
+        among = [source for source in files if is_taxonomy_file(source.path)]
+        found, given = [source for source in found if source not in among], given + among
+    if not found:
+        raise BarcodeMAEError(
+            f"{given[0].name}: a taxonomy alone; name the file with the barcodes, too"
+        )
+    return found, given
+
+
+class _Reader:
+    """Reads sources into an entry of the cache; the arguments are those of `read_barcodes`."""
+
+    def __init__(
+        self,
+        sources: list[Source],
+        taxonomies: list[Source],
+        prepare: bool,
+        drop_repeats: bool,
+        ids: str,
+        header_format: str | None,
+        extra: Sequence[str],
+        degap: bool,
+    ):
+        self.sources, self.taxonomies = sources, taxonomies
+        self.prepare, self.drop_repeats, self.ids = prepare, drop_repeats, ids
+        self.settings = [
+            Settings(header_format=header_format, extra=tuple(extra), degap=degap) for _ in sources
+        ]
+
+    def key(self) -> list:
+        """What the entry depends on."""
+        one = self.settings[0]
+        sources = [[source.key(), source.label] for source in self.sources]
+        taxonomies = [source.key() for source in self.taxonomies]
+        options = [self.prepare, self.drop_repeats, self.ids, one.header_format, one.degap]
+        return [sources, taxonomies, *options, list(one.extra)]
+
+    def write(self, folder: Path, skip: bool, num_threads: int, progress: bool) -> None:
+        """Write the sound records of all sources, ids unique and, if asked for, barcodes too."""
+        taxonomy = Taxonomy.read([source.path for source in self.taxonomies])
+        size = sum(source.size for source in self.sources)
+        while True:
+            bar = tqdm(
+                desc="reading", total=size, unit="B", unit_scale=True, delay=2, disable=not progress
+            )
+            try:
+                with bar:
+                    self._write(
+                        cache.Writer(folder, self._schema), taxonomy, skip, num_threads, bar
+                    )
+                return
+            except ReadAgain:
+                continue
+
+    @property
+    def _schema(self) -> pa.Schema:
+        return table_schema(self.settings[0].extra)
+
+    def _write(
+        self,
+        writer: cache.Writer,
+        taxonomy: Taxonomy,
+        skip: bool,
+        num_threads: int,
+        bar: tqdm,
+    ) -> None:
+        problems, names = Problems(skip), labels(self.sources)
+        report = ReadReport(left_out=problems.left_out)
+        sources = [source.name for source in self.sources]
+        unique = Ids(sources, names, self.settings, problems, self.ids).unique
+        barcodes = Seen()
+        tables = sound_tables(
+            self.sources,
+            self.settings,
+            self.prepare,
+            taxonomy if self.taxonomies else None,
+            problems,
+            num_threads,
+            bar.update,
+        )
+        for place, table in tables:
+            table = unique(place, table)
+            if self.drop_repeats:
+                first = pa.array(barcodes.first(table["barcode_hash"].to_numpy()))
+                report.repeats += len(table) - pc.sum(first).as_py() if len(table) else 0
+                table = table.filter(first)
+            if self.prepare:
+                at = table.column_names.index("nucleotides")
+                table = table.set_column(at, "nucleotides", cut(table["nucleotides"]))
+            report.kept += len(table)
+            report.gapped += pc.sum(_hold_gaps(table["nucleotides"])).as_py() or 0
+            writer.write(table.select(self._schema.names))
+        self._finish(report, problems)
+        writer.close(report)
+
+    def _finish(self, report: ReadReport, problems: Problems) -> None:
+        for (what, name), count in problems.counts.items():
+            getattr(report, what)[name] = count
+        names = [source.name for source in self.sources]
+        report.formats = {
+            name: how.statement() for name, how in zip(names, self.settings, strict=True)
+        }
+        if not report.kept:
+            listed = ", ".join(names[:3])
+            if not problems.left_out:
+                raise BarcodeMAEError(
+                    f"no barcode left of {listed}: all records are of another marker than COI "
+                    f"({', '.join(report.other_markers)}); give records of COI"
+                )
+            raise BarcodeMAEError(f"no barcode left of {listed}: {problems.left_out[0].reason}")
+        faulty = sum(entry.record is not None for entry in problems.left_out)
+        others = sum(report.other_markers.values())
+        report.records = report.kept + report.repeats + faulty + others
 
 
 def _values(value: str | Sequence[str] | None) -> list[str] | None:
     return [value] if isinstance(value, str) else list(value) if value else None
 
 
-def _write_all(
-    writer: cache.Writer,
-    sources: list[Source],
-    prepare: bool,
-    problems: Problems,
-    num_threads: int,
-    progress: bool,
-) -> None:
-    """Write the sound records of all sources, ids unique and, if preparing, barcodes too."""
-    report = ReadReport(left_out=problems.left_out)
-    ids, barcodes = Seen(), Seen()
-    size = sum(source.size for source in sources)
-    with tqdm(
-        desc="reading", total=size, unit="B", unit_scale=True, delay=2, disable=not progress
-    ) as bar:
-        for source, table in sound_tables(sources, prepare, problems, num_threads, bar.update):
-            table = _unique_ids(table, ids, source, problems)
-            if prepare:
-                first = pa.array(barcodes.first(table["barcode_hash"].to_numpy()))
-                report.repeats += len(table) - pc.sum(first).as_py() if len(table) else 0
-                table = table.filter(first)
-                at = table.column_names.index("nucleotides")
-                table = table.set_column(at, "nucleotides", cut(table["nucleotides"]))
-            report.kept += len(table)
-            report.gapped += pc.sum(_hold_gaps(table["nucleotides"])).as_py() or 0
-            writer.write(table.select(COLUMNS))
-    if not report.kept:
-        raise BarcodeMAEError(
-            f"no barcode left of {', '.join(source.name for source in sources[:3])}: "
-            f"{problems.left_out[0].reason}"
-        )
-    faulty = sum(entry.record is not None for entry in problems.left_out)
-    report.records = report.kept + report.repeats + faulty
-    writer.close(report)
-
-
 def _hold_gaps(nucleotides: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.match_substring_regex(nucleotides, r"[-.]")
 
 
-def _unique_ids(table: pa.Table, ids: Seen, source: Source, problems: Problems) -> pa.Table:
-    first = ids.first(table["id_hash"].to_numpy())
-    if first.all():
-        return table
-    repeated = table.filter(pa.array(~first)).select(["record", "processid"]).to_pylist()
-    for row in repeated:
-        reason = "duplicate id: an earlier record has it; give every record its own"
-        problems.add(source.name, row["record"], row["processid"], reason)
-    return table.filter(pa.array(first))
+def _join(folder: Path, part: datasets.Dataset, schema: pa.Schema, lineage: Sequence[str]) -> None:
+    """Write one record for each barcode and lineage of a table."""
+    table = part.data.table
+    joined = Joined(table, lineage)
+    schema = schema.append(pa.field(COPIES, pa.int64())).append(pa.field(GROUP, pa.int64()))
+    writer = cache.Writer(folder, schema)
+    for start in range(0, len(joined.rows), BATCH):
+        writer.write(joined.columns_of(table, start, start + BATCH).cast(schema))
+    report = cache.read_report(part)
+    report.repeats += len(table) - len(joined.rows)
+    report.kept -= len(table) - len(joined.rows)
+    report.conflicts = joined.conflicts
+    kept = table.select(["nucleotides", "species"]).take(pa.array(joined.rows))
+    report.gapped = pc.sum(_hold_gaps(kept["nucleotides"])).as_py() or 0
+    report.open_names = {mark: int(n) for mark, n in count_open_names(kept["species"]).items()}
+    writer.close(report)
 
 
 def _filter(
     folder: Path,
     whole: datasets.Dataset,
+    schema: pa.Schema,
     split: list[str] | None,
     phylum: list[str] | None,
     min_length: int | None,
@@ -145,7 +291,7 @@ def _filter(
     """Write the part of a table that passes every filter."""
     for column, values in (("split", split), ("phylum", phylum)):
         _check_present(whole, column, values)
-    writer = cache.Writer(folder)
+    writer = cache.Writer(folder, schema)
     kept = 0
     for batch in whole.data.table.to_batches():
         passes = pa.array([True] * len(batch))

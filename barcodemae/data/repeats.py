@@ -22,6 +22,17 @@ class Seen:
     def __init__(self):
         self._sorted = np.empty(0, dtype=np.uint64)
 
+    def has(self, hashes: np.ndarray) -> np.ndarray:
+        """Mark `(n,)` the hashes that were passed before."""
+        if not len(self._sorted):
+            return np.zeros(len(hashes), dtype=bool)
+        at = np.minimum(np.searchsorted(self._sorted, hashes), len(self._sorted) - 1)
+        return self._sorted[at] == hashes
+
+    def add(self, other: Seen) -> None:
+        """Remember what `other` remembers."""
+        self._sorted = np.union1d(self._sorted, other._sorted)
+
     def first(self, hashes: np.ndarray) -> np.ndarray:
         """Mark `(n,)` the first occurrence of each hash never passed before, and remember it."""
         unique, index = np.unique(hashes, return_index=True)

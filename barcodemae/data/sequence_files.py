@@ -1,82 +1,144 @@
-"""FASTA and FASTQ files as tables of `record`, `processid` and `nucleotides`."""
+"""FASTA and FASTQ files as tables of `record`, `processid`, `nucleotides` and labels of headers."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import dnaio
 import numpy as np
 import pyarrow as pa
 
-from barcodemae.data.problems import GZIP_ERRORS, Unreadable
-from barcodemae.data.schemas import BATCH
+from barcodemae.data.headers import HEADER_FORMATS, PLAIN, HeaderFormat, recognise
+from barcodemae.data.packed import PACKING_ERRORS
+from barcodemae.data.problems import Unreadable
+from barcodemae.data.schemas import BATCH, MARKER, RANKS
+from barcodemae.data.settings import NAMED, Settings
 
-_UNDECODED = re.compile("[\ud800-\udfff]")
-
-
-class _Record(NamedTuple):
-    """What dnaio fills in place of its own record, which refuses names that are not ASCII."""
-
-    name: str
-    sequence: str
-    qualities: str | None
+_BLOCK = 1 << 20  # bytes read at a time
+_SAMPLE = 1000  # headers that tell the format
+_FROM_HEADERS = (*RANKS, "dna_bin", MARKER)
 
 
-class _FastaReader(dnaio.FastaReader):
-    """Carries undecodable bytes through, so that the record that holds them can be named."""
-
-    def __init__(self, stream: BinaryIO):
-        super().__init__(stream, sequence_class=_Record)
-        self._file.reconfigure(encoding="utf-8", errors="surrogateescape")
+def fasta_tables(stream: BinaryIO, settings: Settings) -> Iterator[pa.Table]:
+    """Records of a FASTA file. What the header holds beside the id is read in the formats of
+    `headers`; the format is noted in `settings.found`."""
+    return _tables(_fasta_records(stream), settings)
 
 
-def fasta_tables(stream: BinaryIO) -> Iterator[pa.Table]:
-    """Records of a FASTA file; the id is the first word of the header, its other words are lost."""
-    return _sequences(iter(_FastaReader(stream)))
-
-
-def fastq_tables(stream: BinaryIO) -> Iterator[pa.Table]:
+def fastq_tables(stream: BinaryIO, settings: Settings) -> Iterator[pa.Table]:
     """Records of a FASTQ file, four lines each; the qualities are not used."""
-    try:
-        reader = dnaio.FastqReader(stream)  # reads ahead
-    except dnaio.FileFormatError as error:
-        raise Unreadable(f"malformed file: after record 0, {error}") from None
-    return _sequences(iter(reader))
+    return _tables(_fastq_records(stream), settings)
 
 
-def _sequences(reader: Iterator) -> Iterator[pa.Table]:
-    done = 0
+def _fasta_records(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Header and sequence; lines may end as in Unix, DOS or on old Macs. Not with dnaio, which
+    drops lines that begin with # inside a record, and refuses what is not ASCII."""
+    left, begun = b"", False
     while True:
-        ids, barcodes = [], []
-        try:
-            for record in islice(reader, BATCH):
-                ids.append(_id(record.name))
-                barcodes.append(record.sequence)
-        except (dnaio.FileFormatError, UnicodeDecodeError) as error:
-            failure = Unreadable(f"malformed file: after record {done + len(ids)}, {error}")
-        except GZIP_ERRORS as error:
-            failure = error
-        else:
-            failure = None
-        if ids:
-            record = pa.array(np.arange(done + 1, done + len(ids) + 1))
-            columns = {"processid": _encode(ids), "nucleotides": _encode(barcodes)}
-            yield pa.table({"record": record, **columns})
-        if failure:
-            raise failure
-        if not ids:
+        block = stream.read1(_BLOCK)
+        data = left + block
+        held = b"\r" if block and data.endswith(b"\r") else b""  # half of a DOS line end?
+        data = data[: len(data) - len(held)]
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not begun:
+            begun, data = _start(data, last=not block)
+        end = data.rfind(b"\n>") if block else len(data)
+        if begun and end > 0:
+            for record in data[1:end].split(b"\n>"):
+                header, _, sequence = record.partition(b"\n")
+                yield header.strip(), sequence.replace(b"\n", b"")
+            data = data[end + 1 :]
+        if not block:
             return
-        done += len(ids)
+        left = data + held
 
 
-def _id(header: str) -> str:
-    id = header.split(maxsplit=1)[0] if header.strip() else ""
+def _start(data: bytes, last: bool) -> tuple[bool, bytes]:
+    """Without the blank lines and comments before the first record, and whether it has begun."""
+    while data and data[:1] != b">":
+        line, end, rest = data.partition(b"\n")
+        if not end and not last:
+            return False, data
+        data = rest
+    return data[:1] == b">", data
+
+
+def _fastq_records(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    done = 0
+    try:
+        for record in dnaio.FastqReader(stream):
+            yield record.name.encode(), record.sequence.encode()
+            done += 1
+    except (dnaio.FileFormatError, UnicodeDecodeError, ValueError) as error:
+        raise Unreadable(
+            f"malformed file: after record {done}, {error}. A FASTQ record has four lines of ASCII "
+            "(@id, sequence, +, as many qualities as nucleotides): fetch the file again, or make "
+            "it FASTA, for example with `seqkit fq2fa`"
+        ) from None
+
+
+def _tables(records: Iterator[tuple[bytes, bytes]], settings: Settings) -> Iterator[pa.Table]:
+    done, style, failure = 0, None, None
+    while not failure:
+        headers, barcodes = [], []
+        try:
+            for header, sequence in islice(records, BATCH):
+                headers.append(header)
+                barcodes.append(sequence)
+        except (Unreadable, *PACKING_ERRORS) as error:
+            failure = error
+        if not headers:
+            break
+        if style is None:
+            style = _style(headers, settings)
+            settings.found = style.name
+        record = pa.array(np.arange(done + 1, done + len(headers) + 1))
+        columns = {"record": record, "nucleotides": pa.array(barcodes, pa.binary())}
+        columns |= _columns(headers, style, settings.whole_headers)
+        yield pa.table(columns).replace_schema_metadata(NAMED)
+        done += len(headers)
+    if failure:
+        raise failure
+
+
+def _style(headers: list[bytes], settings: Settings) -> HeaderFormat:
+    if settings.header_format:
+        return HEADER_FORMATS[settings.header_format]
+    return recognise([header.decode("utf-8", "replace") for header in headers[:_SAMPLE]])
+
+
+def _columns(headers: list[bytes], style: HeaderFormat, whole: bool) -> dict[str, pa.Array]:
+    """The ids and, where the headers hold any, taxa, BINs and markers."""
+    if style is PLAIN:
+        ids = headers if whole else [_first_word(header) for header in headers]
+        return {"processid": pa.array(ids, pa.binary())}
+    taken_apart = [style.parts(header.decode("utf-8", "surrogateescape")) for header in headers]
+    ids, parts = zip(*taken_apart, strict=True)
+    names = headers
+    if not whole:
+        pairs = zip(ids, headers, strict=True)
+        names = [id.encode() if _is_text(header) else header for id, header in pairs]
+    columns = {"processid": pa.array(names, pa.binary())}
+    for column in _FROM_HEADERS:
+        values = [part.get(column) for part in parts]
+        values = [value and value.encode("utf-8", "surrogateescape") for value in values]
+        columns[column] = pa.array(values, pa.binary())
+    return columns
+
+
+def _first_word(header: bytes) -> bytes:
     # Bytes that are not UTF-8 anywhere in the header show that the file is in another encoding.
-    return id if header.isascii() or not _UNDECODED.search(header) else header
+    return header.split(None, 1)[0] if header and _is_text(header) else header
 
 
-def _encode(values: list[str]) -> pa.Array:
-    return pa.array([value.encode("utf-8", "surrogateescape") for value in values], pa.binary())
+def _is_text(header: bytes) -> bool:
+    if header.isascii():
+        return True
+    try:
+        header.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

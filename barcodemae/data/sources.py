@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import glob
+import hashlib
+import os
 import re
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import datasets
 import numpy as np
 import pyarrow as pa
 
+from barcodemae.data.packed import Unreadable
 from barcodemae.data.parsers import parse
-from barcodemae.data.problems import Problems, Unreadable
+from barcodemae.data.problems import Problems
+from barcodemae.data.rows import EMPTY
 from barcodemae.data.schemas import BATCH
-from barcodemae.data.table_files import EMPTY, need_nucleotides
+from barcodemae.data.settings import Settings
+from barcodemae.data.table_files import need_nucleotides, note_ids
 from barcodemae.errors import BarcodeMAEError
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _FILE_SUFFIXES = re.compile(
-    r"\.(fa|fas|fasta|fna|fq|fastq|csv|tsv|tab|txt|parquet|pq|arrow|json|xlsx?|gz|bz2|zip)$", re.I
+    r"\.(fa|fas|fasta|fna|fq|fastq|csv|tsv|tab|txt|parquet|pq|arrow|json|xlsx?|gz|bz2|xz|zst|zip)$",
+    re.I,
 )
+_STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 
 @dataclass(frozen=True)
@@ -49,8 +61,41 @@ class FileSource:
         stat = self.path.stat()
         return [str(self.path.resolve()), stat.st_size, stat.st_mtime_ns]
 
-    def tables(self, problems: Problems, advance: Callable[[int], None]) -> Iterator[pa.Table]:
-        return parse(self.path, problems, advance)
+    def tables(
+        self, problems: Problems, advance: Callable[[int], None], settings: Settings
+    ) -> Iterator[pa.Table]:
+        return parse(self.path, problems, advance, settings)
+
+
+@dataclass(frozen=True)
+class StreamSource(FileSource):
+    """What can be read once, standard input or a named pipe, in a copy that lives as long as this.
+
+    `path` is the copy's.
+    """
+
+    origin: str
+    copy: IO = field(repr=False)
+
+    @classmethod
+    def of(cls, origin: str) -> StreamSource:
+        copy = tempfile.NamedTemporaryFile(prefix="barcodemae-")  # noqa: SIM115
+        with nullcontext(sys.stdin.buffer) if origin == "-" else open(origin, "rb") as stream:
+            shutil.copyfileobj(stream, copy, 1 << 20)
+        copy.flush()
+        return cls(Path(copy.name), origin, copy)
+
+    @property
+    def name(self) -> str:
+        return "standard input" if self.origin in _STANDARD_INPUT else self.origin
+
+    @property
+    def label(self) -> str:
+        return "stdin" if self.origin in _STANDARD_INPUT else Path(self.origin).name
+
+    def key(self) -> list:
+        with self.path.open("rb") as file:
+            return [self.name, hashlib.file_digest(file, "sha256").hexdigest()]
 
 
 @dataclass(frozen=True)
@@ -76,10 +121,13 @@ class DatasetSource:
     def key(self) -> list:
         return [self.name, self.dataset._fingerprint]
 
-    def tables(self, problems: Problems, advance: Callable[[int], None]) -> Iterator[pa.Table]:
+    def tables(
+        self, problems: Problems, advance: Callable[[int], None], settings: Settings
+    ) -> Iterator[pa.Table]:
         names = self.dataset.column_names
         try:
-            columns = need_nucleotides(names)
+            columns = need_nucleotides(names, extra=settings.extra)
+            note_ids(columns, names, settings)
             if not len(self.dataset):
                 raise Unreadable(EMPTY)
         except Unreadable as error:
@@ -98,7 +146,7 @@ class DatasetSource:
             advance(self.size * len(batch) // len(self.dataset))
 
 
-Source = FileSource | DatasetSource
+Source = FileSource | StreamSource | DatasetSource
 
 
 def resolve(sources: str | Path | Sequence[str | Path]) -> list[Source]:
@@ -122,6 +170,9 @@ def _expand(source: str) -> list[Source]:
     path = Path(source).expanduser()
     if path.is_file():
         return [FileSource(path)]
+    if source == "-" or path.is_fifo() or path.is_char_device():
+        _check_alone(source)
+        return [StreamSource.of("-" if source == "-" else str(path))]
     if path.is_dir():
         return _saved(path)
     if glob.has_magic(source):
@@ -133,6 +184,13 @@ def _expand(source: str) -> list[Source]:
     if _HUB_ID.fullmatch(source) and not (_FILE_SUFFIXES.search(source) or path.parent.exists()):
         return _from_hub(source)
     raise BarcodeMAEError(f"{source}: no such file; check the path")
+
+
+def _check_alone(source: str) -> None:
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise BarcodeMAEError(
+            f"{source}: several processes cannot read one stream; write it to a file first"
+        )
 
 
 def _saved(path: Path) -> list[Source]:

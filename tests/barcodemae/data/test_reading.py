@@ -24,6 +24,7 @@ def test_bioscan_metadata(read, write):
     assert barcodes[0] == {
         "processid": "A",
         "nucleotides": "ACGTACGT",
+        "kingdom": None,
         "phylum": "Arthropoda",
         "class": "Insecta",
         "order": "Diptera",
@@ -48,7 +49,7 @@ def test_without_preparation_repeats_and_trailing_n_stay(read, write):
 def test_barcodes_with_gaps_are_counted_and_the_remedy_is_said(read, write, caplog):
     path = write("aligned.fa", ">a\nAC--GT\n>b\nACGT\n>c\nACG.\n")
     assert read_report(read(path, prepare=False)).gapped == 2
-    assert "2 of 3 barcodes hold gaps" in caplog.text and "seqkit seq -g" in caplog.text
+    assert "2 of 3 barcodes hold gaps" in caplog.text and "--degap" in caplog.text
     caplog.clear()
     read(write("plain.fa", ">a\nACGT\n"))
     assert not caplog.text
@@ -133,13 +134,28 @@ def test_ids_of_records_without_one_differ_between_files(read, write):
 
 
 def test_duplicate_ids(read, write):
-    one = write("one.fa", ">a\nACGT\n")
-    two = write("two.fa", ">b\nACC\n>a some words\nACG\n")
-    with pytest.raises(BarcodeMAEError, match=r"two.fa: record 2 \(id 'a', line 3\): duplicate id"):
-        read([one, two])
-    barcodes = read([one, two], on_error="skip")
-    assert barcodes["nucleotides"][:] == ["ACGT", "ACC"]
+    path = write("two.fa", ">b\nACC\n>a\nAC\n>a\nACG\n")
+    with pytest.raises(BarcodeMAEError, match=r"two.fa: record 3 \(id 'a', line 5\): duplicate id"):
+        read(path)
+    barcodes = read(path, on_error="skip")
+    assert barcodes["nucleotides"][:] == ["ACC", "AC"]
     assert [entry.id for entry in read_report(barcodes).left_out] == ["a"]
+    assert read(path, ids="number")["processid"][:] == ["b", "a", "a:3"]
+    assert read(path, ids="keep")["processid"][:] == ["b", "a", "a"]
+
+
+def test_like_ids_of_two_files_are_told_apart(read, write, caplog):
+    plates = [write(f"plate{n}.fa", f">A01\nACGT{n * 'A'}\n>A02 x\nACC{n * 'A'}\n") for n in (1, 2)]
+    barcodes = read(plates)
+    assert barcodes["processid"][:] == ["A01", "A02", "plate2:A01", "plate2:A02"]
+    assert read_report(barcodes).renamed == {"plate2": 2}
+    assert "2 ids of plate2 stand in an earlier source" in caplog.text
+
+
+def test_where_first_words_repeat_the_whole_header_is_the_id(read, write, caplog):
+    path = write("a.fa", ">Sample 1\nACGT\n>Sample 2\nACC\n>Other\nAGG\n")
+    assert read(path)["processid"][:] == ["Sample 1", "Sample 2", "Other"]
+    assert "whole headers, since first words repeat" in caplog.text
 
 
 def test_the_barcode_of_a_duplicate_id_does_not_count_as_seen(read, write):
@@ -172,7 +188,7 @@ def test_nothing_left_is_an_error_and_not_an_empty_table(read, write):
 
 
 def test_an_unclosed_quote(read, write):
-    with pytest.raises(BarcodeMAEError, match=r"record 2 \(id 'b', line 3\): not DNA: ','"):
+    with pytest.raises(BarcodeMAEError, match=r"record 2 \(line 3\): a quote .* is not closed"):
         read(write("a.csv", 'processid,nucleotides\na,ACG\nb,"AC\nc,GG\n'))
 
 

@@ -1,0 +1,130 @@
+"""Copies of a barcode joined to one record for each barcode and lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from barcodemae.data.names import open_names
+from barcodemae.data.repeats import hash_values
+
+COPIES, GROUP = "copies", "barcode_group"
+
+
+class Joined:
+    """What remains of a table of which identical barcodes with labels that agree are one record.
+
+    Two copies agree where no rank has one name in the one and another in the other; what one lacks
+    it takes from the other. An open name ("Pieris sp.") gives way to a species of its genus. The
+    record that is kept is that with the most labels, the first of equals; it keeps its id and its
+    split.
+
+    Args:
+        table: canonical columns.
+        labels: columns that make up the lineage.
+
+    Attributes:
+        rows: (m,) the rows that are kept, in the order of the table.
+        copies: (m,) how many records each stands for.
+        group: (m,) a number for each barcode: equal in records of one barcode with labels that
+            contradict each other.
+        changed: row -> the labels of a kept record that took some over, by column.
+    """
+
+    def __init__(self, table: pa.Table, labels: Sequence[str]):
+        self.labels = list(labels)
+        hashes = np.concatenate(
+            [hash_values(chunk) for chunk in table["nucleotides"].chunks]
+            or [np.empty(0, np.uint64)]
+        )
+        _, group, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+        shared = np.flatnonzero(counts[group] > 1)
+        self.changed: dict[int, dict[str, str | None]] = {}
+        copies = np.ones(len(hashes), dtype=np.int64)
+        copies[shared] = 0
+        if len(shared):
+            self._join(table, shared, group, copies)
+        self.rows = np.flatnonzero(copies)
+        self.copies = copies[self.rows]
+        self.group = group[self.rows]
+
+    @property
+    def conflicts(self) -> int:
+        """How many barcodes are kept several times."""
+        return int((np.bincount(self.group, minlength=1) > 1).sum())
+
+    def _join(
+        self, table: pa.Table, shared: np.ndarray, group: np.ndarray, copies: np.ndarray
+    ) -> None:
+        frame = table.select(self.labels).take(pa.array(shared)).to_pandas()
+        frame = frame.astype(object).where(frame.notna(), None)
+        frame["_group"] = group[shared]
+        keys = ["_group", *self.labels]
+        number = frame.groupby(keys, dropna=False, sort=False).ngroup().to_numpy()
+        _, first, count = np.unique(number, return_index=True, return_counts=True)
+        distinct = frame.iloc[first]
+        is_open = open_names(pa.array(distinct["species"], pa.string())) != ""
+        filled = distinct[self.labels].notna().sum(axis=1).to_numpy() - is_open
+        order = np.lexsort((shared[first], -filled, distinct["_group"].to_numpy()))
+        values = distinct[self.labels].to_numpy(dtype=object)
+        groups = distinct["_group"].to_numpy()
+        kept: list[tuple[int, dict]] = []  # of one barcode: row, its labels so far
+        last = -1
+        for place in order.tolist():
+            if groups[place] != last:
+                kept, last = [], groups[place]
+            own = dict(zip(self.labels, values[place], strict=True))
+            row = int(shared[first[place]])
+            for target, labels in kept:
+                taken = _taken(labels, own)
+                if taken is not None:
+                    copies[target] += count[place]
+                    if taken:
+                        labels.update(taken)
+                        self.changed[target] = labels
+                    break
+            else:
+                copies[row] = count[place]
+                kept.append((row, own))
+
+    def columns_of(self, table: pa.Table, start: int, stop: int) -> pa.Table:
+        """The kept records `start` to `stop` as a table, with `COPIES` and `GROUP`."""
+        rows = self.rows[start:stop]
+        part = table.take(pa.array(rows))
+        at = {int(row): place for place, row in enumerate(rows) if int(row) in self.changed}
+        if at:
+            for name in self.labels:
+                values = part[name].to_pylist()
+                for row, place in at.items():
+                    values[place] = self.changed[row][name]
+                index = part.column_names.index(name)
+                part = part.set_column(index, name, pa.array(values, pa.string()))
+        part = part.append_column(COPIES, pa.array(self.copies[start:stop]))
+        return part.append_column(GROUP, pa.array(self.group[start:stop]))
+
+
+def _taken(labels: dict, other: dict) -> dict[str, str] | None:
+    """What `other` has more than `labels`; None where the two contradict each other."""
+    taken = {}
+    for rank, theirs in other.items():
+        mine = labels[rank]
+        if theirs is None or mine == theirs:
+            continue
+        if mine is None:
+            taken[rank] = theirs
+        elif rank != "species" or not _is_open(theirs) or _is_open(mine):
+            return None
+    return taken
+
+
+def _is_open(name: str) -> bool:
+    return open_names(pa.array([name]))[0] != ""
+
+
+def count_open_names(species: pa.ChunkedArray) -> dict[str, int]:
+    """How many of some species, null or not, are open names, by their mark."""
+    found = [mark for mark in open_names(species) if mark]
+    return dict(pd.Series(found, dtype=object).value_counts()) if found else {}

@@ -1,0 +1,136 @@
+"""Packed files: gzip, bzip2, xz, Zstandard and zip with one data file in it, told by content."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+import zlib
+from typing import BinaryIO
+
+try:
+    from isal import igzip
+    from isal.isal_zlib import error as igzip_error
+except ImportError:  # there is none for this machine
+    import gzip as igzip
+    from zlib import error as igzip_error
+try:
+    from compression import zstd
+except ImportError:  # before Python 3.14
+    from backports import zstd
+
+BUFFER = 1 << 20
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_OPENERS = {
+    _GZIP: igzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+    b"\x28\xb5\x2f\xfd": zstd.open,
+}
+# What a packed file raises where it breaks off or is damaged.
+PACKING_ERRORS = (
+    *(EOFError, gzip.BadGzipFile, zlib.error, igzip_error, lzma.LZMAError, zstd.ZstdError),
+    *(zipfile.BadZipFile, NotImplementedError),
+)
+DAMAGED = "truncated or damaged {}: {}; fetch or compress the file again"
+
+
+class Unreadable(Exception):
+    """The rest of a file cannot be read, for the reason given."""
+
+
+class _Guarded(io.RawIOBase):
+    """A stream whose `OSError` without a number (bz2's "Invalid data stream") is an EOFError."""
+
+    def __init__(self, stream: BinaryIO):
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        try:
+            data = self._stream.read1(len(buffer))
+        except OSError as error:
+            if error.errno is not None or isinstance(error, gzip.BadGzipFile):
+                raise
+            raise EOFError(str(error)) from None
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def unpack(raw: BinaryIO) -> io.BufferedReader:
+    """The content of `raw`, a file at its beginning, unpacked however often it is packed.
+
+    Raises:
+        Unreadable: a tar, a spreadsheet, or a zip with several files or a password.
+        one of PACKING_ERRORS: the packing is damaged.
+    """
+    stream = io.BufferedReader(raw, BUFFER) if not isinstance(raw, io.BufferedReader) else raw
+    for _ in range(3):
+        head = stream.peek(6)[:6]
+        if head.startswith(_ZIP):
+            stream = io.BufferedReader(_only_member(stream), BUFFER)
+            continue
+        opener = next((open for magic, open in _OPENERS.items() if head.startswith(magic)), None)
+        if opener is None:
+            break
+        stream = io.BufferedReader(_Guarded(opener(stream, "rb")), BUFFER)
+    _refuse_tar(stream)
+    return stream
+
+
+def skip_blank(stream: io.BufferedReader) -> int:
+    """Go over white space up to the first line that holds anything else; the lines gone over."""
+    lines = 0
+    while ahead := stream.peek(BUFFER):
+        blank = len(ahead) - len(ahead.lstrip())
+        end = ahead.rfind(b"\n", 0, blank) + 1
+        lines += stream.read(end).count(b"\n")
+        if blank < len(ahead):
+            break
+        if not end:  # blanks for a whole buffer
+            stream.read(blank)
+    return lines
+
+
+def packing_of(head: bytes) -> str:
+    """The name of what packs a file that begins with `head`."""
+    names = {_GZIP: "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "Zstandard"}
+    return next((name for magic, name in names.items() if head.startswith(magic)), "zip")
+
+
+def _only_member(stream: BinaryIO) -> BinaryIO:
+    if not stream.seekable():
+        stream = io.BytesIO(stream.read())
+    archive = zipfile.ZipFile(stream)
+    names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    if "[Content_Types].xml" in names:
+        raise Unreadable("a spreadsheet (.xlsx): save the sheet as CSV and name that file")
+    # What macOS adds is no data.
+    names = [n for n in names if not n.startswith("__MACOSX/") and n.rpartition("/")[2][:1] != "."]
+    if len(names) != 1:
+        listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        raise Unreadable(
+            f"a zip archive with {len(names)} files ({listed or 'none'}): unpack it and name the "
+            "file with the barcodes"
+        )
+    try:
+        return archive.open(names[0])
+    except RuntimeError as error:  # a password
+        raise Unreadable(f"a zip archive that does not open: {error}; unpack it first") from None
+
+
+def _refuse_tar(stream: io.BufferedReader) -> None:
+    head = stream.peek(tarfile.BLOCKSIZE)[: tarfile.BLOCKSIZE]
+    try:
+        info = tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except tarfile.TarError:
+        return
+    raise Unreadable(
+        f"a tar archive (its first member is {info.name}): unpack it, for example with `tar -xf`, "
+        "and name the file with the barcodes"
+    )
