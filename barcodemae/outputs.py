@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from barcodemae.cells import delimited_writer
+from barcodemae.cells import delimited_writer, printable
 from barcodemae.errors import BarcodeMAEError
 
 try:
@@ -59,6 +59,17 @@ def _check_no_input(path: Path, inputs: Iterable[str | Path]) -> None:
                 )
 
 
+def is_stream(path: Path) -> bool:
+    """Whether `path` is standard output (`-`), a device or a FIFO, and not a file or folder."""
+    return str(path) == STANDARD_OUTPUT or _is_special(path)
+
+
+def report(path: Path, found: str) -> None:
+    """Print what was written to `path`: beside it where that is standard output."""
+    printed_to = sys.stderr if is_stream(path) else sys.stdout
+    print(printable(f"{path}: {found}"), file=printed_to)
+
+
 def _is_special(path: Path) -> bool:
     """Whether there is something at `path` that is no file to be replaced: a device, a FIFO."""
     # What stands for an open file (/dev/stdout, /dev/fd/3) is written through, a file too.
@@ -88,7 +99,7 @@ def whole_file(path: Path, wait: bool = False) -> Iterator[Path]:
             the disk is full.
     """
     with _full_disk_named(path):
-        if str(path) == STANDARD_OUTPUT or _is_special(path):
+        if is_stream(path):
             with tempfile.TemporaryDirectory() as folder:
                 yield Path(folder) / "output"
                 _copy_through(Path(folder) / "output", path)

@@ -1,9 +1,11 @@
 """The command line `barcodemae`: each command imports its work when it runs."""
 
+import logging
 import sys
 
 import typer
 
+from barcodemae.cells import printable
 from barcodemae.cli.classify import classify
 from barcodemae.cli.convert import convert
 from barcodemae.cli.embed import embed
@@ -24,10 +26,18 @@ for _command in (classify, convert, embed, evaluate, export, identify, push, sim
     app.command()(_command)
 
 
+class _Printable(logging.Formatter):
+    """Warnings name ids of users' files: none of them may move the terminal's cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def main() -> None:
     """Run the command line; what the user can put right is said in a line, without a traceback."""
+    logging.lastResort.setFormatter(_Printable("%(message)s"))
     try:
         app()
     except (BarcodeMAEError, OSError) as error:
-        print(f"barcodemae: {error}", file=sys.stderr)
+        print(printable(f"barcodemae: {error}"), file=sys.stderr)
         sys.exit(2)

@@ -50,12 +50,14 @@ def embed(
     from barcodemae.embedding.files import check_format, check_kmers, write_embeddings
     from barcodemae.embedding.shards import check_alone, start_processes, write_shards
     from barcodemae.encoders.embedder import usable_device
+    from barcodemae.outputs import is_stream, report
 
     settings = {"batch_size": batch_size, "offset": offset}
-    if output.suffix:
-        check_format(output)
+    one_file = bool(output.suffix) or is_stream(output)
+    if one_file:
+        check_format(output, queries)
         check_alone(output)
-    state = None if output.suffix else start_processes(device)
+    state = None if one_file else start_processes(device)
     is_first = state is None or state.is_main_process
     where = usable_device(device or (state and state.device))
     barcodes = read_barcodes(queries, prepare=False, on_error=on_error, progress=is_first)
@@ -67,7 +69,7 @@ def embed(
     else:
         written = write_shards(output, embedder, barcodes, state, shard_size, **settings)
     if is_first:
-        print(f"{output}: {written} embeddings of {embedder.dim} dimensions")
+        report(output, f"{written} embeddings of {embedder.dim} dimensions")
 
 
 def _load(model: str, device, precision: str, barcodes):

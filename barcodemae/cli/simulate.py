@@ -30,6 +30,7 @@ def simulate(
     tree of orders, families, genera and species. Fit for trying things out, not for claims.
     """
     from barcodemae.data import write_simulated
+    from barcodemae.outputs import report
 
     written = write_simulated(
         output,
@@ -43,4 +44,4 @@ def simulate(
         ambiguous=ambiguous,
         truncated=truncated,
     )
-    print(f"{output}: {written} barcodes of {species} species, {genera} genera")
+    report(output, f"{written} barcodes of {species} species, {genera} genera")

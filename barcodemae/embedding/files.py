@@ -17,7 +17,7 @@ from tqdm import tqdm
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.tokens import kmer_ids
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.outputs import check_output, whole_file
+from barcodemae.outputs import check_output, is_stream, whole_file
 from tokenization_barcodemae import MAX_NUCLEOTIDES
 
 logger = logging.getLogger(__name__)
@@ -27,13 +27,20 @@ Part = tuple[list[str], np.ndarray]
 _PIECE = 4096  # barcodes embedded and held at a time
 
 
-def check_format(output: Path) -> None:
-    """Raise BarcodeMAEError unless embeddings can be written to `output`."""
-    if output.suffix not in _WRITERS:
+def check_format(output: Path, inputs: Sequence[str] = ()) -> None:
+    """Raise BarcodeMAEError unless embeddings of `inputs` can be written to `output`.
+
+    What has no ending, standard output (`-`) or a device, gets CSV.
+    """
+    if _ending(output) not in _WRITERS:
         raise BarcodeMAEError(
             f"{output}: embeddings are written as {', '.join(_WRITERS)}; give the file such an end"
         )
-    check_output(output)
+    check_output(output, inputs)
+
+
+def _ending(output: Path) -> str:
+    return ".csv" if not output.suffix and is_stream(output) else output.suffix
 
 
 def check_kmers(
@@ -80,7 +87,7 @@ def write_embeddings(
     check_format(output)
     with whole_file(output) as temporary, _shown(bar, len(barcodes)) as bar:
         parts = _embed_parts(embedder, barcodes, batch_size, offset, piece, bar)
-        return _WRITERS[output.suffix](temporary, embedder.dim, parts)
+        return _WRITERS[_ending(output)](temporary, embedder.dim, parts)
 
 
 def _shown(bar: tqdm | None, total: int) -> AbstractContextManager[tqdm]:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from barcodemae.data.resident import MappedPages
 from barcodemae.embedding.files import write_embeddings
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.outputs import write_whole_text
+from barcodemae.outputs import held_folder, write_whole_text
 
 MANIFEST = "_embeddings.json"  # readers of Parquet folders pass over names that begin so
 
@@ -66,9 +67,30 @@ def write_shards(
     """
     count = -(-len(barcodes) // shard_size)
     shards = [folder / f"part-{number:05d}-of-{count:05d}.parquet" for number in range(count)]
-    # Nobody writes before everybody has listed what is missing: all share out the same list.
-    _claim(folder, _identity(embedder, barcodes, shard_size, settings), state)
-    missing = [number for number in range(count) if not shards[number].exists()]
+    identity = _identity(embedder, barcodes, shard_size, settings)
+    _check_folder(folder, identity)
+    state.wait_for_everyone()
+    # One process holds the folder for all.
+    with held_folder(folder) if state.is_main_process else nullcontext():
+        if state.is_main_process:
+            _claim(folder, identity)
+        # Nobody writes before everybody has listed what is missing: all share out the same list.
+        state.wait_for_everyone()
+        _write_missing(shards, embedder, barcodes, state, shard_size, settings)
+        state.wait_for_everyone()
+    return sum(pq.read_metadata(shard).num_rows for shard in shards)
+
+
+def _write_missing(
+    shards: list[Path],
+    embedder: Embedder,
+    barcodes: datasets.Dataset,
+    state: PartialState,
+    shard_size: int,
+    settings: dict,
+) -> None:
+    """Write this process's share of the shards that are not there yet."""
+    missing = [number for number, shard in enumerate(shards) if not shard.exists()]
     state.wait_for_everyone()
     mapped = [MappedPages(barcodes.data.column(name)) for name in barcodes.column_names]
     done = len(barcodes) - sum(len(_rows(barcodes, n, shard_size)) for n in missing)
@@ -85,8 +107,6 @@ def write_shards(
             write_embeddings(shards[number], embedder, rows, bar=bar, **settings)
             for column in mapped:
                 column.release()
-    state.wait_for_everyone()
-    return sum(pq.read_metadata(shard).num_rows for shard in shards)
 
 
 def _rows(barcodes: datasets.Dataset, number: int, shard_size: int) -> range:
@@ -119,8 +139,8 @@ def _tensors(value: object) -> Iterator[torch.Tensor]:
             yield from _tensors(part)
 
 
-def _claim(folder: Path, identity: dict, state: PartialState) -> None:
-    """Note in `folder` what its embeddings are made from; refuse the folder of others."""
+def _check_folder(folder: Path, identity: dict) -> None:
+    """Refuse the folder of others."""
     path = folder / MANIFEST
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
@@ -130,14 +150,14 @@ def _claim(folder: Path, identity: dict, state: PartialState) -> None:
                 f"{folder}: holds embeddings made otherwise (these differ: {', '.join(changed)}). "
                 "Give another folder, or the same input, model and options to complete them."
             )
-    elif folder.is_file():
+    elif folder.exists() and not folder.is_dir():
         raise BarcodeMAEError(f"{folder}: is a file; give the name of a folder")
     elif folder.is_dir() and any(folder.iterdir()):
         raise BarcodeMAEError(f"{folder}: holds other files; give a new or an empty folder")
-    state.wait_for_everyone()
-    if state.is_main_process:
-        folder.mkdir(parents=True, exist_ok=True)
-        for torn in folder.glob(".*.tmp"):
-            torn.unlink()
-        write_whole_text(path, json.dumps(identity, indent=1) + "\n")
-    state.wait_for_everyone()
+
+
+def _claim(folder: Path, identity: dict) -> None:
+    """Note in `folder`, which is held, what its embeddings are made from."""
+    for torn in folder.glob(".*.tmp"):
+        torn.unlink()
+    write_whole_text(folder / MANIFEST, json.dumps(identity, indent=1) + "\n")

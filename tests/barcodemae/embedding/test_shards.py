@@ -18,9 +18,16 @@ from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
 from barcodemae.cli import app
 from barcodemae.data import read_barcodes, write_simulated
 from barcodemae.embedding.precision import at_precision
-from barcodemae.embedding.shards import MANIFEST, check_alone, start_processes, write_shards
+from barcodemae.embedding.shards import (
+    MANIFEST,
+    _identity,
+    check_alone,
+    start_processes,
+    write_shards,
+)
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.outputs import held_folder
 from launcher import launcher
 
 PROJECT = Path(__file__).parents[3]
@@ -112,6 +119,36 @@ def test_a_folder_belongs_to_one_input_and_one_model(inputs, tmp_path):
         write_shards(tmp_path / "other", embedder, barcodes, state)
     with pytest.raises(BarcodeMAEError, match="notes.txt: is a file"):
         write_shards(tmp_path / "other" / "notes.txt", embedder, barcodes, state)
+
+
+def test_a_second_start_is_told_and_harms_nothing(inputs, tmp_path):
+    barcodes = read_barcodes(inputs / "b.csv", prepare=False).select(range(4))
+    embedder = Embedder.from_pretrained(inputs / "model", "cpu")
+    state = start_processes("cpu")
+    folder = tmp_path / "embeddings"
+    with held_folder(folder):
+        (folder / ".part-00000-of-00001.parquet.tmp").write_text("at work")
+        identity = _identity(embedder, barcodes, 65_536, {})
+        (folder / MANIFEST).write_text(json.dumps(identity))
+        with pytest.raises(BarcodeMAEError, match="another process is writing it"):
+            write_shards(folder, embedder, barcodes, state)
+        assert (folder / ".part-00000-of-00001.parquet.tmp").read_text() == "at work"
+    assert write_shards(folder, embedder, barcodes, state) == 4
+    assert not list(folder.glob(".*"))
+
+
+def test_standard_output_gets_csv_and_the_input_is_no_output(inputs, tmp_path):
+    (tmp_path / "two.csv").write_text("processid,nucleotides\na,ACGTACGT\nb,ACGTACGA\n")
+    before = (tmp_path / "two.csv").read_text()
+    command = ["embed", str(tmp_path / "two.csv"), f"--model={inputs / 'model'}", "--device=cpu"]
+    with pytest.raises(BarcodeMAEError, match="is also an input"):
+        CliRunner().invoke(app, [*command, "-o", str(tmp_path / "two.csv")], catch_exceptions=False)
+    assert (tmp_path / "two.csv").read_text() == before
+    result = CliRunner().invoke(app, [*command, "-o", "-"])
+    assert result.exit_code == 0, result.output
+    rows = [line.split(",") for line in result.stdout.splitlines()]
+    assert [row[0] for row in rows] == ["id", "a", "b"] and {len(row) for row in rows} == {129}
+    assert "2 embeddings of 128 dimensions" in result.stderr
 
 
 def test_a_record_without_a_kmer_stops_the_run_before_it_begins(inputs, tmp_path):
