@@ -1,0 +1,88 @@
+"""What identification answers: a table with one row for each query, and what stands behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+RANKS = ("phylum", "class", "order", "family", "genus", "species")
+
+KNOWN = "known species"
+NEW = "new species"
+NEW_GENUS = "genus not in the library"
+NO_CALL = "no call"
+NOT_COI = "not COI"
+VERDICTS = (KNOWN, NEW, NEW_GENUS, NO_CALL, NOT_COI)
+
+PROBABILITIES = ("p_species_known", "p_genus", "p_family")
+COLUMNS = (
+    *("id", "verdict", "rank_called", *RANKS, *PROBABILITIES, "similarity", "identity"),
+    *("nearest_id", "nearest_species", "runner_up_genus", "ambiguous_with"),
+    *("strand", "start", "length", "flags"),
+)
+NEIGHBOUR_COLUMNS = (
+    *("id", "position", "nearest_id", *RANKS, "similarity", "identity", "barcode"),
+)
+QUERY_COLUMNS = ("id", "barcode")
+LONG_COLUMNS = ("id", "rank", "taxon", "similarity", "probability", "nearest")
+_OF_RANK = {"species": "p_species_known", "genus": "p_genus", "family": "p_family"}
+
+
+@dataclass
+class Answers:
+    """Verdicts on n queries.
+
+    Attributes:
+        table: (n) rows in the order of the queries, columns `COLUMNS`. `verdict` is one of
+            `VERDICTS`; `rank_called` the deepest rank whose probability reaches the target ("" if
+            none does); the taxa of the ranks down to it come from one lineage, deeper ones are "".
+            `p_species_known`: the query's species is in the library; `p_genus`, `p_family`: that
+            of the nearest reference is right. `similarity` is a cosine, `identity` the share of
+            equal nucleotides on the sites that both barcodes have. `start` and `length` (sites)
+            tell where on the grid the query lies. Missing text is "", missing numbers NaN.
+        neighbours: up to 10 rows for each query, nearest first, columns `NEIGHBOUR_COLUMNS`;
+            `barcode` is the reference on the grid, 658 letters with N for what is unknown.
+        queries: `id` and `barcode`, each query on the grid.
+        library: the card of the library.
+    """
+
+    table: pd.DataFrame
+    neighbours: pd.DataFrame
+    queries: pd.DataFrame
+    library: dict = field(default_factory=dict)
+
+    def long(self, ranks: tuple[str, ...] = ("genus", "species")) -> pd.DataFrame:
+        """A row for each query and rank, coarse to fine: `LONG_COLUMNS`.
+
+        A rank that is not called has no taxon; `probability` is NaN for ranks above the family.
+        """
+        pieces = []
+        for rank in ranks:
+            column = _OF_RANK.get(rank)
+            pieces.append(
+                pd.DataFrame(
+                    {
+                        "id": self.table["id"],
+                        "rank": rank,
+                        "taxon": self.table[rank],
+                        "similarity": self.table["similarity"],
+                        "probability": self.table[column] if column else float("nan"),
+                        "nearest": self.table["nearest_id"],
+                    }
+                )
+            )
+        rows = pd.concat(pieces)
+        order = rows.index.argsort(kind="stable")
+        return rows.iloc[order].reset_index(drop=True)
+
+
+def concatenate(parts: list[Answers]) -> Answers:
+    """The answers to the queries of all parts, in order; the library is the first part's."""
+    return Answers(
+        *(
+            pd.concat([getattr(part, name) for part in parts], ignore_index=True)
+            for name in ("table", "neighbours", "queries")
+        ),
+        parts[0].library,
+    )
