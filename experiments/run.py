@@ -1,174 +1,149 @@
-"""Make the runs of the manifest, judge them, and add each to one table of results.
+"""Make the runs of a manifest as a user would make them, in order, as far as the time reaches.
 
-    python -m experiments.run --data barcodes.parquet -o RESULTS --minutes 9
+    python -m experiments.run --data barcodes.parquet -o RESULTS --minutes 50
 
-The same command goes on where the last one stopped or was killed. RESULTS holds
+Trains with `accelerate launch -m train.pretrain` (or `train.finetune`), judges with
+`barcodemae evaluate`, and shows all that is there in one report, RESULTS/report. The same command,
+given again, goes on where the last one stopped. RESULTS holds
 
-    results.jsonl                 a line for each run that was judged
-    embeddings/                   of the barcodes that are clustered, float16
-    logs/, slices.jsonl           what the trainings said, and the time that each slice took
-    matrix_rates.json             of the machines
-    runs/                         models and states: large, and needed on this machine alone
+    runs/KEY/         what training wrote
+    evaluated/KEY/    what the evaluation wrote
+    logs/KEY.log      what both said
+    report/           all runs side by side
 """
 
 from __future__ import annotations
 
 import argparse
-import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from barcodemae.errors import BarcodeMAEError
-from experiments.driver import Driver, Slice, Stage
-from experiments.judging import Judge
-from experiments.manifest import MANIFEST, Manifest, read_manifest
-from experiments.training import launch
-from experiments.work import Work, all_work
+from experiments.manifest import MANIFEST, Run, read_manifest
+from train.loop.run import errors_in_a_line
+
+Execute = Callable[[Sequence[str], Path], int]
 
 
-def main(
-    arguments: Sequence[str] | None = None,
-    launcher: Callable[..., int] = launch,
-    clock: Callable[[], float] = time.monotonic,
-) -> int:
-    """Exit status: 0, also where the time was over; 1 where a run failed; 2 for bad input."""
-    given = _parser().parse_args(arguments)
-    try:
-        manifest = read_manifest(given.manifest)
-        if given.export:
-            return _export(given, manifest)
-        runs = manifest.select(given.only, given.group)
-        works = list(all_work(manifest, runs, given.budget_scale, given.output.resolve() / "runs"))
-        driver = _driver(given, manifest, works, launcher)
-        if given.list:
-            return _list(driver)
-        _check_arguments(given, works)
-        driver.run(Slice(given.minutes, clock))
-    except BarcodeMAEError as error:
-        print(f"experiments.run: {error}", file=sys.stderr)
-        return 2
-    return _tell_what_is_left(driver)
+def execute(command: Sequence[str], log: Path) -> int:
+    """Run a command of this Python to its end, its output added to `log`; its exit status."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as said:
+        return subprocess.run(
+            [sys.executable, *command], stdout=said, stderr=subprocess.STDOUT
+        ).returncode
 
 
-def _parser() -> argparse.ArgumentParser:
+class Runner:
+    """Trains, judges and shows runs.
+
+    Args:
+        output: the folder RESULTS.
+        data: files with barcodes, for training and for judging.
+        launcher: options of `accelerate launch`.
+        minutes: after which nothing is begun and trainings save and stop; 0: when all is done.
+    """
+
+    def __init__(
+        self,
+        output: Path,
+        data: Sequence[str],
+        launcher: Sequence[str] = (),
+        minutes: float = 0.0,
+        execute: Execute = execute,
+    ):
+        self.output, self.data, self.launcher = output, data, launcher
+        self.runs = output / "runs"
+        self.minutes, self.begin = minutes, time.monotonic()
+        self.execute = execute
+
+    def minutes_left(self) -> float:
+        return self.minutes - (time.monotonic() - self.begin) / 60 if self.minutes else float("inf")
+
+    def evaluated(self, run: Run) -> Path:
+        return self.output / "evaluated" / run.key
+
+    def state(self, run: Run) -> str:
+        if (self.evaluated(run) / "results.json").is_file():
+            return "done"
+        return "to be judged" if run.is_trained(self.runs) else "to be trained"
+
+    def make(self, runs: Sequence[Run]) -> list[str]:
+        """Make what is left of `runs`; the keys of those that failed, which keep no other."""
+        failed: list[str] = []
+        for run in runs:
+            if self.state(run) == "done" or f"{run.after}-seed{run.seed}" in failed:
+                continue
+            if self.minutes_left() <= 0:
+                break
+            if not run.is_trained(self.runs) and not self._call(run, "train", self._train(run)):
+                failed.append(run.key)
+            elif run.is_trained(self.runs):
+                command = self._evaluate(run)
+                if not self._call(run, "judge", command):
+                    failed.append(run.key)
+        return failed
+
+    def _train(self, run: Run) -> list[str]:
+        words = ["-m", "accelerate.commands.launch", *self.launcher, "-m", f"train.{run.module}"]
+        words += run.training(self.runs, self.data)
+        if self.minutes:
+            words += ["--stop_after_minutes", f"{max(self.minutes_left(), 0.01):.2f}"]
+        return words
+
+    def _evaluate(self, run: Run) -> list[str]:
+        options = run.evaluation(self.runs, self.data, self.evaluated(run))
+        return ["-m", "barcodemae", "evaluate", *options]
+
+    def _call(self, run: Run, what: str, command: Sequence[str]) -> bool:
+        print(f"{time.strftime('%H:%M:%S')} {run.key}: {what}", flush=True)
+        log = self.output / "logs" / f"{run.key}.log"
+        status = self.execute(command, log)
+        if status:
+            print(f"{run.key}: FAILED with status {status}: see {log}", flush=True)
+        return not status
+
+    def show(self, runs: Sequence[Run]) -> None:
+        """One report over all that was judged."""
+        merged = []
+        for run in runs:
+            if self.state(run) == "done":
+                merged += ["--merge", str(self.evaluated(run))]
+        command = ["-m", "barcodemae", "evaluate", *merged, "-o", str(self.output / "report")]
+        if merged and self.execute(command, self.output / "logs" / "report.log"):
+            raise BarcodeMAEError(f"no report: see {self.output / 'logs' / 'report.log'}")
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", nargs="+", default=[], help="barcodes with splits and labels")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the results")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the folder RESULTS")
     parser.add_argument("--manifest", type=Path, default=MANIFEST)
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these runs")
-    parser.add_argument("--group", nargs="+", default=[], help="the runs of these groups")
+    parser.add_argument("--only", nargs="+", default=[], help="names of runs")
+    parser.add_argument("--minutes", type=float, default=0.0, help="of this slice; 0: no end")
     parser.add_argument(
-        "--minutes", type=float, default=9, help="save everything and stop by then (default: 9)"
+        "--launcher", nargs=argparse.REMAINDER, default=[], help="last: its options"
     )
-    parser.add_argument(
-        "--budget-scale", type=float, default=1, help="epochs, as a share of the manifest's"
-    )
-    launcher = parser.add_mutually_exclusive_group()
-    launcher.add_argument("--accelerate-config", default="", help="file of accelerate launch")
-    launcher.add_argument("--device", choices=("cpu", "cuda"), help="default: what there is")
-    parser.add_argument(
-        "--cluster-later",
-        action="store_true",
-        help="leave the clustering, which needs no GPU, to a call with --evaluate-only",
-    )
-    parser.add_argument(
-        "--evaluate-only", action="store_true", help="judge and cluster, no training"
-    )
-    parser.add_argument("--list", action="store_true", help="tell the state of every run, and stop")
-    parser.add_argument(
-        "--export", metavar="NAME", help="export the encoder of a finished run in bf16"
-    )
-    parser.add_argument("--seed", type=int, help="of the run to export; default: its first")
-    return parser
-
-
-def _driver(
-    given: argparse.Namespace,
-    manifest: Manifest,
-    works: list[Work],
-    launcher: Callable[..., int],
-) -> Driver:
-    if given.minutes <= 0 or given.budget_scale <= 0:
-        raise BarcodeMAEError("--minutes and --budget-scale must be positive")
-    data = [_absolute(source) for source in given.data]
-    return Driver(
-        works,
-        Judge(data, manifest.settings, given.device, given.output),
-        given.output,
-        data,
-        accelerate_config=_absolute(given.accelerate_config),
-        cpu=given.device == "cpu",
-        trains=not given.evaluate_only,
-        clusters=not given.cluster_later,
-        launcher=launcher,
-        manifest="" if given.manifest == MANIFEST else str(given.manifest),
-    )
-
-
-def _absolute(path: str) -> str:
-    """Trainings run in the project's folder; what is no path, such as a pattern, stays."""
-    return str(Path(path).resolve()) if path and Path(path).exists() else path
-
-
-def _check_arguments(given: argparse.Namespace, works: list[Work]) -> None:
-    """Before any work: the data are named, and what was asked for by name can be trained."""
-    if not given.data:
-        raise BarcodeMAEError("no barcodes: give --data FILES")
-    for work in works:
-        if work.run.name in given.only:
-            work.run.check_arguments()
-
-
-def _list(driver: Driver) -> int:
-    for work in driver.works:
-        stage, word = driver.state(work)
-        print(f"{work.key:36} {work.run.group:16} {stage.value}{': ' if word else ''}{word}")
-    return 0
-
-
-def _export(given: argparse.Namespace, manifest: Manifest) -> int:
-    from barcodemae.hub.export import export
-
-    run = manifest.run(given.export)
-    if run.module == "none":
-        raise BarcodeMAEError(f"--export {run.name}: there is nothing trained to export")
-    seed = run.seeds[0] if given.seed is None else given.seed
-    work = Work.of(manifest, run, seed, given.budget_scale, given.output / "runs")
-    if not work.is_trained():
-        raise BarcodeMAEError(
-            f"--export {run.name}: {work.folder} holds no finished run; --list tells what there is"
-        )
-    target = given.output / "exported" / work.key
-    export(work.model, target, encoder_only=True, dtype="bfloat16")
-    print(target)
-    return 0
-
-
-def _tell_what_is_left(driver: Driver) -> int:
-    for work in driver.works:
-        stage, word = driver.state(work)
-        if stage is Stage.BLOCKED:
-            print(f"left out: {work.key}: {word}")
-    left = list(driver.left())
-    if left:
-        work, stage, word = left[0]
-        how = ", ".join(filter(None, (stage.value, word)))
-        print(
-            f"{len(left)} runs are left, the next is {work.key} ({how}). The same command goes on."
-        )
-    else:
-        print(f"Nothing is left to do here. Runs in {driver.results.path}:", end=" ")
-        print(len(driver.results.rows()))
-    if driver.failed:
-        print(f"failed: {', '.join(driver.failed)}")
-    return 1 if driver.failed else 0
+    parser.add_argument("--list", action="store_true", help="the state of each run, and no more")
+    given = parser.parse_args()
+    with errors_in_a_line("experiments.run"):
+        runs = read_manifest(given.manifest)
+        if wrong := set(given.only) - {run.name for run in runs}:
+            names = ", ".join(dict.fromkeys(run.name for run in runs))
+            raise BarcodeMAEError(f"no run {', '.join(sorted(wrong))}. Runs: {names}")
+        runs = [run for run in runs if not given.only or run.name in given.only]
+        runner = Runner(given.output, given.data, given.launcher, given.minutes)
+        failed = [] if given.list else runner.make(runs)
+        if not given.list:
+            runner.show(runs)
+        for run in runs:
+            print(f"{run.key:40} {runner.state(run)}{' (failed)' if run.key in failed else ''}")
 
 
 if __name__ == "__main__":
-    # As Ctrl-C, so that a training does not outlive a driver that `timeout` ends.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sys.exit(main())
+    main()

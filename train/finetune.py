@@ -20,12 +20,14 @@ from __future__ import annotations
 import json
 import logging
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from accelerate.utils import set_seed
 
 from barcodemae import BarcodeMAEForSequenceClassification, BarcodeMAEModel
 from barcodemae.encoders.embedder import Embedder
+from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.calibration import best_temperature, confidence_thresholds, divide
 from barcodemae.identification.classification import Classifier
 from barcodemae.outputs import write_whole_text
@@ -49,7 +51,7 @@ from train.finetuning.sampling import TaxonSampler
 from train.finetuning.split_reports import report_split
 from train.finetuning.trainer import FinetuneTrainer
 from train.loop.arguments import parse_arguments
-from train.loop.devices import make_accelerator
+from train.loop.devices import make_accelerator, share_of_batch
 from train.loop.records import claim_output_dir, save_model
 from train.loop.run import errors_in_a_line
 
@@ -93,7 +95,7 @@ class Finetuning:
 
     def run(self) -> None:
         """Fit, report and save; or stop on the way, at `stop_after_minutes`."""
-        claim_output_dir(self.output_dir, self.arguments.as_record(), self.accelerator)
+        claim_output_dir(self.output_dir, self.arguments.defines_the_run, self.accelerator)
         start = time.perf_counter()
         if self.arguments.linear_probe:
             self._probe()
@@ -113,7 +115,7 @@ class Finetuning:
             self.output_dir / "best",
             self.accelerator,
             self.model,
-            arguments=self.arguments.as_record(),
+            arguments=asdict(self.arguments),
             data={"train_data": self.arguments.train_data, "n_barcodes": len(self.training)},
             **record,
         )
@@ -204,10 +206,28 @@ class ContrastiveTuning(Finetuning):
         self.sampler = TaxonSampler(
             self.training.labels,
             arguments.ranks.index(arguments.sampled_rank),
-            arguments.batch_size // arguments.barcodes_per_taxon,
+            self.taxa_in_batch(),
             arguments.barcodes_per_taxon,
             arguments.seed,
         )
+
+    def taxa_in_batch(self) -> int:
+        """Taxa that a process contrasts at once.
+
+        Raises:
+            BarcodeMAEError: its share of the batch does not hold two or more of them whole.
+        """
+        arguments, processes = self.arguments, self.accelerator.num_processes
+        parts = arguments.gradient_accumulation_steps
+        share = share_of_batch(arguments.batch_size, parts, processes)
+        taxa, rest = divmod(share, arguments.barcodes_per_taxon)
+        if rest or taxa < 2:
+            raise BarcodeMAEError(
+                f"--batch_size {arguments.batch_size} in {processes} x {parts} parts: each must "
+                "be a multiple of barcodes_per_taxon, "
+                f"{arguments.barcodes_per_taxon}, and of two taxa or more"
+            )
+        return taxa
 
     def make_model(self, encoder: BarcodeMAEModel) -> BarcodeMAEForSequenceClassification:
         return without_head(encoder)

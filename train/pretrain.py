@@ -1,6 +1,6 @@
 """Pretrain a BarcodeMAE, on one CPU core or on several nodes with GPUs.
 
-    accelerate launch -m train.pretrain --config train/configs/barcodemae-k6.yaml \\
+    accelerate launch -m train.pretrain --config train/configs/paper.yaml \\
         --train_data pretrain.csv --output_dir runs/barcodemae-k6
 
 The same command, given again, goes on where the run was stopped or killed, to the weights that
@@ -22,7 +22,6 @@ import torch
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
 from barcodemae.errors import BarcodeMAEError
-from train.batch_size import largest_batch_size
 from train.loop.arguments import PretrainArguments, parse_arguments
 from train.loop.barcodes import Draws
 from train.loop.run import Collator, TrainingRun, errors_in_a_line, make_config
@@ -59,25 +58,11 @@ class Pretraining(TrainingRun):
 
     def make_model(self) -> BarcodeMAEForMaskedLM | SemiSupervised:
         model = BarcodeMAEForMaskedLM(self.config)
-        if self.arguments.auto_batch_size:
-            self._fit_batch(model.to(self.accelerator.device))
         if self.arguments.compile:
-            compile_model(model, self.arguments.compile_mode)
+            compile_model(model)
         if self.arguments.label_rank:
             return SemiSupervised(model, self.training.num_taxa)
         return model
-
-    def _fit_batch(self, model: BarcodeMAEForMaskedLM) -> None:
-        """Divide the global batch into parts that fit in memory."""
-        arguments = self.arguments
-        size = largest_batch_size(
-            model, arguments.batch_size, self.accelerator, arguments.mask_ratio_between
-        )
-        arguments.gradient_accumulation_steps *= arguments.batch_size // size
-        self.accelerator.print(
-            f"batches of {size}, {arguments.gradient_accumulation_steps} in a step"
-        )
-        arguments.batch_size = size
 
     def training_collator(self) -> Collator:
         collator = MaskingCollator(

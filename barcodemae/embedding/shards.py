@@ -22,7 +22,6 @@ from accelerate import PartialState
 from tqdm import tqdm
 
 from barcodemae.data.cache import report_file
-from barcodemae.data.resident import MappedPages
 from barcodemae.embedding.files import write_embeddings
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
@@ -92,7 +91,6 @@ def _write_missing(
     """Write this process's share of the shards that are not there yet."""
     missing = [number for number, shard in enumerate(shards) if not shard.exists()]
     state.wait_for_everyone()
-    mapped = [MappedPages(barcodes.data.column(name)) for name in barcodes.column_names]
     done = len(barcodes) - sum(len(_rows(barcodes, n, shard_size)) for n in missing)
     with tqdm(
         desc="embedding",
@@ -105,8 +103,6 @@ def _write_missing(
         for number in missing[state.process_index :: state.num_processes]:
             rows = barcodes.select(_rows(barcodes, number, shard_size))
             write_embeddings(shards[number], embedder, rows, bar=bar, **settings)
-            for column in mapped:
-                column.release()
 
 
 def _rows(barcodes: datasets.Dataset, number: int, shard_size: int) -> range:

@@ -25,10 +25,9 @@ _OPERATIONAL = (
     "log_every",
     "validate_every",
     "checkpoint_every",
-    "stop_after",
+    "stop_after_minutes",
     "report_to",
     "push_to_hub",
-    "push_every",
 )
 # Those that say nothing where labels are not used, or not by contrast.
 _OF_LABELS = ("label_weight", "label_warm_up_epochs", "label_taxa", "label_barcodes")

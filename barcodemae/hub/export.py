@@ -20,7 +20,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 _NEEDED = ("torch", "transformers", "safetensors")
 # Arguments of a training run.
 _FOLDERS = ("output_dir", "cache_dir")
-_MODELS = ("model", "teacher", "student")
+_MODELS = ("model",)
 
 
 def export(

@@ -40,7 +40,7 @@ OPTIONS = {
 def start(data, output_dir, *, script="train.pretrain", processes=1, environment=None, **arguments):
     """Start a run, its output in OUTPUT_DIR.log; the leader of a process group of its own."""
     given = {"train_data": data, "output_dir": output_dir, **OPTIONS}
-    given |= {"batch_size": OPTIONS["batch_size"] // processes, **arguments}
+    given |= arguments
     options = [f"--{name}={value}" for name, value in given.items()]
     with Path(f"{output_dir}.log").open("a") as log:
         return subprocess.Popen(

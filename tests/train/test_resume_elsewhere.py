@@ -25,16 +25,18 @@ def test_weights_optimizer_and_data_go_on_with_more_and_with_fewer_processes(dat
         "max_steps": STEPS,
         "checkpoint_every": 4,
         "validate_every": 12,
+        "log_every": 4,
+        "batch_size": 8,
     }
     alone, moving = tmp_path / "alone", tmp_path / "moving"
-    train(data, alone, processes=1, batch_size=8, **options)
-    train(data, moving, processes=2, batch_size=4, stop_after=4, **options)
-    train(data, moving, processes=1, batch_size=8, stop_after=8, **options)
-    train(data, moving, processes=2, batch_size=4, **options)
+    train(data, alone, processes=1, **options)
+    train(data, moving, processes=2, stop_after_minutes=1e-6, **options)
+    train(data, moving, processes=1, stop_after_minutes=1e-6, **options)
+    train(data, moving, processes=2, **options)
     assert (tmp_path / "moving.log").read_text().count("resumed at step") == 2
 
     expected, met = losses(alone), losses(moving)
-    assert list(met) == list(expected) == list(range(1, STEPS + 1))
+    assert list(met) == list(expected) == list(range(4, STEPS + 1, 4))
     for step, (loss, barcodes) in expected.items():
         assert abs(met[step][0] - loss) < 1e-4
         assert met[step][1] == barcodes == 8 * step

@@ -88,9 +88,9 @@ def nearest_accuracies(
 class ContrastiveTrainer(FinetuneTrainer):
     """Trainer for a model `without_head`.
 
-    Each process contrasts the barcodes of its own batch, P taxa x K barcodes; gradients are
-    averaged over processes and accumulated batches. So more processes mean more pairs in a step,
-    but not more barcodes that each one is told from: that is --batch_size.
+    Each process contrasts the barcodes of its own share of the global batch, P taxa x K barcodes;
+    gradients are averaged over processes and accumulated parts. So the more parts a batch has, the
+    fewer barcodes each one is told from.
     """
 
     def __init__(self, *arguments, sampler: TaxonSampler):

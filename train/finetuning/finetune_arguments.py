@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from barcodemae.data import RANKS
 from barcodemae.errors import BarcodeMAEError
@@ -113,17 +113,13 @@ class FinetuneArguments(RunArguments):
                     f"--{name} is for heads that name taxa: not with --objective contrastive"
                 )
         self.sampled_rank = self.sampled_rank or self.ranks[0]
-        taxa, rest = divmod(self.batch_size, max(1, self.barcodes_per_taxon))
         self.check_values(
             temperature=(self.temperature > 0, "positive"),
             barcodes_per_taxon=(self.barcodes_per_taxon > 1, "2 or more: one has none to be near"),
-            batch_size=(
-                taxa > 1 and not rest,
-                f"a multiple of barcodes_per_taxon, {self.barcodes_per_taxon}, and of two taxa",
-            ),
             sampled_rank=(self.sampled_rank in self.ranks, f"of --ranks {' '.join(self.ranks)}"),
         )
 
-    def as_record(self) -> dict:
-        """What defines the run; when it stops on the way does not."""
-        return {name: value for name, value in asdict(self).items() if name != "stop_after_minutes"}
+    def may_change(self) -> set[str]:
+        free = super().may_change() | {"cache_dir"}
+        # A barcode is contrasted with those of its own part of the batch.
+        return free - {"gradient_accumulation_steps"} if self.objective == "contrastive" else free

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Sampler
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
@@ -23,6 +24,7 @@ from train.finetuning.sampling import BalancedSampler
 from train.finetuning.split_reports import accuracies
 from train.finetuning.stopping import StopInTime
 from train.loop.deadline import Deadline
+from train.loop.devices import share_of_batch
 from train.loop.optimization import make_optimizer, one_cycle
 
 
@@ -68,7 +70,7 @@ class FinetuneTrainer(Trainer):
         self.optimizer = make_optimizer(
             parameter_groups(self.model, arguments.layer_decay),
             arguments.base_learning_rate,
-            arguments.batch_size * arguments.gradient_accumulation_steps * self.args.world_size,
+            arguments.batch_size,
             arguments.weight_decay,
         )
         return self.optimizer
@@ -84,11 +86,13 @@ class FinetuneTrainer(Trainer):
 
 
 def training_arguments(arguments: FinetuneArguments) -> TrainingArguments:
+    processes = PartialState().num_processes
+    share = share_of_batch(arguments.batch_size, arguments.gradient_accumulation_steps, processes)
     return TrainingArguments(
         output_dir=str(Path(arguments.output_dir) / "checkpoints"),
         num_train_epochs=arguments.epochs,
-        per_device_train_batch_size=arguments.batch_size,
-        per_device_eval_batch_size=4 * arguments.batch_size,
+        per_device_train_batch_size=share,
+        per_device_eval_batch_size=4 * share,
         gradient_accumulation_steps=arguments.gradient_accumulation_steps,
         max_grad_norm=arguments.max_grad_norm,
         eval_strategy="epoch",

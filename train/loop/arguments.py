@@ -28,8 +28,12 @@ class RunArguments:
     output_dir: str = field(default="", metadata={"help": "where models and records go"})
     on_error: str = field(default="raise", metadata={"help": "raise or skip faulty records"})
     epochs: float = field(default=35.0, metadata={"help": "passes over the barcodes"})
-    batch_size: int = field(default=32, metadata={"help": "barcodes in one process's batch"})
-    gradient_accumulation_steps: int = field(default=1, metadata={"help": "batches in a step"})
+    batch_size: int = field(
+        default=32, metadata={"help": "barcodes in a step, of all processes together"}
+    )
+    gradient_accumulation_steps: int = field(
+        default=1, metadata={"help": "parts that a process computes its share of a step in"}
+    )
     base_learning_rate: float = field(
         default=1e-4, metadata={"help": "highest rate of OneCycle at a global batch of 64"}
     )
@@ -69,6 +73,17 @@ class RunArguments:
             mixed_precision=(self.mixed_precision in ("no", "bf16"), "no or bf16"),
         )
 
+    @property
+    def defines_the_run(self) -> dict:
+        """What must not change when a run is resumed: all that the weights depend on."""
+        free = self.may_change()
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in free}
+
+    def may_change(self) -> set[str]:
+        """The arguments that may differ from one start to the next."""
+        free = {"output_dir", "cpu", "num_workers", "report_to", "stop_after_minutes"}
+        return free | {"gradient_accumulation_steps"}
+
     def check_values(self, **tests: tuple[bool, str]) -> None:
         """Raise BarcodeMAEError for the first argument whose (is_allowed, allowed) fails."""
         for name, (is_allowed, allowed) in tests.items():
@@ -100,11 +115,7 @@ class LoopArguments(RunArguments):
     validate_every: int = field(default=0, metadata={"help": "steps; 0: once an epoch"})
     checkpoint_every: int = field(default=0, metadata={"help": "steps; 0: once an epoch"})
     keep_checkpoints: int = field(default=2, metadata={"help": "newest to keep; 0: all"})
-    stop_after: int = field(
-        default=0, metadata={"help": "save and stop at this step; the same command goes on"}
-    )
     push_to_hub: str = field(default="", metadata={"help": "repository to push the best model to"})
-    push_every: float = field(default=0, metadata={"help": "push every so many epochs, too"})
 
     def check(self) -> None:
         super().check()
@@ -113,19 +124,9 @@ class LoopArguments(RunArguments):
             log_every=(self.log_every > 0, "positive"),
         )
 
-    @property
-    def defines_the_run(self) -> dict:
-        """What must not change when a run is resumed: all that the weights depend on."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._free}
-
-    @property
-    def _free(self) -> set[str]:
-        """What may change from one start to the next."""
-        free = {"output_dir", "num_workers", "log_every", "checkpoint_every", "stop_after"}
-        free |= {"keep_checkpoints", "report_to", "push_to_hub", "push_every", "cpu"}
-        free |= {"stop_after_minutes"}
-        # Together they are the global batch, which another number of devices divides otherwise.
-        return free | {"batch_size", "gradient_accumulation_steps"}
+    def may_change(self) -> set[str]:
+        free = {"log_every", "checkpoint_every", "keep_checkpoints", "push_to_hub"}
+        return super().may_change() | free
 
 
 @dataclass
@@ -155,13 +156,6 @@ class PretrainArguments(LoopArguments):
     label_barcodes: int = field(default=4, metadata={"help": "barcodes of each of them"})
 
     compile: bool = field(default=False, metadata={"help": "torch.compile the model"})
-    compile_mode: str = field(
-        default="default", metadata={"help": "default, or reduce-overhead: CUDA graphs"}
-    )
-    auto_batch_size: bool = field(
-        default=False,
-        metadata={"help": "halve batch_size until it fits, and accumulate gradients instead"},
-    )
 
     def check(self) -> None:
         super().check()
@@ -175,27 +169,7 @@ class PretrainArguments(LoopArguments):
             label_warm_up_epochs=(self.label_warm_up_epochs >= 0, "0 or more"),
             label_taxa=(self.label_taxa > 0, "positive"),
             label_barcodes=(self.label_barcodes > 0, "positive"),
-            compile_mode=(
-                self.compile_mode in ("default", "reduce-overhead"),
-                "default or reduce-overhead",
-            ),
         )
-        if self.compile and self.compile_mode == "reduce-overhead":
-            # A graph's replay overwrites the gradients of the batch before it (PyTorch #169545).
-            self.check_values(
-                gradient_accumulation_steps=(
-                    self.gradient_accumulation_steps == 1,
-                    "1 with --compile_mode reduce-overhead, which cannot add gradients up",
-                ),
-                auto_batch_size=(
-                    not self.auto_batch_size,
-                    "False with --compile_mode reduce-overhead, which cannot add gradients up",
-                ),
-            )
-
-    @property
-    def _free(self) -> set[str]:
-        return super()._free | {"compile_mode", "auto_batch_size"}
 
 
 def _is_range_of_shares(values: object) -> bool:
@@ -221,7 +195,7 @@ def parse_arguments(
     first = argparse.ArgumentParser(add_help=False)
     first.add_argument("--config", type=Path)
     config, rest = first.parse_known_args(arguments)
-    parser = HfArgumentParser(kind, description=kind.__doc__)
+    parser = HfArgumentParser(kind, description=kind.__doc__, allow_abbrev=False)
     parser.add_argument("--config", help="YAML file with any of the arguments below")
     if config.config:
         parser.set_defaults(**_read_yaml(config.config, kind))

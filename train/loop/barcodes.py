@@ -9,11 +9,6 @@ import datasets
 import numpy as np
 import torch
 
-from barcodemae.data.resident import MappedPages
-
-# Each barcode that is read makes up to 64 KiB around it resident.
-_KEPT = 1024
-
 
 class Draws(torch.utils.data.Dataset):
     """Barcodes by the number of their draw: draw d is barcode order[d mod n] of epoch d // n.
@@ -32,8 +27,6 @@ class Draws(torch.utils.data.Dataset):
     def _open(self) -> None:
         """What each process has for itself."""
         self._nucleotides = self.barcodes.data.column("nucleotides")
-        self._pages = MappedPages(self._nucleotides)
-        self._read = 0
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def __len__(self) -> int:
@@ -46,9 +39,6 @@ class Draws(torch.utils.data.Dataset):
 
     def __getitem__(self, draw: int) -> tuple:
         """The draw's number and its barcode."""
-        self._read += 1
-        if self._read % _KEPT == 0:
-            self._pages.release()
         return draw, self._nucleotides[self.row_of(draw)].as_py()
 
     @property

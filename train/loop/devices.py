@@ -40,6 +40,22 @@ def make_accelerator(arguments: RunArguments) -> Accelerator:
     return accelerator
 
 
+def share_of_batch(global_batch: int, accumulation: int, processes: int) -> int:
+    """Barcodes that one process computes at once, where a step has `global_batch`.
+
+    Raises:
+        BarcodeMAEError: the global batch cannot be shared out evenly.
+    """
+    share, rest = divmod(global_batch, processes * accumulation)
+    if rest or not share:
+        raise BarcodeMAEError(
+            f"--batch_size {global_batch} is the global batch, and cannot be shared out evenly to "
+            f"{processes} processes in {accumulation} parts: give a multiple of "
+            f"{processes * accumulation}"
+        )
+    return share
+
+
 def cpu_capabilities() -> dict:
     """What PyTorch says of this CPU; empty where its version does not tell."""
     return getattr(torch.cpu, "get_capabilities", dict)()

@@ -1,4 +1,4 @@
-"""A training run over barcodes: what pretraining and distillation have in common.
+"""A training run over barcodes: what all objectives have in common.
 
 Everything that decides the weights follows from the arguments and the number of the step, so a run
 that was stopped or killed goes on, with the same command, to the weights that it would have had
@@ -29,7 +29,7 @@ from train.loop.arguments import LoopArguments
 from train.loop.barcodes import Draws, ShareOfDraws, hold_out
 from train.loop.checkpoints import Checkpoints
 from train.loop.deadline import Deadline
-from train.loop.devices import make_accelerator
+from train.loop.devices import make_accelerator, share_of_batch
 from train.loop.held_out import move
 from train.loop.log import Metrics, TrainingLog
 from train.loop.optimization import make_optimizer, one_cycle
@@ -69,15 +69,15 @@ class TrainingRun(ABC):
                 progress=self.accelerator.is_main_process,
             )
         rows, held_out = hold_out(len(barcodes), arguments.validation_share, arguments.seed)
-        self.global_batch = (
-            arguments.batch_size
-            * arguments.gradient_accumulation_steps
-            * self.accelerator.num_processes
+        self.global_batch = arguments.batch_size
+        self.batch_size = share_of_batch(
+            arguments.batch_size,
+            arguments.gradient_accumulation_steps,
+            self.accelerator.num_processes,
         )
         self.fresh = self.global_batch
         self.training, self.validation = self.make_draws(barcodes, rows, held_out)
         self.steps_per_epoch = max(1, round(len(rows) / self.fresh))
-        self.push_every = round(arguments.push_every * self.steps_per_epoch)
         self.total_steps = arguments.max_steps or int(arguments.epochs * len(rows) / self.fresh)
         if self.total_steps < 1:
             raise BarcodeMAEError(
@@ -144,7 +144,7 @@ class TrainingRun(ABC):
         return self._loader(self.training, batches, self.training_collator())
 
     def validation_batches(self) -> DataLoader:
-        share = self.arguments.batch_size * self.accelerator.num_processes
+        share = self.batch_size * self.accelerator.num_processes
         batches = range(-(-len(self.validation) // share))
         return self._loader(self.validation, batches, self.validation_collator())
 
@@ -153,7 +153,7 @@ class TrainingRun(ABC):
             draws,
             batch_sampler=ShareOfDraws(
                 batches,
-                self.arguments.batch_size,
+                self.batch_size,
                 self.accelerator.process_index,
                 self.accelerator.num_processes,
             ),
@@ -192,8 +192,8 @@ class TrainingRun(ABC):
         return torch.cat([part for sums, count in groups for part in (sums, count[None])])
 
     def run(self) -> None:
-        """Train to the end, to `stop_after`, or for `stop_after_minutes`."""
-        claim_output_dir(self.output_dir, self._identity(), self.accelerator)
+        """Train to the end, or for `stop_after_minutes`."""
+        claim_output_dir(self.output_dir, self.arguments.defines_the_run, self.accelerator)
         step = self.checkpoints.resume()
         self.metrics = Metrics(self.output_dir, self.accelerator, self.arguments, resume_at=step)
         if step:
@@ -218,22 +218,19 @@ class TrainingRun(ABC):
                 self.step([next(batches) for _ in range(arguments.gradient_accumulation_steps)])
             )
             step += 1
-            is_end = step in (self.total_steps, arguments.stop_after)
+            is_end = step == self.total_steps
             # The clock adds no validation, so it has no say in which model is the best.
             stops = is_end or (step % arguments.log_every == 0 and self.deadline.has_passed())
             checkpoints = step % (arguments.checkpoint_every or self.steps_per_epoch) == 0 or stops
             validates = step % (arguments.validate_every or self.steps_per_epoch) == 0 or is_end
-            pushes = self.push_every and step % self.push_every == 0 and not is_end
             # A checkpoint holds no half-counted metrics: it logs what there is first.
-            if step % arguments.log_every == 0 or checkpoints or validates or pushes:
+            if step % arguments.log_every == 0 or checkpoints or validates:
                 log.write(step)
             if validates:
                 self._validate(step)
             if checkpoints:
                 self.checkpoints.save(step)
-            if pushes:
-                self._push()
-            if validates or checkpoints or pushes:
+            if validates or checkpoints:
                 log.restart_clock()
             if stops:
                 break
@@ -242,9 +239,6 @@ class TrainingRun(ABC):
             self._save("last", step)
             self._push()
         self.metrics.close()
-
-    def _identity(self) -> dict:
-        return {**self.arguments.defines_the_run, "global_batch": self.global_batch}
 
     def _validate(self, step: int) -> None:
         result = self.validate()
@@ -255,7 +249,7 @@ class TrainingRun(ABC):
             self._save("best", step)
 
     def _push(self) -> None:
-        """Push the best model so far, when asked; a fault is told and does not end the run."""
+        """Push the best model, when asked; a fault is told and does not end the run."""
         if self.arguments.push_to_hub and self.accelerator.is_main_process:
             try:
                 push_checkpoint(self.output_dir / "best", self.arguments.push_to_hub)

@@ -41,7 +41,7 @@ class StaticShapes:
         )
 
     def __call__(self, items: Sequence[tuple[int, str]]) -> dict[str, torch.Tensor | int]:
-        """As `MaskingCollator`, which see."""
+        """Collate as `MaskingCollator` does, in few shapes."""
         batch = self.collator(items)
         rows, length = batch["input_ids"].shape
         width = self._round(length, self.longest)
@@ -68,12 +68,7 @@ class StaticShapes:
         return min(-(-count // step) * step, most)
 
 
-def compile_model(model: torch.nn.Module, mode: str = "default") -> None:
-    """Compile `model` in place, anew for each shape that `StaticShapes` gives.
-
-    Args:
-        mode: "default", or "reduce-overhead", which replays CUDA graphs: it spares the launches of
-            kernels, and pays where they are small (small models, small batches).
-    """
+def compile_model(model: torch.nn.Module) -> None:
+    """Compile `model` in place, anew for each shape that `StaticShapes` gives."""
     torch._dynamo.config.recompile_limit = _MOST_SHAPES
-    model.compile(dynamic=False, mode=None if mode == "default" else mode)
+    model.compile(dynamic=False)

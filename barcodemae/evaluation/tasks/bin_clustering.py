@@ -12,9 +12,9 @@ import warnings
 
 import numpy as np
 from sklearn.cluster import AgglomerativeClustering
+from sklearn.metrics import adjusted_mutual_info_score, homogeneity_completeness_v_measure
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation import metrics
 from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.scores import record
 from barcodemae.identification.transforms import dense
@@ -84,9 +84,10 @@ def run(row: Row, context: Context) -> list[dict]:
     records = []
     for neighbours, seed in grid:
         found = clusters_of(row, context, known, neighbours, seed)
-        given = {"predictions": found["clusters"], "references": classes}
-        values = metrics.compute("adjusted_mutual_information", **given)
-        values |= metrics.compute("v_measure", **given)
+        given = classes, found["clusters"]
+        measures = homogeneity_completeness_v_measure(*given)
+        values = {"adjusted_mutual_information": adjusted_mutual_info_score(*given)}
+        values |= zip(("homogeneity", "completeness", "v_measure"), measures, strict=True)
         how = {
             "splits": settings.clustering,
             "umap_neighbours": neighbours,

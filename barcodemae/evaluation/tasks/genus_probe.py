@@ -6,7 +6,7 @@ import numpy as np
 
 from barcodemae.encoders.corruption import Corruption
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation import metrics, statistics
+from barcodemae.evaluation import statistics
 from barcodemae.evaluation.comparison import pack
 from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.scores import record
@@ -86,24 +86,13 @@ def run(row: Row, context: Context) -> list[dict]:
     }
     records = [
         record(row.model, TASK, metric, value, interval=intervals[metric], **common)
-        for metric, value in point_scores(*codes).items()
+        for metric, value in statistics.scores(*codes).items()
     ]
     for metric in ("wall_seconds", "cpu_seconds"):
         records.append(record(row.model, TASK, metric, named[metric], **common))
     missed = int(unreachable(context).sum())
     records.append(record(row.model, TASK, "unreachable_queries", missed, **common))
     return records
-
-
-def point_scores(truth: np.ndarray, named: np.ndarray) -> dict[str, float]:
-    """The scores of codes (n,), by the metric modules."""
-    given = {"references": truth, "predictions": named}
-    accuracy = metrics.compute("accuracy_with_interval", **given, resamples=1)["accuracy"]
-    return {
-        "accuracy": accuracy,
-        **metrics.compute("balanced_accuracy", **given),
-        **metrics.compute("f1_averages", **given),
-    }
 
 
 def protocol(row: Row, context: Context) -> dict:

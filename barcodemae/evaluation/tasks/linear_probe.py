@@ -13,7 +13,6 @@ from barcodemae.evaluation import statistics
 from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.scores import record
 from barcodemae.evaluation.splits import digest
-from barcodemae.evaluation.tasks.genus_probe import point_scores
 from barcodemae.identification import softmax_regression
 from barcodemae.identification.transforms import dense
 from barcodemae.store import Stopwatch, content_key
@@ -71,7 +70,7 @@ def run(row: Row, context: Context) -> list[dict]:
             seed=settings.seed,
             duration=named["seconds"],
         )
-        for metric, value in point_scores(*codes).items()
+        for metric, value in statistics.scores(*codes).items()
     ]
 
 

@@ -18,22 +18,8 @@ def labels(request):
 
 def test_parity_with_scikit_learn(labels):
     given = labels["references"], labels["predictions"]
-    expected = {
-        "balanced_accuracy": sklearn_metrics.balanced_accuracy_score(*given),
-        "adjusted_mutual_information": sklearn_metrics.adjusted_mutual_info_score(*given),
-        "f1_macro": sklearn_metrics.f1_score(*given, average="macro"),
-        "f1_micro": sklearn_metrics.f1_score(*given, average="micro"),
-        "f1_weighted": sklearn_metrics.f1_score(*given, average="weighted"),
-        "homogeneity": sklearn_metrics.homogeneity_score(*given),
-        "completeness": sklearn_metrics.completeness_score(*given),
-        "v_measure": sklearn_metrics.v_measure_score(*given),
-        "accuracy": sklearn_metrics.accuracy_score(*given),
-    }
-    found = {}
-    for name in metrics.NAMES:
-        if name != "harmonic_mean":
-            found |= metrics.compute(name, **labels)
-    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    found = metrics.compute("accuracy_with_interval", **labels)
+    assert found["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(*given))
     assert found["interval"][0] < found["accuracy"] < found["interval"][1]
 
 

@@ -214,14 +214,6 @@ def card_of(checkpoint, arguments, tmp_path):
     return read(export(tmp_path / "checkpoint", tmp_path / "out", encoder_only=True))
 
 
-def test_a_student_names_its_teacher(checkpoint, tmp_path):
-    arguments = {"teacher": "/home/someone/large/best", "whiten": True, "random_offset": True}
-    card = card_of(checkpoint, arguments, tmp_path)
-    assert "embeddings of another encoder point, `large/best`, once their principal" in card
-    assert "Whole barcodes were read, from random frame offsets." in card
-    assert "k-mers of a barcode were hidden" not in card and "/home" not in card
-
-
 def test_an_encoder_that_learned_from_labels_says_so(checkpoint, tmp_path):
     arguments = {"objective": "contrastive", "ranks": ["genus", "species"], "temperature": 0.1}
     arguments |= {"barcodes_per_taxon": 4, "sampled_rank": "genus", "model": "/home/x/large/best"}

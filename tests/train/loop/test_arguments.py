@@ -48,9 +48,6 @@ def test_the_precision_is_the_launchers_unless_given(tmp_path, monkeypatch):
     assert parse_arguments(["--config", config, *GIVEN]).mixed_precision == "no"
 
 
-GRAPHS = ["--compile", "True", "--compile_mode", "reduce-overhead"]
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -75,8 +72,6 @@ def test_a_wrong_file_is_named_with_the_remedy(tmp_path, text, said):
         ([*GIVEN, "--validation_share", "1"], "--validation_share 1.0"),
         ([*GIVEN, "--mixed_precision", "fp8"], "--mixed_precision fp8"),
         ([*GIVEN, "--batch_size", "0"], "--batch_size 0"),
-        ([*GIVEN, *GRAPHS, "--gradient_accumulation_steps", "2"], "steps 2: must be 1 with"),
-        ([*GIVEN, *GRAPHS, "--auto_batch_size", "True"], "cannot add gradients up"),
         ([*GIVEN, "--mask_ratio_between", "0.8", "0.2"], r"between \[0.8, 0.2\]: must be two num"),
         ([*GIVEN, "--mask_ratio_between", "0.2", "1"], "0 < LOW < HIGH < 1"),
         ([*GIVEN, "--mask_ratio_between", "0.5"], "two numbers"),

@@ -1,11 +1,11 @@
 #!/bin/bash
 # Pretraining on two nodes with four GPUs each:
 #
-#   sbatch train/configs/accelerate/slurm.sh --config train/configs/barcodemae-k6.yaml \
-#       --batch_size 16 --train_data /shared/pretrain.csv --output_dir /shared/runs/barcodemae-k6
+#   sbatch train/configs/accelerate/slurm.sh --config train/configs/paper.yaml \
+#       --train_data /shared/pretrain.csv --output_dir /shared/runs/barcodemae-k6
 #
-# Sixteen barcodes for each of eight GPUs are the paper's batch of 128. It saves and stops before its
-# time is over: submit it again and it goes on. Data and output lie where both nodes see them.
+# It saves and stops before its time is over: submit it again and it goes on. Data and output lie
+# where both nodes see them.
 #SBATCH --job-name=barcodemae
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
