@@ -5,6 +5,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
+from openpyxl.utils import get_column_letter
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.answers import COLUMNS, KNOWN, NEW, Answers
@@ -77,7 +78,10 @@ def test_the_workbook_opens_with_filters_a_frozen_header_and_colours(written, ma
     book = openpyxl.load_workbook(written / "x.xlsx")
     assert book.sheetnames == ["answers", "nearest", "library"]
     sheet = book["answers"]
-    assert sheet.freeze_panes == "B2" and sheet.auto_filter.ref == "A1:W61"
+    assert (
+        sheet.freeze_panes == "B2"
+        and sheet.auto_filter.ref == f"A1:{get_column_letter(len(COLUMNS))}61"
+    )
     ids = [cell.value for cell in sheet["A"][1:]]
     assert ids[3] == HOSTILE[3]  # unchanged,
     assert sheet["A5"].data_type == "s" and sheet["A5"].quotePrefix  # and yet no formula
