@@ -1,7 +1,11 @@
 """BarcodeMAE tokenizer: nucleotides -> ids of non-overlapping k-mers (paper, section 2.2.2).
 
-A Rust-backed tokenizer built in code from `kmer_size` alone. k-mers come first, in ACGT order, so
-the id of a k-mer is its value in base 4 (A = 0, C = 1, G = 2, T = 3); then [UNK], then [MASK].
+A model meant for use has a grid beside: `Grid` puts every barcode's nucleotides at their places of
+one region, on the right strand, so that each k-mer position means the same sites in all barcodes.
+
+The tokenizer is Rust-backed, built in code from `kmer_size` alone. k-mers come first, in ACGT
+order, so the id of a k-mer is its value in base 4 (A = 0, C = 1, G = 2, T = 3); then [UNK], then
+[MASK].
 """
 
 import os
@@ -16,13 +20,21 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
+from transformers.utils import logging
+
+logger = logging.get_logger(__name__)
 
 MAX_NUCLEOTIDES = 660
+# Unknown nucleotides, gaps and white space: at the end of a barcode, no part of it.
+UNKNOWN_END = "Nn-. \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
 
 UNKNOWN = 4  # code of whatever is not A, C, G or T, and of what lies outside a barcode
 _DIGITS = np.full(256, UNKNOWN, dtype=np.uint8)
 for _digit, _spellings in enumerate((b"Aa", b"Cc", b"Gg", b"TtUu")):
     _DIGITS[list(_spellings)] = _digit
+_LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
 
 _ONE_HOT = np.eye(5, 4, dtype=np.float32)
@@ -315,6 +327,9 @@ class Grid:
         first = np.where(breaks, (steps != 0).argmax(axis=1) + 1, -1)
         return laid, starts + drifts[front], breaks, first
 
+    def __reduce__(self):
+        return Grid, (self.profile,)
+
     def save(self, path: str | os.PathLike) -> None:
         """Write the profile as a safetensors file."""
         save_file({"profile": self.profile}, path)
@@ -390,34 +405,136 @@ class BarcodeMAETokenizer(PreTrainedTokenizerFast):
     """k-mer tokenizer.
 
     White space is ignored, lower case and RNA are accepted. A k-mer that holds anything but ACGT
-    (N, an IUPAC code, a gap) is [UNK]; its neighbours are not touched. An incomplete last k-mer
-    is dropped, so a barcode shorter than k has no tokens. "[MASK]" in the text is one hidden
-    k-mer. [UNK] pads; `attention_mask` tells padding from a spoilt k-mer.
+    (N, an IUPAC code, a gap) is [UNK]; its neighbours are not touched. N and gaps at the end are
+    no part of a barcode and are dropped. So is an incomplete last k-mer: a barcode shorter than k
+    has no tokens. "[MASK]" in the text is one hidden k-mer. [UNK] pads; `attention_mask` tells
+    padding from a spoilt k-mer.
+
+    With a grid, barcodes are laid on it first (`Grid.lay`): all have as many tokens as the grid
+    has k-mers, [UNK] where a barcode has nothing. One that fits nowhere is [UNK] throughout, and
+    a warning says so.
 
     Args:
         kmer_size: nucleotides in a token, 1 to 8.
         model_max_length: most tokens kept with `truncation=True`; default: 660 nucleotides.
+        grid: lays barcodes down; None: the paper's tokenizer, which cuts from the first nucleotide.
+        grid_file: path of a grid that `Grid.save` wrote, in place of `grid`.
+        grid_length: places that the grid has to have; None: any number, or no grid.
+
+    Raises:
+        ValueError: `kmer_size` is not allowed; the grid is missing, damaged, or of another length.
     """
 
     model_input_names = ["input_ids", "attention_mask"]
     slow_tokenizer_class = None
+    vocab_files_names = {"tokenizer_file": "tokenizer.json", "grid_file": "grid.safetensors"}
 
-    def __init__(self, kmer_size: int = 6, model_max_length: int | None = None, **kwargs):
+    def __init__(
+        self,
+        kmer_size: int = 6,
+        model_max_length: int | None = None,
+        grid: Grid | None = None,
+        grid_file: str | os.PathLike | None = None,
+        grid_length: int | None = None,
+        **kwargs,
+    ):
         if not isinstance(kmer_size, int) or not 1 <= kmer_size <= 8:
             raise ValueError(
                 f"kmer_size = {kmer_size!r} is not allowed: kmer_size is an integer from 1 to 8"
             )
+        self.grid = _checked_grid(grid, grid_file, grid_length, kwargs.get("name_or_path"))
         for fixed in ("tokenizer_object", "tokenizer_file", "vocab_file"):
             kwargs.pop(fixed, None)
         kwargs |= {"unk_token": "[UNK]", "pad_token": "[UNK]", "mask_token": "[MASK]"}
         kwargs.setdefault("clean_up_tokenization_spaces", False)
+        if self.grid is not None:
+            kwargs["grid_length"] = self.grid.length  # saved with the tokenizer
+        longest = MAX_NUCLEOTIDES if self.grid is None else self.grid.length
         super().__init__(
             tokenizer_object=_build(kmer_size),
             kmer_size=kmer_size,
-            model_max_length=model_max_length or MAX_NUCLEOTIDES // kmer_size,
+            model_max_length=model_max_length or longest // kmer_size,
             **kwargs,
         )
         self.kmer_size = kmer_size
+
+    def _encode_plus(self, text, text_pair=None, *args, **kwargs):
+        if not hasattr(PreTrainedTokenizerFast, "_batch_encode_plus"):  # since transformers 5
+            text = self._prepared(text, text_pair, kwargs.get("is_split_into_words"))
+        return super()._encode_plus(text, text_pair, *args, **kwargs)
+
+    def _batch_encode_plus(self, batch_text_or_text_pairs, *args, **kwargs):
+        split = kwargs.get("is_split_into_words")
+        batch = self._prepared(batch_text_or_text_pairs, None, split)
+        return super()._batch_encode_plus(batch, *args, **kwargs)
+
+    def _prepared(self, text, text_pair, is_split_into_words: bool | None):
+        """The same text, or list of texts: laid on the grid, or without N and gaps at the end."""
+        texts = [text] if isinstance(text, str) else list(text)
+        plain = all(isinstance(each, str) for each in texts) and not is_split_into_words
+        if self.grid is not None:
+            if not plain or text_pair is not None:
+                raise ValueError(
+                    "a grid lays down whole barcodes, each one text: no pairs, no barcodes in "
+                    "pieces (is_split_into_words)"
+                )
+            texts = self._lay(texts)
+        elif plain:
+            texts = [each.rstrip(UNKNOWN_END) for each in texts]
+        return texts[0] if isinstance(text, str) else texts
+
+    def _lay(self, texts: list[str]) -> list[str]:
+        k = self.kmer_size
+        plain = [text.replace("[UNK]", "N" * k) for text in texts]
+        codes, placements = self.grid.lay([text.replace("[MASK]", "N" * k) for text in plain])
+        if not placements.placed.all():
+            rows = np.flatnonzero(~placements.placed)
+            logger.warning(
+                f"{len(rows)} of {len(texts)} barcodes fit nowhere on the grid (too short, or not "
+                f"of its region), the first of them number {rows[0] + 1}: all their tokens are "
+                "[UNK], and their embeddings say nothing"
+            )
+        letters = _LETTERS[codes].tobytes().decode("ascii")
+        laid = [letters[at : at + codes.shape[1]] for at in range(0, codes.size, codes.shape[1])]
+        for row, text in enumerate(plain):
+            if "[MASK]" in text and placements.placed[row]:
+                start, strand = int(placements.start[row]), int(placements.strand[row])
+                laid[row] = self._hide(laid[row], text, start, strand)
+        return laid
+
+    def _hide(self, laid: str, text: str, start: int, strand: int) -> str:
+        """Write [MASK] in place of the k-mers in which most of a "[MASK]" of the text lies."""
+        k = self.kmer_size
+        marked = _plain(text).replace("[MASK]", "*" * k)[::strand]
+        hidden = {(start + match.start() + k // 2) // k for match in re.finditer(r"\*" * k, marked)}
+        kmers = [laid[at : at + k] for at in range(0, len(laid), k)]
+        return "".join("[MASK]" if at in hidden else kmer for at, kmer in enumerate(kmers))
+
+    def _save_pretrained(
+        self, save_directory, file_names, legacy_format=None, filename_prefix=None
+    ) -> tuple[str, ...]:
+        """Beside transformers' own files, the grid."""
+        names = super()._save_pretrained(save_directory, file_names, legacy_format, filename_prefix)
+        if self.grid is None:
+            return names
+        prefix = f"{filename_prefix}-" if filename_prefix else ""
+        path = os.path.join(save_directory, prefix + self.vocab_files_names["grid_file"])
+        self.grid.save(path)
+        return (*names, path)
+
+
+def _checked_grid(
+    grid: Grid | None, file: str | os.PathLike | None, length: int | None, model: str | None
+) -> Grid | None:
+    if grid is None and file is not None:
+        grid = Grid.load(file)
+    if length is not None and (grid is None or grid.length != length):
+        found = "there is none" if grid is None else f"this one has {grid.length}"
+        raise ValueError(
+            f"{model or 'this tokenizer'} needs a grid of {length} places, and {found}: put the "
+            "model's own grid.safetensors beside its tokenizer_config.json"
+        )
+    return grid
 
 
 BarcodeMAETokenizer.register_for_auto_class("AutoTokenizer")

@@ -5,26 +5,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from barcodemae.data.grid import coi_grid, fit_grid
+from coi import draw, noise, turned
 from tokenization_barcodemae import Grid
-
-COMPLEMENT = str.maketrans("ACGTacgtN", "TGCAtgcaN")
-
-
-def draw(number, seed=0):
-    """Barcodes of 658 nucleotides, drawn place by place from the shipped profile."""
-    rng = np.random.default_rng(seed)
-    chances = np.exp(coi_grid().profile) * 0.25
-    chances /= chances.sum(axis=0)
-    picked = (rng.random((number, 1, 658)) > chances.cumsum(axis=0)).sum(axis=1)
-    return ["".join("ACGT"[min(digit, 3)] for digit in row) for row in picked]
-
-
-def noise(length, seed=0):
-    return "".join(np.random.default_rng(seed).choice(list("ACGT"), length, p=[0.3, 0.2, 0.2, 0.3]))
-
-
-def turned(barcode):
-    return barcode.translate(COMPLEMENT)[::-1]
 
 
 def text(codes):

@@ -11,6 +11,8 @@ from functools import cache
 
 import numpy as np
 
+from tokenization_barcodemae import UNKNOWN, UNKNOWN_END
+
 _HAS_SPACE = re.compile(r"\s").search
 _AT_ONCE = 256  # barcodes; more at a time fall out of the processor's cache
 
@@ -24,8 +26,8 @@ def kmer_ids(
     """Cut barcodes into non-overlapping k-mers and look up their ids.
 
     Equal to `BarcodeMAETokenizer` on any barcode (text without "[MASK]" or "[UNK]"): white space
-    is ignored, lower case and U are read as ACGT, anything else makes its own k-mer [UNK], an
-    incomplete last k-mer is dropped.
+    is ignored, lower case and U are read as ACGT, N and gaps at the end are dropped, anything else
+    makes its own k-mer [UNK], an incomplete last k-mer is dropped.
 
     Args:
         sequences: n barcodes.
@@ -37,6 +39,7 @@ def kmer_ids(
     Returns:
         ids (n, longest), int32, filled up with [UNK] = 4^k; lengths (n,), int64, in tokens.
     """
+    sequences = [sequence.rstrip(UNKNOWN_END) for sequence in sequences]
     starts = np.empty(len(sequences), dtype=np.int64)
     starts[:] = offset
     if starts.any():
@@ -55,6 +58,23 @@ def kmer_ids(
         if not _fill(ids[rows], frames, kmer_size):
             return kmer_ids(_plain(sequences), kmer_size, offset, max_length)
     return ids, lengths
+
+
+def grid_ids(codes: np.ndarray, kmer_size: int) -> np.ndarray:
+    """Ids of the k-mers of barcodes on a grid: those of a `BarcodeMAETokenizer` with that grid.
+
+    Args:
+        codes: (n, length) uint8, as `Grid.lay` returns them.
+        kmer_size: nucleotides in a token, k.
+
+    Returns:
+        (n, length // k) int32; [UNK] = 4^k where a nucleotide is unknown.
+    """
+    kmers = codes.shape[1] // kmer_size
+    digits = codes[:, : kmers * kmer_size].reshape(-1, kmer_size)
+    ids = digits.astype(np.float32) @ _powers(4, kmer_size)
+    ids[(digits == UNKNOWN).any(axis=1)] = 4**kmer_size
+    return ids.astype(np.int32).reshape(len(codes), kmers)
 
 
 def _fill(ids: np.ndarray, frames: Iterable[tuple[str, int, int]], kmer_size: int) -> bool:
