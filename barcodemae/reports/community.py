@@ -7,13 +7,10 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from barcodemae.data import RANKS
-from barcodemae.identification.answers import KNOWN, NEW, Answers
+from barcodemae.identification.answers import KNOWN, NEW, RANKS, Answers
 
 logger = logging.getLogger(__name__)
 
-# Subfamilies have a place in none of these tables.
-_RANKS = tuple(rank for rank in RANKS if rank != "subfamily")
 _KINGDOM = "Animalia"  # whose COI the grid is made of
 _PROBABILITY = {"species": "p_species_known", "genus": "p_genus", "family": "p_family"}
 
@@ -27,7 +24,7 @@ def qiime2(answers: Answers) -> pd.DataFrame:
     repeated = table["id"][table["id"].duplicated()]
     if len(repeated):
         logger.warning("QIIME 2 takes an id once only; %r, for one, stands twice", repeated.iloc[0])
-    lineages = [_lineage(row) for row in table[list(_RANKS)].itertuples(index=False)]
+    lineages = [_lineage(row) for row in table[list(RANKS)].itertuples(index=False)]
     confidence = [
         row.get(_PROBABILITY.get(row["rank_called"], ""), float("nan"))
         for row in table.to_dict("records")
@@ -38,7 +35,7 @@ def qiime2(answers: Answers) -> pd.DataFrame:
 def _lineage(taxa: tuple) -> str:
     named = [
         f"{rank[0]}__{taxon.replace(';', ',')}"
-        for rank, taxon in zip(_RANKS, taxa, strict=True)
+        for rank, taxon in zip(RANKS, taxa, strict=True)
         if taxon
     ]
     return "; ".join([f"k__{_KINGDOM}", *named]) if named else "Unassigned"
@@ -49,9 +46,9 @@ def phyloseq(answers: Answers) -> pd.DataFrame:
 
     Species are binomials.
     """
-    taxa = answers.table[list(_RANKS)]
+    taxa = answers.table[list(RANKS)]
     named = (taxa != "").any(axis=1)
-    columns = {rank.capitalize(): taxa[rank].where(taxa[rank] != "", "NA") for rank in _RANKS}
+    columns = {rank.capitalize(): taxa[rank].where(taxa[rank] != "", "NA") for rank in RANKS}
     kingdom = named.map({True: _KINGDOM, False: "NA"})
     return pd.DataFrame({"OTU": answers.table["id"], "Kingdom": kingdom, **columns})
 
@@ -75,7 +72,7 @@ def darwin_core(answers: Answers) -> pd.DataFrame:
             "scientificName": [name or "incertae sedis" for name in names],
             "taxonRank": rank,
             "kingdom": [_KINGDOM if name else "" for name in names],
-            **{name: table[name] for name in _RANKS if name != "species"},
+            **{name: table[name] for name in RANKS if name != "species"},
             "specificEpithet": [_epithet(row) for row in _dicts(table)],
             "identificationQualifier": table["verdict"].map({NEW: "sp."}).fillna(""),
             "identificationVerificationStatus": "unverified",
