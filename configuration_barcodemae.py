@@ -15,8 +15,10 @@ BarcodeMAE+, which the authors published after the paper, adds a [CLS] token to 
 """
 
 import difflib
+import json
 import shutil
 import warnings
+from inspect import signature
 from pathlib import Path
 
 import transformers
@@ -51,117 +53,6 @@ HUB_FILES = ("configuration_barcodemae.py", "tokenization_barcodemae.py", "model
 POOLINGS = ("mean", "cls", "sites")
 
 
-def _depth(encoder: int, decoder: int) -> dict:
-    """Table 2 writes depths as layers-heads, the same number twice."""
-    return {
-        "num_hidden_layers": encoder,
-        "num_attention_heads": encoder,
-        "decoder_num_hidden_layers": decoder,
-        "decoder_num_attention_heads": decoder,
-    }
-
-
-def _width(hidden_size: int, num_layers: int, num_heads: int) -> dict:
-    return {
-        "hidden_size": hidden_size,
-        "num_hidden_layers": num_layers,
-        "num_attention_heads": num_heads,
-        "intermediate_size": 4 * hidden_size,
-        "decoder_hidden_size": hidden_size,
-        "decoder_num_hidden_layers": num_layers,
-        "decoder_num_attention_heads": num_heads,
-        "decoder_intermediate_size": 4 * hidden_size,
-        # BERT's 0.02 is meant for 768 dimensions. Narrow stacks drawn so small pass on so little of
-        # their input that training lingers at k-mer frequencies by position.
-        "initializer_range": round(0.02 * (768 / hidden_size) ** 0.5, 3),
-    }
-
-
-def _sites(places: int, site_size: int, embedding_size: int) -> dict:
-    return {
-        "max_position_embeddings": places,
-        "pooling": "sites",
-        "site_size": site_size,
-        "embedding_size": embedding_size,
-        "nucleotide_init": True,
-    }
-
-
-_ENCODER_ONLY = {"encoder_sees_mask": True, "decoder_num_hidden_layers": 0}
-
-PRESETS = {
-    "barcodemae-k6": {},
-    "barcodemae-k4": {"kmer_size": 4},
-    **{
-        f"barcodemae-k{k}-enc{encoder}-dec{decoder}": {"kmer_size": k, **_depth(encoder, decoder)}
-        for k in (4, 6)
-        for encoder, decoder in ((4, 2), (4, 4), (6, 2), (6, 4), (6, 6))
-    },
-    "barcodemae-with-mask": {"encoder_sees_mask": True},
-    "barcodebert-4layer": {**_ENCODER_ONLY, "num_hidden_layers": 4, "num_attention_heads": 4},
-    "barcodebert-6layer": dict(_ENCODER_ONLY),
-    # Meng et al. 2024: the decoder has a third of the encoder's layers and all of its heads.
-    "mae-lm": {"decoder_num_hidden_layers": 2},
-    "barcodemae-plus": {"cls_token": True},
-    "barcodemae-small": _width(256, 4, 4),
-    "barcodemae-tiny": {"kmer_size": 4, **_width(128, 2, 4)},
-    # Not the paper's: for barcodes on the grid of the 658 nucleotides of COI, to identify with.
-    "barcodemae-coi-small": {
-        **_width(128, 3, 4),
-        "decoder_num_hidden_layers": 1,
-        **_sites(places=658 // 6, site_size=12, embedding_size=384),
-    },
-    "barcodemae-coi": _sites(places=658 // 6, site_size=16, embedding_size=768),
-}
-
-
-def _is_int(value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_real(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _at_least(minimum: int):
-    return (lambda value: _is_int(value) and value >= minimum), f"an integer of at least {minimum}"
-
-
-def _only_with_sites(minimum: int):
-    is_allowed, allowed = _at_least(minimum)
-    return (lambda value: value is None or is_allowed(value)), f"{allowed}, or None"
-
-
-_FLAG = (lambda value: isinstance(value, bool)), "True or False"
-_PROBABILITY = (lambda value: _is_real(value) and 0 <= value < 1), "a number in [0, 1)"
-
-# field: (test, what is allowed)
-_ALLOWED = {
-    "kmer_size": ((lambda value: _is_int(value) and 1 <= value <= 8), "an integer from 1 to 8"),
-    "hidden_size": _at_least(1),
-    "num_hidden_layers": _at_least(1),
-    "num_attention_heads": _at_least(1),
-    "intermediate_size": _at_least(1),
-    "decoder_hidden_size": _at_least(1),
-    "decoder_num_hidden_layers": _at_least(0),
-    "decoder_num_attention_heads": _at_least(1),
-    "decoder_intermediate_size": _at_least(1),
-    "encoder_sees_mask": _FLAG,
-    "cls_token": _FLAG,
-    "pooling": ((lambda value: value in POOLINGS), "one of " + ", ".join(map(repr, POOLINGS))),
-    "site_size": _only_with_sites(1),
-    "embedding_size": _only_with_sites(1),
-    "nucleotide_init": _FLAG,
-    "mask_ratio": ((lambda value: _is_real(value) and 0 < value < 1), "a number in (0, 1)"),
-    "hidden_act": ((lambda value: isinstance(value, str)), "the name of an activation"),
-    "hidden_dropout_prob": _PROBABILITY,
-    "attention_probs_dropout_prob": _PROBABILITY,
-    "max_position_embeddings": _at_least(1),
-    "initializer_range": ((lambda value: _is_real(value) and value > 0), "a positive number"),
-    "layer_norm_eps": ((lambda value: _is_real(value) and value > 0), "a positive number"),
-}
-
-
 class BarcodeMAEConfig(PretrainedConfig):
     """Architecture of a BarcodeMAE. The defaults are the paper's best model (k = 6, 6-6/6-6).
 
@@ -190,8 +81,8 @@ class BarcodeMAEConfig(PretrainedConfig):
             layer_norm_eps: as in BERT, for both stacks.
 
     Raises:
-        ValueError: a field holds a value that is not allowed, or an argument looks like a
-            misspelt field. The message names the field, the value and what is allowed.
+        ValueError: fields do not go together, or an argument looks like a misspelt field. The
+            message names the field, the value and what is allowed.
     """
 
     model_type = "barcodemae"
@@ -257,19 +148,6 @@ class BarcodeMAEConfig(PretrainedConfig):
             )
         super().__init__(pad_token_id=self.num_kmers, tie_word_embeddings=False, **kwargs)
 
-    @classmethod
-    def preset(cls, name: str, **overrides) -> "BarcodeMAEConfig":
-        """The ready-made variant `name` (a key of `PRESETS`), with `overrides` on top.
-
-        Raises:
-            ValueError: there is no such preset; the message lists those there are.
-        """
-        if name not in PRESETS:
-            close = difflib.get_close_matches(name, PRESETS, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"no preset {name!r}.{hint} Presets: {', '.join(PRESETS)}")
-        return cls(**{**PRESETS[name], **overrides})
-
     @property
     def num_kmers(self) -> int:
         """4^k: the number of k-mers, of logits, and the id of [UNK]."""
@@ -294,14 +172,11 @@ class BarcodeMAEConfig(PretrainedConfig):
         return self.num_kmers + 1
 
     def check_fields(self) -> None:
-        """Raise ValueError if a field holds a value that is not allowed.
+        """Raise ValueError if fields do not go together.
 
-        The models call this too: a config can be changed after it was made.
+        The models call this too: a config can be changed after it was made. (What each field
+        alone may hold, `barcodemae.presets` knows, and whoever trains a model asks there.)
         """
-        for field, (is_allowed, allowed) in _ALLOWED.items():
-            value = getattr(self, field)
-            if not is_allowed(value):
-                raise ValueError(f"{field} = {value!r} is not allowed: {field} is {allowed}")
         for prefix in ("", "decoder_"):
             size, heads = f"{prefix}hidden_size", f"{prefix}num_attention_heads"
             if getattr(self, size) % getattr(self, heads):
@@ -351,19 +226,28 @@ class BarcodeMAEConfig(PretrainedConfig):
         for source in map(Path(__file__).with_name, HUB_FILES):
             if source.is_file() and source.resolve() != (target / source.name).resolve():
                 shutil.copyfile(source, target / source.name)
-        if not (target / "tokenizer.json").exists():
+        if not _cuts(target, self.kmer_size):
             _tokenizer_class()(kmer_size=self.kmer_size).save_pretrained(save_directory)
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
 
+def _cuts(directory: Path, kmer_size: int) -> bool:
+    """Whether a tokenizer of `kmer_size` lies in `directory`."""
+    settings = directory / "tokenizer_config.json"
+    if not (settings.is_file() and (directory / "tokenizer.json").is_file()):
+        return False
+    return json.loads(settings.read_text(encoding="utf-8")).get("kmer_size") == kmer_size
+
+
 def _refuse_misspelt_fields(kwargs: dict) -> None:
+    fields = [name for name in signature(BarcodeMAEConfig.__init__).parameters if name != "self"]
     standard = set(dir(PretrainedConfig)) | set(PretrainedConfig().__dict__)
     for name in kwargs:
-        close = difflib.get_close_matches(name, _ALLOWED, n=1, cutoff=0.8)
+        close = difflib.get_close_matches(name, fields, n=1, cutoff=0.8)
         if close and name not in standard:
             raise ValueError(
                 f"{name} = {kwargs[name]!r}: BarcodeMAEConfig has no field {name!r}. "
-                f"Did you mean {close[0]!r}? Fields: {', '.join(_ALLOWED)}"
+                f"Did you mean {close[0]!r}? Fields: {', '.join(fields[:-1])}"
             )
 
 
@@ -378,4 +262,4 @@ def _tokenizer_class():
 # transformers then writes `auto_map` when a config alone is saved, too.
 BarcodeMAEConfig.register_for_auto_class("AutoConfig")
 
-__all__ = ["AUTO_MAP", "HUB_FILES", "POOLINGS", "PRESETS", "BarcodeMAEConfig"]
+__all__ = ["AUTO_MAP", "HUB_FILES", "POOLINGS", "BarcodeMAEConfig"]

@@ -324,6 +324,15 @@ class BarcodeMAEModel(BarcodeMAEPreTrainedModel):
             kmers = self.get_input_embeddings().weight
             draw_by_nucleotides(kmers, config.kmer_size, config.initializer_range)
 
+    @property
+    def stages(self) -> list[nn.Module]:
+        """What a barcode passes through, first to last: the embeddings, then each layer.
+
+        Fine-tuning frees and slows down layers by them. What pools the last states is none.
+        """
+        embeddings = [self.bert.embeddings, self.cls_embedding]
+        return [nn.ModuleList(filter(None, embeddings)), *self.bert.encoder.layer]
+
     def get_input_embeddings(self) -> nn.Embedding:
         return self.bert.embeddings.word_embeddings
 

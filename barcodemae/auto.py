@@ -1,13 +1,6 @@
 """The model classes, registered with transformers' Auto classes."""
 
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForMaskedLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-)
-
+from barcodemae.families import FAMILIES
 from configuration_barcodemae import BarcodeMAEConfig
 from modeling_barcodemae import (
     BarcodeMAEForMaskedLM,
@@ -16,8 +9,13 @@ from modeling_barcodemae import (
 )
 from tokenization_barcodemae import BarcodeMAETokenizer
 
-AutoConfig.register("barcodemae", BarcodeMAEConfig)
-AutoTokenizer.register(BarcodeMAEConfig, fast_tokenizer_class=BarcodeMAETokenizer)
-AutoModel.register(BarcodeMAEConfig, BarcodeMAEModel)
-AutoModelForMaskedLM.register(BarcodeMAEConfig, BarcodeMAEForMaskedLM)
-AutoModelForSequenceClassification.register(BarcodeMAEConfig, BarcodeMAEForSequenceClassification)
+for _family in FAMILIES.values():
+    _family.register()
+
+__all__ = [
+    "BarcodeMAEConfig",
+    "BarcodeMAEForMaskedLM",
+    "BarcodeMAEForSequenceClassification",
+    "BarcodeMAEModel",
+    "BarcodeMAETokenizer",
+]

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from safetensors import SafetensorError
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
-from barcodemae import BarcodeMAEConfig
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.families import Family, find_family
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 _NEW_HEAD = "classifier."  # the weights that fine-tuning may begin without
@@ -20,8 +20,20 @@ def load_model(model_class: type[Model], name: str | Path, **options) -> Model:
     A head for classification may be new; everything else has to be in the weights.
 
     Raises:
-        BarcodeMAEError: there is nothing at `name`, or no BarcodeMAE, or its weights are damaged
-            or not those that its configuration asks for.
+        BarcodeMAEError: there is nothing at `name`, or a model of another family, or its weights
+            are damaged or not those that its configuration asks for.
+    """
+    found = family_at(name)
+    if found.model_type != model_class.config_class.model_type:
+        raise BarcodeMAEError(f"{name}: holds a {found.name}, which this cannot work with")
+    return load_whole(model_class, name, _NEW_HEAD, **options)
+
+
+def family_at(name: str | Path) -> Family:
+    """The family of the model in a directory or at a Hub id.
+
+    Raises:
+        BarcodeMAEError: there is nothing at `name`, or nothing of a family of ours.
     """
     path = Path(name)
     if path.exists() and not (path / "config.json").is_file():
@@ -32,14 +44,10 @@ def load_model(model_class: type[Model], name: str | Path, **options) -> Model:
     if not path.exists() and str(name).count("/") != 1:
         raise BarcodeMAEError(f"{name}: there is no such directory, and it is no Hub id (org/name)")
     try:
-        config, _ = BarcodeMAEConfig.get_config_dict(name)
+        config, _ = PretrainedConfig.get_config_dict(name)
     except OSError as error:
         raise BarcodeMAEError(f"{name}: cannot be loaded. {error}") from error
-    if config.get("model_type") != BarcodeMAEConfig.model_type:
-        raise BarcodeMAEError(
-            f"{name}: holds a model of type {config.get('model_type')!r}, not a BarcodeMAE"
-        )
-    return load_whole(model_class, name, _NEW_HEAD, **options)
+    return find_family(config.get("model_type"), name)
 
 
 def load_whole(model_class: type[Model], name: str | Path, may_lack: str = "", **options) -> Model:

@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from barcodemae.presets import preset_config
 from benchmarks.timing import machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -47,13 +48,13 @@ def draw(data: Path, cache: Path) -> None:
 
 def embed(data: Path, cache: Path) -> None:
     """Embed every record into Parquet shards with a tiny model of random weights."""
-    from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+    from barcodemae import BarcodeMAEModel
     from barcodemae.data import read_barcodes
     from barcodemae.embedding.shards import start_processes, write_shards
     from barcodemae.encoders.embedder import Embedder
 
     size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
-    model = BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny", kmer_size=6, **size))
+    model = BarcodeMAEModel(preset_config("barcodemae-tiny", kmer_size=6, **size))
     barcodes = read_barcodes(data, cache_dir=cache, prepare=False, progress=False)
     state = start_processes("cpu")
     with tempfile.TemporaryDirectory(dir=cache) as output:

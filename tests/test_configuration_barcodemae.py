@@ -2,8 +2,10 @@ import re
 from pathlib import Path
 
 import pytest
+from transformers import AutoTokenizer
 
-from configuration_barcodemae import AUTO_MAP, HUB_FILES, PRESETS, BarcodeMAEConfig
+from barcodemae.presets import PRESETS, preset_config
+from configuration_barcodemae import AUTO_MAP, HUB_FILES, BarcodeMAEConfig
 from modeling_barcodemae import BarcodeMAEForMaskedLM
 from train.loop.arguments import parse_arguments
 from train.loop.run import make_config
@@ -29,7 +31,7 @@ CONFIGS = Path(__file__).parent.parent / "train" / "configs"
 )
 def test_a_wrong_value_names_field_value_and_what_is_allowed(field, value):
     with pytest.raises(ValueError) as error:
-        BarcodeMAEConfig(**{field: value})
+        preset_config("barcodemae-k6", **{field: value})
     message = str(error.value)
     assert field in message and repr(value) in message and re.search(r"is (an?|the|True)", message)
 
@@ -57,10 +59,18 @@ def test_arguments_of_transformers_are_not_taken_for_misspellings():
 
 
 def test_a_field_changed_later_is_checked_by_the_model():
-    config = BarcodeMAEConfig.preset("barcodemae-tiny")
-    config.mask_ratio = 2
-    with pytest.raises(ValueError, match="mask_ratio = 2"):
+    config = preset_config("barcodemae-tiny")
+    config.encoder_sees_mask, config.decoder_num_hidden_layers = False, 0
+    with pytest.raises(ValueError, match="encoder_sees_mask = False"):
         BarcodeMAEForMaskedLM(config)
+
+
+@pytest.mark.parametrize(("before", "now"), [(4, 3), (3, 4), (4, 4)])
+def test_a_model_saved_over_another_brings_its_own_tokenizer(before, now, tmp_path):
+    for kmer_size in (before, now):
+        preset_config("barcodemae-tiny", kmer_size=kmer_size).save_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.kmer_size == now and len(tokenizer("ACGT" * 6)["input_ids"]) == 24 // now
 
 
 def test_the_vocabulary_follows_from_k():
@@ -73,10 +83,10 @@ def test_the_vocabulary_follows_from_k():
 
 def test_an_unknown_preset_lists_those_there_are():
     with pytest.raises(ValueError, match="Did you mean 'barcodemae-k6'"):
-        BarcodeMAEConfig.preset("barcodemae_k6")
+        preset_config("barcodemae_k6")
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", PRESETS["barcodemae"])
 def test_every_preset_is_valid_and_trained_by_its_own_file_or_the_papers(name):
     file = CONFIGS / f"{name}.yaml"
     given = [] if file.exists() else ["--preset", name]
@@ -99,7 +109,7 @@ def test_parameter_counts_are_the_papers(preset, encoder, total):
     import torch
 
     with torch.device("meta"):
-        model = BarcodeMAEForMaskedLM(BarcodeMAEConfig.preset(preset))
+        model = BarcodeMAEForMaskedLM(preset_config(preset))
     millions = [
         sum(p.numel() for p in part.parameters()) / 1e6 for part in (model.barcodemae, model)
     ]
@@ -107,7 +117,7 @@ def test_parameter_counts_are_the_papers(preset, encoder, total):
 
 
 def test_a_saved_config_comes_back_and_carries_code_and_tokenizer(tmp_path):
-    config = BarcodeMAEConfig.preset("barcodemae-k4", mask_ratio=0.3)
+    config = preset_config("barcodemae-k4", mask_ratio=0.3)
     config.auto_map = {"AutoModel": "someone/else--modeling_barcodemae.BarcodeMAEModel"}
     config.save_pretrained(tmp_path)
     again = BarcodeMAEConfig.from_pretrained(tmp_path)

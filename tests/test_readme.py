@@ -8,8 +8,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
+from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.cli import app
+from barcodemae.presets import preset_config
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 FASTA = ">a\nAACTTTATATTTTATTTTTGGAATTTGAGCAGG\n>b\nAACATTATATTTTATTTTCGGAATTTGAGC\n"
@@ -19,7 +20,7 @@ FASTA = ">a\nAACTTTATATTTTATTTTTGGAATTTGAGCAGG\n>b\nAACATTATATTTTATTTTCGGAATTTGA
 def model(tmp_path_factory):
     torch.manual_seed(0)
     directory = tmp_path_factory.mktemp("model")
-    BarcodeMAEForMaskedLM(BarcodeMAEConfig.preset("barcodemae-tiny")).save_pretrained(directory)
+    BarcodeMAEForMaskedLM(preset_config("barcodemae-tiny")).save_pretrained(directory)
     return directory
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from configuration_barcodemae import BarcodeMAEConfig
+from barcodemae.presets import preset_config
 from modeling_barcodemae import (
     BarcodeMAEForMaskedLM,
     BarcodeMAEForSequenceClassification,
@@ -49,7 +49,7 @@ print(json.dumps(found))
 @pytest.fixture(scope="module", params=[False, True], ids=["", "[CLS]"])
 def model(request):
     torch.manual_seed(0)
-    config = BarcodeMAEConfig.preset("barcodemae-tiny", cls_token=request.param)
+    config = preset_config("barcodemae-tiny", cls_token=request.param)
     return BarcodeMAEForMaskedLM(config).eval()
 
 
@@ -83,7 +83,7 @@ def test_every_auto_class_and_pipeline_loads_a_saved_directory(model, tmp_path):
     "kind", [BarcodeMAEModel, BarcodeMAEForMaskedLM, BarcodeMAEForSequenceClassification]
 )
 def test_auto_map_is_whole_whichever_class_saved_it(kind, tmp_path):
-    kind(BarcodeMAEConfig.preset("barcodemae-tiny")).save_pretrained(tmp_path)
+    kind(preset_config("barcodemae-tiny")).save_pretrained(tmp_path)
     auto_map = json.loads((tmp_path / "config.json").read_text())["auto_map"]
     assert set(auto_map) == {
         "AutoConfig",

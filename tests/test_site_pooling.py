@@ -4,6 +4,7 @@ import pytest
 import torch
 from test_modeling_barcodemae import MASK, SIZES, UNK, draw_barcodes, pad
 
+from barcodemae.presets import preset_config
 from configuration_barcodemae import BarcodeMAEConfig
 from modeling_barcodemae import (
     BarcodeMAEForMaskedLM,
@@ -195,10 +196,10 @@ def test_combinations_that_make_no_sense_are_refused(fields, message):
 
 @pytest.mark.parametrize("name", ["barcodemae-coi-small", "barcodemae-coi"])
 def test_the_presets_for_use_pool_by_site(name):
-    config = BarcodeMAEConfig.preset(name)
+    config = preset_config(name)
     assert config.pooling == "sites" and config.max_position_embeddings == 109
     assert config.pooled_size == config.embedding_size
-    assert BarcodeMAEConfig.preset("barcodemae-k6").pooled_size == 768
+    assert preset_config("barcodemae-k6").pooled_size == 768
 
 
 # --- machinery ------------------------------------------------------------------------------------

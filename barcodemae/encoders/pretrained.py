@@ -14,6 +14,7 @@ from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
 from barcodemae.encoders.corruption import KINDS, Corruption
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.tokens import kmer_ids
+from barcodemae.presets import preset_config
 from tokenization_barcodemae import MAX_NUCLEOTIDES
 
 
@@ -62,7 +63,7 @@ class BarcodeMAEEncoder:
         if Path(architecture).is_dir():
             config = BarcodeMAEConfig.from_pretrained(architecture)
         else:
-            config = BarcodeMAEConfig.preset(architecture)
+            config = preset_config(architecture)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = BarcodeMAEModel(config)

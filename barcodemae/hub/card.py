@@ -9,10 +9,10 @@ from huggingface_hub import ModelCardData
 from safetensors import safe_open
 
 import model_card
+from barcodemae.families import FAMILIES, Family
 from barcodemae.hub.results import RESULTS, eval_results, score_tables, scores
 from barcodemae.hub.source import TRAINING_RECORD
 from barcodemae.loading import read_json
-from tokenization_barcodemae import MAX_NUCLEOTIDES
 
 FOLDER = Path(model_card.__file__).parent
 EMBED_WITH_ONNXRUNTIME = "embed_with_onnxruntime.py"
@@ -32,11 +32,6 @@ _OPERATIONAL = (
 # Those that say nothing where labels are not used, or not by contrast.
 _OF_LABELS = ("label_weight", "label_warm_up_epochs", "label_taxa", "label_barcodes")
 _OF_CONTRAST = ("temperature", "barcodes_per_taxon", "sampled_rank")
-_TASKS = {
-    "BarcodeMAEModel": "feature-extraction",
-    "BarcodeMAEForMaskedLM": "feature-extraction",
-    "BarcodeMAEForSequenceClassification": "text-classification",
-}
 
 
 def render_card(directory: Path, repo_id: str) -> str:
@@ -47,7 +42,8 @@ def render_card(directory: Path, repo_id: str) -> str:
     config = read_json(directory / "config.json")
     training = read_json(directory / TRAINING_RECORD)
     results = read_json(directory / RESULTS)
-    metadata = _metadata(config, training, results, repo_id)
+    family = FAMILIES[config["model_type"]]
+    metadata = _metadata(family, config, training, results, repo_id)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         trim_blocks=True,
@@ -55,15 +51,15 @@ def render_card(directory: Path, repo_id: str) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"count": "{:,}".format, "percent": "{:.1%}".format, "time": _duration}
-    return environment.get_template("README.md.jinja").render(
+    return environment.get_template(family.card).render(
         metadata=metadata.to_yaml(),
         repo_id=repo_id,
         name=repo_id.rsplit("/", 1)[-1],
         config=config,
         variant=_variant(config),
-        kind=(config.get("architectures") or ["BarcodeMAEModel"])[0],
-        max_nucleotides=MAX_NUCLEOTIDES,
-        max_tokens=MAX_NUCLEOTIDES // config["kmer_size"],
+        kind=(config.get("architectures") or [family.encoder_class.__name__])[0],
+        max_nucleotides=family.max_nucleotides,
+        max_tokens=family.max_nucleotides // config.get("kmer_size", 1),
         parameters=_count_parameters(directory),
         training=training,
         settings=_settings(training.get("arguments", {})),
@@ -79,20 +75,19 @@ def render_card(directory: Path, repo_id: str) -> str:
     )
 
 
-def _metadata(config: dict, training: dict, results: dict, repo_id: str) -> ModelCardData:
+def _metadata(
+    family: Family, config: dict, training: dict, results: dict, repo_id: str
+) -> ModelCardData:
     data = training.get("data", {})
     own = [score for score in scores(results) if score.model == results.get("model")]
     return ModelCardData(
         license=training.get("license", "mit"),
         library_name="transformers",
-        pipeline_tag=_TASKS[config["architectures"][0]],
+        pipeline_tag=family.pipeline(config["architectures"][0]),
         tags=[
             "biology",
             "dna",
-            "dna-barcoding",
-            "biodiversity",
-            "barcodemae",
-            "masked-autoencoder",
+            *family.tags,
             "sentence-transformers",
             "custom_code",
             "arxiv:2502.18405",
@@ -127,6 +122,8 @@ def _listed(values: dict) -> str:
 
 def _variant(config: dict) -> str:
     cls = " with [CLS]" if config.get("cls_token") else ""
+    if "encoder_sees_mask" not in config:
+        return FAMILIES[config["model_type"]].name
     if config["decoder_num_hidden_layers"] == 0:
         return "BarcodeBERT" + cls
     return ("BarcodeMAE w/MASK" if config["encoder_sees_mask"] else "BarcodeMAE") + cls

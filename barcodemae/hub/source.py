@@ -6,12 +6,11 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-import modeling_barcodemae
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.families import FAMILIES, Family
 from barcodemae.loading import load_whole, read_json
 
 TRAINING_RECORD = "training.json"
-_CLASSES = ("BarcodeMAEModel", "BarcodeMAEForMaskedLM", "BarcodeMAEForSequenceClassification")
 
 
 @dataclass
@@ -36,27 +35,25 @@ class Checkpoint:
 
         Args:
             directory: a directory with config.json and model.safetensors.
-            encoder_only: load `BarcodeMAEModel`, whatever class saved it.
+            encoder_only: load the encoder, whatever class saved it.
             dtype: of the weights; None: as saved.
 
         Raises:
-            BarcodeMAEError: the directory is not a finished checkpoint of a BarcodeMAE.
+            BarcodeMAEError: the directory is not a finished checkpoint of a family of ours.
         """
         path = Path(directory)
-        architecture = check_finished(path)
-        model_class = getattr(
-            modeling_barcodemae, "BarcodeMAEModel" if encoder_only else architecture
-        )
+        family, architecture = check_finished(path)
+        model_class = family.encoder_class if encoder_only else family.model_class(architecture)
         options = {"dtype": dtype or "auto", "local_files_only": True}
         model = load_whole(model_class, path, **options)
         return cls(path, model.eval(), read_json(path / TRAINING_RECORD))
 
 
-def check_finished(path: Path) -> str:
-    """The name of the class that saved the checkpoint in `path`.
+def check_finished(path: Path) -> tuple[Family, str]:
+    """The family of the checkpoint in `path`, and the name of the class that saved it.
 
     Raises:
-        BarcodeMAEError: the directory is not a finished checkpoint of a BarcodeMAE.
+        BarcodeMAEError: the directory is not a finished checkpoint of a family of ours.
     """
 
     def refuse(fault: str) -> BarcodeMAEError:
@@ -75,9 +72,11 @@ def check_finished(path: Path) -> str:
     if not any((path / f"model.safetensors{end}").is_file() for end in ("", ".index.json")):
         raise refuse("it has no model.safetensors")
     config = read_json(path / "config.json")
-    if config.get("model_type") != "barcodemae":
-        raise refuse(f"config.json says model_type = {config.get('model_type')!r}, not barcodemae")
+    family = FAMILIES.get(config.get("model_type"))
+    if family is None:
+        ours = " or ".join(FAMILIES)
+        raise refuse(f"config.json says model_type = {config.get('model_type')!r}, not {ours}")
     architecture = (config.get("architectures") or [None])[0]
-    if architecture not in _CLASSES:
+    if architecture not in family.architectures:
         raise refuse(f"config.json names no architecture of ours ({architecture!r})")
-    return architecture
+    return family, architecture

@@ -1,6 +1,7 @@
 import pytest
 
 from barcodemae import BarcodeMAEConfig
+from barcodemae.presets import preset_config
 from benchmarks.flops import encoder_flops, forward_flops
 
 
@@ -14,7 +15,7 @@ def test_the_papers_model_takes_14_7_gflop():
 
 
 def test_an_encoder_that_sees_masks_computes_every_position():
-    config = BarcodeMAEConfig.preset("barcodebert-6layer")
+    config = preset_config("barcodebert-6layer")
     head = 2.0 * 768 * 4096 * 55
     assert forward_flops(config, 110, 55, 55) == encoder_flops(config, 110) + head
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
+from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.data import simulate_barcodes, write_simulated
 from barcodemae.encoders.tokens import kmer_ids
+from barcodemae.presets import preset_config
 from benchmarks import speed
 from benchmarks.embedding import compare_embedding, compare_tokenization
 from benchmarks.plain_baseline import PlainTokenizer
@@ -55,7 +56,7 @@ def test_the_whole_comparison_at_small_size(tmp_path, monkeypatch, barcodes):
         assert row["barcodes_per_second"] > 0
         assert all(seconds > 0 for seconds in row["parts"].values())
     torch.manual_seed(0)
-    model = BarcodeMAEForMaskedLM(BarcodeMAEConfig.preset("barcodemae-tiny"))
+    model = BarcodeMAEForMaskedLM(preset_config("barcodemae-tiny"))
     embedding = compare_embedding(model, barcodes, 2, torch.device("cpu"))
     assert embedding["largest_difference_from_plain"] < 1e-5
     tokenization = compare_tokenization(barcodes, 4, 2)

@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
+from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.hub.export import export
+from barcodemae.presets import preset_config
 
 TOLERANCE = 1e-5
 RIDDLES = ("MISSING", "UNEXPECTED", "newly initialized", "were not used")
@@ -83,7 +84,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         torch.manual_seed(0)
-        BarcodeMAEForMaskedLM(BarcodeMAEConfig.preset("barcodemae-tiny")).save_pretrained(
+        BarcodeMAEForMaskedLM(preset_config("barcodemae-tiny")).save_pretrained(
             folder / "checkpoint"
         )
         repositories = [

@@ -28,11 +28,12 @@ def test_accelerate_reads_each_configuration(name, kind, machines, processes):
 
 
 def test_the_sharded_layers_are_the_models():
-    from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
+    from barcodemae import BarcodeMAEForMaskedLM
+    from barcodemae.presets import preset_config
 
     config = load_config_from_file(str(FOLDER / "4gpus-fsdp.yaml"))
     wrapped = config.fsdp_config["fsdp_transformer_layer_cls_to_wrap"]
-    model = BarcodeMAEForMaskedLM(BarcodeMAEConfig.preset("barcodemae-tiny"))
+    model = BarcodeMAEForMaskedLM(preset_config("barcodemae-tiny"))
     assert wrapped in model._no_split_modules
     assert sum(type(module).__name__ == wrapped for module in model.modules()) == 4
 

@@ -18,6 +18,7 @@ from transformers import pipeline
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM, BarcodeMAETokenizer
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.classification import Classifier, write_calls
+from barcodemae.presets import preset_config
 from launcher import launcher
 from runs import killed_at_save
 from train.finetune import Finetuning, newest_checkpoint
@@ -56,7 +57,7 @@ def data(tmp_path_factory):
 def pretrained(tmp_path_factory):
     directory = tmp_path_factory.mktemp("pretrained")
     torch.manual_seed(0)
-    config = BarcodeMAEConfig.preset(
+    config = preset_config(
         "barcodemae-tiny", hidden_size=32, intermediate_size=64, num_hidden_layers=1, kmer_size=3
     )
     BarcodeMAEForMaskedLM(config).save_pretrained(directory)
@@ -238,7 +239,7 @@ def test_from_scratch_with_early_stopping(data, tmp_path):
                 ),
             }
         )
-        patch.setattr(BarcodeMAEConfig, "preset", lambda name: small)
+        patch.setattr("train.finetuning.models.preset_config", lambda name: small)
         Finetuning(parse_arguments(arguments, FinetuneArguments)).run()
     history = json.loads((tmp_path / "out" / "history.json").read_text())
     assert max(entry["epoch"] for entry in history) < 6  # what hardly learns gains nothing

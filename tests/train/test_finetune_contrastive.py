@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
+from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.data import write_simulated
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.evaluator import Request, evaluate
 from barcodemae.evaluation.scores import find
 from barcodemae.evaluation.settings import Settings
+from barcodemae.presets import preset_config
 from launcher import launcher
 from runs import PROJECT, killed_at_save
 from train.finetune import RUNS
@@ -39,7 +40,7 @@ def untrained(tmp_path_factory):
     directory = tmp_path_factory.mktemp("untrained")
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "kmer_size": 3}
-    config = BarcodeMAEConfig.preset("barcodemae-tiny", num_attention_heads=2, **sizes)
+    config = preset_config("barcodemae-tiny", num_attention_heads=2, **sizes)
     BarcodeMAEForMaskedLM(config).save_pretrained(directory)
     return directory
 

@@ -24,10 +24,10 @@ from transformers import (
 )
 
 from barcodemae import (
-    BarcodeMAEConfig,
     BarcodeMAEForMaskedLM,
     BarcodeMAEForSequenceClassification,
 )
+from barcodemae.presets import preset_config
 from launcher import launcher
 
 from ..barcodemae.hub.hub_server import TOKEN, Hub, Repository
@@ -66,9 +66,7 @@ CONFIG = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, kmer_si
 def checkpoint(tmp_path_factory):
     directory = tmp_path_factory.mktemp("pretrained")
     torch.manual_seed(0)
-    BarcodeMAEForMaskedLM(BarcodeMAEConfig.preset("barcodemae-tiny", **CONFIG)).save_pretrained(
-        directory
-    )
+    BarcodeMAEForMaskedLM(preset_config("barcodemae-tiny", **CONFIG)).save_pretrained(directory)
     return directory
 
 
@@ -198,7 +196,7 @@ def tiny_model(kind="single", num_labels=3, dropout=0.0, **fields):
     torch.manual_seed(0)
     problem = {"single": "single_label_classification", "multi": "multi_label_classification"}
     return BarcodeMAEForSequenceClassification(
-        BarcodeMAEConfig.preset(
+        preset_config(
             "barcodemae-tiny",
             num_labels=num_labels,
             problem_type=problem.get(kind, "regression"),

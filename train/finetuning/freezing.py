@@ -5,30 +5,28 @@ from __future__ import annotations
 from collections import defaultdict
 
 from torch import nn
-from transformers import TrainerCallback
-
-from barcodemae import BarcodeMAEForSequenceClassification
+from transformers import PreTrainedModel, TrainerCallback
 
 
-def depth_of(name: str, num_layers: int) -> int:
-    """How far a parameter is from the output: head 0, last layer 1, ..., embeddings layers + 1."""
-    if ".encoder.layer." in name:
-        return num_layers - int(name.split(".encoder.layer.")[1].split(".")[0])
-    return num_layers + 1 if name.startswith("barcodemae.") else 0
+def parameters_by_depth(model: PreTrainedModel) -> dict[int, list[nn.Parameter]]:
+    """The parameters that learn, by how far they are from the output.
 
-
-def parameters_by_depth(
-    model: BarcodeMAEForSequenceClassification,
-) -> dict[int, list[nn.Parameter]]:
-    """The parameters that learn, by `depth_of`."""
+    Those above the encoder's last layer are at 0, that layer is at 1, ..., the embeddings are the
+    deepest. `model.base_model` says what its stages are.
+    """
+    depths = {
+        id(parameter): depth
+        for depth, stage in enumerate(reversed(model.base_model.stages), start=1)
+        for parameter in stage.parameters()
+    }
     groups = defaultdict(list)
-    for name, parameter in model.named_parameters():
+    for parameter in model.parameters():
         if parameter.requires_grad:
-            groups[depth_of(name, model.config.num_hidden_layers)].append(parameter)
+            groups[depths.get(id(parameter), 0)].append(parameter)
     return dict(groups)
 
 
-def parameter_groups(model: BarcodeMAEForSequenceClassification, layer_decay: float) -> list[dict]:
+def parameter_groups(model: PreTrainedModel, layer_decay: float) -> list[dict]:
     """Groups for the optimizer: a layer learns at `layer_decay` of the rate of the one above it."""
     return [
         {"params": parameters, "scale": layer_decay**depth}
@@ -44,7 +42,7 @@ class GradualUnfreezing(TrainerCallback):
     parameters it reduces.)
     """
 
-    def __init__(self, model: BarcodeMAEForSequenceClassification, epochs_per_layer: float):
+    def __init__(self, model: PreTrainedModel, epochs_per_layer: float):
         self.parameters = parameters_by_depth(model)
         self.epochs_per_layer = epochs_per_layer
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEForSequenceClassification, BarcodeMAEModel
+from barcodemae import BarcodeMAEForSequenceClassification, BarcodeMAEModel
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.identification.classification import check_kmer_size
 from barcodemae.identification.lineages import Lineages
+from barcodemae.presets import preset_config
 from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.heads import LineageHeads
 
@@ -19,7 +20,7 @@ def make_encoder(arguments: FinetuneArguments) -> BarcodeMAEModel:
         BarcodeMAEError: the checkpoint cannot be loaded, or its tokenizer has another k.
     """
     if arguments.from_scratch and not arguments.model:
-        return BarcodeMAEModel(BarcodeMAEConfig.preset(arguments.preset))
+        return BarcodeMAEModel(preset_config(arguments.preset))
     check_kmer_size(arguments.model)
     encoder = Embedder.from_pretrained(arguments.model, "cpu").model
     return BarcodeMAEModel(encoder.config) if arguments.from_scratch else encoder

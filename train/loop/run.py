@@ -25,6 +25,7 @@ from barcodemae import BarcodeMAEConfig
 from barcodemae.data import read_barcodes
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.push import push_checkpoint
+from barcodemae.presets import preset_config
 from train.loop.arguments import LoopArguments
 from train.loop.barcodes import Draws, ShareOfDraws, hold_out
 from train.loop.checkpoints import Checkpoints
@@ -289,7 +290,7 @@ def make_config(arguments: LoopArguments) -> BarcodeMAEConfig:
             '"{mask_ratio: 0.65}"'
         )
     try:
-        return BarcodeMAEConfig.preset(arguments.preset, **overrides)
+        return preset_config(arguments.preset, **overrides)
     except ValueError as error:
         raise BarcodeMAEError(f"--preset, --model_overrides: {error}") from error
 

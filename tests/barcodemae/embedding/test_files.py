@@ -3,17 +3,18 @@ import pandas as pd
 import pytest
 import torch
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae import BarcodeMAEModel
 from barcodemae.data import read_barcodes, simulate_barcodes
 from barcodemae.embedding.files import check_format, check_kmers, write_embeddings
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.presets import preset_config
 
 
 @pytest.fixture(scope="module")
 def embedder():
     torch.manual_seed(0)
-    return Embedder(BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny")), "cpu")
+    return Embedder(BarcodeMAEModel(preset_config("barcodemae-tiny")), "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae import BarcodeMAEModel
 from barcodemae.cli import app
 from barcodemae.data import read_barcodes, write_simulated
 from barcodemae.embedding.precision import at_precision
@@ -28,6 +28,7 @@ from barcodemae.embedding.shards import (
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import held_folder
+from barcodemae.presets import preset_config
 from launcher import launcher
 
 PROJECT = Path(__file__).parents[3]
@@ -40,7 +41,7 @@ def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
     write_simulated(folder / "b.csv", 0, species=80, barcodes=RECORDS)
     torch.manual_seed(0)
-    BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny")).save_pretrained(folder / "model")
+    BarcodeMAEModel(preset_config("barcodemae-tiny")).save_pretrained(folder / "model")
     return folder
 
 

@@ -2,19 +2,20 @@ import numpy as np
 import pytest
 import torch
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae import BarcodeMAEModel
 from barcodemae.data import simulate_barcodes
 from barcodemae.embedding.precision import at_precision
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.neighbours import neighbour_agreement
+from barcodemae.presets import preset_config
 from tokenization_barcodemae import BarcodeMAETokenizer
 
 
 @pytest.fixture(scope="module")
 def embedder():
     torch.manual_seed(0)
-    return Embedder(BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny")), "cpu")
+    return Embedder(BarcodeMAEModel(preset_config("barcodemae-tiny")), "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_an_offset_drops_nucleotides_from_the_front(embedder, barcodes):
 
 @torch.inference_mode()
 def test_cls_can_take_the_place_of_the_mean(barcodes):
-    config = BarcodeMAEConfig.preset("barcodemae-tiny", cls_token=True)
+    config = preset_config("barcodemae-tiny", cls_token=True)
     mean = Embedder(BarcodeMAEModel(config), "cpu")
     cls = Embedder(mean.model, "cpu", pooling="cls")
     tokenizer = BarcodeMAETokenizer(kmer_size=4)
@@ -105,7 +106,7 @@ def test_the_agreement_of_neighbours_is_1_for_equals_and_small_for_strangers(emb
     exact = embedder.embed(barcodes)
     assert neighbour_agreement(exact, exact) == 1
     torch.manual_seed(1)
-    config = BarcodeMAEConfig.preset("barcodemae-tiny", initializer_range=1.0)
+    config = preset_config("barcodemae-tiny", initializer_range=1.0)
     stranger = Embedder(BarcodeMAEModel(config), "cpu")
     assert neighbour_agreement(exact, stranger.embed(barcodes)) < 1
 

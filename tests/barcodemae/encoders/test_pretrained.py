@@ -2,19 +2,20 @@ import numpy as np
 import pytest
 import torch
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae import BarcodeMAEModel
 from barcodemae.encoders import load_encoder
 from barcodemae.encoders.corruption import Corruption
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.tokens import kmer_ids
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.presets import preset_config
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     torch.manual_seed(7)
     folder = tmp_path_factory.mktemp("checkpoint")
-    BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny")).save_pretrained(folder)
+    BarcodeMAEModel(preset_config("barcodemae-tiny")).save_pretrained(folder)
     return folder
 
 
@@ -65,7 +66,7 @@ def test_untrained_weights_follow_the_seed(checkpoint, sequences):
 
 def test_a_checkpoint_with_cls_is_pooled_by_the_mean_or_by_it(checkpoint, sequences, tmp_path):
     torch.manual_seed(7)
-    model = BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny", cls_token=True))
+    model = BarcodeMAEModel(preset_config("barcodemae-tiny", cls_token=True))
     model.save_pretrained(tmp_path)
     mean, cls = load_encoder(str(tmp_path), "cpu"), load_encoder(f"cls:{tmp_path}", "cpu")
     for encoder, pooling in ((mean, "mean"), (cls, "cls")):

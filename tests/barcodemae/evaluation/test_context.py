@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae import BarcodeMAEModel
 from barcodemae.encoders.corruption import Corruption
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.kmer_frequencies import KmerFrequencies
@@ -11,6 +11,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import context as context_module
 from barcodemae.evaluation.context import Row
 from barcodemae.identification.placement import Placement
+from barcodemae.presets import preset_config
 
 
 class Counting(KmerFrequencies):
@@ -65,7 +66,7 @@ def test_sparse_embeddings_survive_the_store(table, make_context):
 
 def test_aligned_is_an_inference_option(table, make_context):
     context = make_context(table)
-    config = BarcodeMAEConfig.preset("barcodemae-tiny", initializer_range=0.2)
+    config = preset_config("barcodemae-tiny", initializer_range=0.2)
     embedder = Embedder(BarcodeMAEModel(config), "cpu")
     encoder = BarcodeMAEEncoder(embedder, 8, "tiny")
     row = Row("m", encoder, variant=("aligned",))

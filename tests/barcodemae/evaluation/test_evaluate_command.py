@@ -9,11 +9,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae import BarcodeMAEModel
 from barcodemae.cli import app
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import evaluator, report
 from barcodemae.evaluation.tasks import bin_clustering
+from barcodemae.presets import preset_config
 
 CHEAP = ["--tasks", "genus-probe,robustness,t-sne", "--shares", "0,0.5"]
 
@@ -148,7 +149,7 @@ def _by_thirds(vectors, number, neighbours, seed):
 def test_the_papers_recipe_says_what_it_leaves_out(evaluate, tmp_path, monkeypatch):
     monkeypatch.setattr(bin_clustering, "cluster", _by_thirds)
     torch.manual_seed(0)
-    model = BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny"))
+    model = BarcodeMAEModel(preset_config("barcodemae-tiny"))
     model.save_pretrained(tmp_path / "tiny")
     weights = ["--weights", f"barcodemae-k6={tmp_path / 'tiny'}"]
     folder, output = evaluate("--recipe", "paper", *weights, "--shares", "0,0.5")

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from configuration_barcodemae import BarcodeMAEConfig
+from barcodemae.presets import preset_config
 from modeling_barcodemae import BarcodeMAEForMaskedLM, BarcodeMAEForSequenceClassification
 
 TRAINING = {
@@ -65,7 +65,7 @@ def run_without_project(code, *, blocked=(), env=None, cwd=None):
 
 @pytest.fixture(scope="session")
 def tiny_config():
-    return BarcodeMAEConfig.preset("barcodemae-tiny", hidden_size=32, intermediate_size=64)
+    return preset_config("barcodemae-tiny", hidden_size=32, intermediate_size=64)
 
 
 @pytest.fixture(scope="session")

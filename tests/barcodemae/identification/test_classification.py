@@ -17,6 +17,7 @@ from barcodemae.cli import app
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.classification import Classifier, write_calls
 from barcodemae.identification.lineages import Lineages
+from barcodemae.presets import preset_config
 
 LINEAGES = Lineages.from_columns(
     {
@@ -34,7 +35,7 @@ def random_barcodes(count, seed=0):
 
 @pytest.fixture(scope="module")
 def model_dir(tmp_path_factory):
-    config = BarcodeMAEConfig.preset("barcodemae-tiny", **CONFIG)
+    config = preset_config("barcodemae-tiny", **CONFIG)
     LINEAGES.to_config(config)
     config.confidence_thresholds = {"genus": 0.6}
     torch.manual_seed(0)
@@ -131,12 +132,10 @@ def test_a_failure_leaves_the_older_file(model_dir, tmp_path):
 
 def test_models_that_cannot_name_taxa_are_refused(tmp_path):
     pretrained, several = tmp_path / "pretrained", tmp_path / "several"
-    BarcodeMAEForMaskedLM(BarcodeMAEConfig.preset("barcodemae-tiny", **CONFIG)).save_pretrained(
-        pretrained
-    )
+    BarcodeMAEForMaskedLM(preset_config("barcodemae-tiny", **CONFIG)).save_pretrained(pretrained)
     with pytest.raises(BarcodeMAEError, match="has no trained head. Fine-tune it first"):
         Classifier.from_pretrained(pretrained)
-    config = BarcodeMAEConfig.preset(
+    config = preset_config(
         "barcodemae-tiny", **CONFIG, num_labels=3, problem_type="multi_label_classification"
     )
     BarcodeMAEForSequenceClassification(config).save_pretrained(several)

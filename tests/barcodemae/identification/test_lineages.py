@@ -7,6 +7,7 @@ import torch
 from barcodemae import BarcodeMAEConfig
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.lineages import IGNORED, UNPLACED, Lineages
+from barcodemae.presets import preset_config
 
 COLUMNS = {
     "family": ["Apidae", "Apidae", None, "Vespidae"],
@@ -51,7 +52,7 @@ def test_codes_leave_out_what_is_missing_or_unknown(lineages):
 
 
 def test_config_keeps_them(lineages):
-    config = BarcodeMAEConfig.preset("barcodemae-tiny")
+    config = preset_config("barcodemae-tiny")
     lineages.to_config(config)
     assert config.num_labels == 4 and config.label2id["Vespa crabro"] == 3
     kept = BarcodeMAEConfig.from_dict(json.loads(config.to_json_string()))
@@ -62,5 +63,5 @@ def test_config_keeps_them(lineages):
 
 
 def test_a_config_without_them_has_one_rank():
-    config = BarcodeMAEConfig.preset("barcodemae-tiny", id2label={0: "bee", 1: "wasp"})
+    config = preset_config("barcodemae-tiny", id2label={0: "bee", 1: "wasp"})
     assert Lineages.of_config(config).names == {"label": ["bee", "wasp"]}

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae import BarcodeMAEModel
 from barcodemae.data import simulate_barcodes
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.tokens import kmer_ids
 from barcodemae.identification.placement import Placement
+from barcodemae.presets import preset_config
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_starts_are_found_where_barcodes_were_cut(whole):
 
 @pytest.fixture(scope="module")
 def embedder():
-    config = BarcodeMAEConfig.preset("barcodemae-tiny", initializer_range=0.2)
+    config = preset_config("barcodemae-tiny", initializer_range=0.2)
     return Embedder(BarcodeMAEModel(config), "cpu")
 
 

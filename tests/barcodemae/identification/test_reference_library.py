@@ -6,12 +6,13 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 from typer.testing import CliRunner
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae import BarcodeMAEModel
 from barcodemae.cli import app
 from barcodemae.data import read_barcodes, write_simulated
 from barcodemae.encoders import load_encoder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.reference_library import ReferenceLibrary
+from barcodemae.presets import preset_config
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def folder(tmp_path_factory):
     sizes = {"orders": 2, "families": 4, "genera": 12, "species": 120, "barcodes": 1500}
     write_simulated(folder / "b.csv", 0, unlabelled=0.2, progress=False, **sizes)
     torch.manual_seed(0)
-    BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny")).save_pretrained(folder / "model")
+    BarcodeMAEModel(preset_config("barcodemae-tiny")).save_pretrained(folder / "model")
     return folder
 
 

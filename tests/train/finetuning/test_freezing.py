@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEForSequenceClassification
+from barcodemae import BarcodeMAEForSequenceClassification
+from barcodemae.presets import preset_config
 from train.finetuning.freezing import GradualUnfreezing, parameter_groups, parameters_by_depth
 from train.loop.optimization import make_optimizer, one_cycle
 
@@ -11,7 +12,7 @@ from train.loop.optimization import make_optimizer, one_cycle
 @pytest.fixture
 def model():
     return BarcodeMAEForSequenceClassification(
-        BarcodeMAEConfig.preset(
+        preset_config(
             "barcodemae-tiny", num_hidden_layers=3, hidden_size=8, intermediate_size=8, kmer_size=2
         )
     )

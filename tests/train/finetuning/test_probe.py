@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae import BarcodeMAEModel
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.identification.lineages import IGNORED, Lineages
+from barcodemae.presets import preset_config
 from train.finetuning.labels import LabelledBarcodes
 from train.finetuning.probe import cached_embeddings, fit_probe
 
@@ -12,7 +13,7 @@ from train.finetuning.probe import cached_embeddings, fit_probe
 @pytest.fixture(scope="module")
 def embedder():
     torch.manual_seed(0)
-    config = BarcodeMAEConfig.preset(
+    config = preset_config(
         "barcodemae-tiny", num_hidden_layers=1, hidden_size=32, intermediate_size=32, kmer_size=2
     )
     return Embedder(BarcodeMAEModel(config), "cpu")

@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
+from barcodemae import BarcodeMAEForMaskedLM
+from barcodemae.presets import preset_config
 from train.masked_lm.compilation import StaticShapes, compile_model
 from train.masked_lm.masking import MaskingCollator
 
@@ -16,7 +17,7 @@ PLAIN = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    config = BarcodeMAEConfig.preset("barcodemae-tiny", **SIZES, **DECODER, **PLAIN)
+    config = preset_config("barcodemae-tiny", **SIZES, **DECODER, **PLAIN)
     return BarcodeMAEForMaskedLM(config).train()
 
 

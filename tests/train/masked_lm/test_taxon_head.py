@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
+from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.identification.lineages import IGNORED
+from barcodemae.presets import preset_config
 from train.masked_lm.masking import MaskingCollator
 from train.masked_lm.taxon_head import SemiSupervised, warmed_up
 
@@ -20,7 +21,7 @@ TAXA = torch.tensor([2, IGNORED, 0, 2])
 def model(request):
     torch.manual_seed(0)
     fields = {**SIZES, **DECODER, **VARIANTS[request.param], "cls_token": True}
-    config = BarcodeMAEConfig.preset("barcodemae-tiny", **fields)
+    config = preset_config("barcodemae-tiny", **fields)
     return SemiSupervised(BarcodeMAEForMaskedLM(config), num_taxa=3).eval()
 
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
+from barcodemae import BarcodeMAEForMaskedLM
+from barcodemae.presets import preset_config
 from train.masked_lm.masking import MaskingCollator
 from train.masked_lm.validation import context_free_guess, validate
 
@@ -22,7 +23,7 @@ def batches(items, size, **changes):
 
 def test_the_mean_is_over_hidden_kmers_however_they_are_batched():
     torch.manual_seed(0)
-    config = BarcodeMAEConfig.preset("barcodemae-tiny", kmer_size=3)
+    config = preset_config("barcodemae-tiny", kmer_size=3)
     model = BarcodeMAEForMaskedLM(config).train()
     items = [(draw, text[: 60 - 9 * (draw % 3)]) for draw, text in barcodes(10)]
     accelerator = Accelerator(cpu=True)
