@@ -1,0 +1,223 @@
+"""ENBED configuration (arXiv 2311.02333): sizes, and how far attention looks.
+
+From the paper: one token a nucleotide and a vocabulary of 384, inputs of up to 16,384, 8 + 4 layers
+(Base) and 24 + 12 (Large, 1.2 billion parameters), an encoder that looks 64 nucleotides to either
+side in its first three layers and 128 in the others, and a decoder that sees near tokens one by one
+and far ones as summaries of blocks. The paper does not state widths, heads, positions or how a
+block is summarised: these are this project's choice.
+"""
+
+import difflib
+import shutil
+from pathlib import Path
+
+from transformers import T5GemmaConfig, T5GemmaModuleConfig
+
+AUTO_MAP = {
+    "AutoConfig": "configuration_enbed.EnbedConfig",
+    "AutoModel": "modeling_enbed.EnbedModel",
+    "AutoModelForSeq2SeqLM": "modeling_enbed.EnbedForConditionalGeneration",
+    "AutoModelForTokenClassification": "modeling_enbed.EnbedForTokenClassification",
+    "AutoModelForSequenceClassification": "modeling_enbed.EnbedForSequenceClassification",
+    "AutoTokenizer": [None, "tokenization_enbed.EnbedTokenizer"],
+}
+HUB_FILES = ("configuration_enbed.py", "tokenization_enbed.py", "modeling_enbed.py")
+
+# Depths and radii of Base and Large are the paper's. Large is as wide as 1.2 billion asks for.
+PRESETS = {
+    "enbed-base": {},
+    "enbed-large": {
+        "hidden_size": 1536,
+        "num_layers": 24,
+        "num_decoder_layers": 12,
+        "num_heads": 16,
+        "intermediate_size": 4480,
+    },
+    "enbed-small": {
+        "hidden_size": 256,
+        "num_layers": 6,
+        "num_decoder_layers": 3,
+        "num_heads": 4,
+        "intermediate_size": 704,
+        "initializer_range": 0.035,
+    },
+    "enbed-tiny": {
+        "hidden_size": 64,
+        "num_layers": 3,
+        "num_decoder_layers": 2,
+        "num_heads": 4,
+        "intermediate_size": 192,
+        "radii": [16, 32, 64],
+        "decoder_radius": 64,
+        "initializer_range": 0.05,
+    },
+}
+
+# field: the least that is allowed
+_LEAST = {
+    "hidden_size": 2,
+    "num_layers": 1,
+    "num_decoder_layers": 1,
+    "num_heads": 1,
+    "intermediate_size": 1,
+    "decoder_radius": 1,
+    "summary_block": 0,
+    "learned_positions": 0,
+    "max_position_embeddings": 1,
+}
+
+
+class EnbedConfig(T5GemmaConfig):
+    """Architecture of an ENBED. The defaults are Base.
+
+    Args:
+        hidden_size, num_layers, num_decoder_layers, num_heads, intermediate_size: both stacks.
+        radii: how many nucleotides each encoder layer looks to either side; default: 64 in the
+            first three layers, then 128, as in the paper.
+        decoder_radius: how many earlier tokens a decoder layer sees one by one.
+        summary_block: what lies further back is seen as the means of so many tokens; 0: not at all.
+        learned_positions: how many places from the first on get a learned vector in the encoder,
+            beside the rotary positions; for sequences that begin at a known place, as barcodes on
+            the grid do. 0 (the default): none.
+        max_position_embeddings: most tokens in one sequence.
+        initializer_range, dropout_rate: as in T5Gemma, whose blocks ENBED is made of.
+
+    Raises:
+        ValueError: a field holds a value that is not allowed, or an argument looks like a
+            misspelt field.
+    """
+
+    model_type = "enbed"
+
+    def __init__(
+        self,
+        hidden_size: int = 768,
+        num_layers: int = 8,
+        num_decoder_layers: int = 4,
+        num_heads: int = 12,
+        intermediate_size: int = 2048,
+        radii: list[int] | None = None,
+        decoder_radius: int = 128,
+        summary_block: int = 16,
+        learned_positions: int = 0,
+        max_position_embeddings: int = 16384,
+        initializer_range: float = 0.02,
+        dropout_rate: float = 0.1,
+        vocab_size: int = 384,
+        **kwargs,
+    ):
+        fields = {
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
+            "num_decoder_layers": num_decoder_layers,
+            "num_heads": num_heads,
+            "intermediate_size": intermediate_size,
+            "radii": radii or [64 if layer < 3 else 128 for layer in range(num_layers)],
+            "decoder_radius": decoder_radius,
+            "summary_block": summary_block,
+            "learned_positions": learned_positions,
+            "max_position_embeddings": max_position_embeddings,
+            "initializer_range": initializer_range,
+        }
+        _check(fields)
+        # What follows from the fields; a saved config may still carry it.
+        for derived in ("encoder", "decoder", "is_encoder_decoder"):
+            kwargs.pop(derived, None)
+        for name in kwargs:
+            close = difflib.get_close_matches(name, fields, n=1, cutoff=0.8)
+            if close and name not in dir(T5GemmaConfig):
+                raise ValueError(f"EnbedConfig has no field {name!r}. Did you mean {close[0]!r}?")
+        # T5's: <pad> is 0, </s> is 1 and also starts what is decoded.
+        tokens = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 1}
+        shared = {
+            "vocab_size": vocab_size,
+            "hidden_size": hidden_size,
+            "intermediate_size": intermediate_size,
+            "num_attention_heads": num_heads,
+            "num_key_value_heads": num_heads,
+            "head_dim": hidden_size // num_heads,
+            "query_pre_attn_scalar": hidden_size // num_heads,
+            "max_position_embeddings": max_position_embeddings,
+            "initializer_range": initializer_range,
+            "attn_logit_softcapping": None,
+            "final_logit_softcapping": None,
+            **tokens,
+        }
+        kwargs |= {**tokens, "decoder_start_token_id": 1}
+        super().__init__(
+            encoder=_stack("sliding_attention", num_layers, shared),
+            decoder=_stack("full_attention", num_decoder_layers, shared),
+            dropout_rate=dropout_rate,
+            vocab_size=vocab_size,
+            **kwargs,
+        )
+        for field, value in fields.items():
+            setattr(self, field, value)
+
+    @classmethod
+    def preset(cls, name: str, **overrides) -> "EnbedConfig":
+        """The ready-made sizes `name` (a key of `PRESETS`), with `overrides` on top.
+
+        Raises:
+            ValueError: there is no such preset; the message lists those there are.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"no preset {name!r}. Presets: {', '.join(PRESETS)}")
+        return cls(**{**PRESETS[name], **overrides})
+
+    def to_dict(self) -> dict:
+        # The two stacks follow from the fields. The map names the files beside the checkpoint,
+        # whichever class saved it and wherever it was loaded from.
+        kept = {**super().to_dict(), "auto_map": dict(AUTO_MAP)}
+        return {name: value for name, value in kept.items() if name not in ("encoder", "decoder")}
+
+    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
+        """Save config.json with the Python files and the tokenizer that `auto_map` names.
+
+        Every model calls this when it is saved, so any saved directory loads with
+        `trust_remote_code=True` and nothing of ours installed.
+        """
+        target = Path(save_directory)
+        if target.is_file():
+            raise ValueError(f"{save_directory} is a file; give a directory to save in")
+        target.mkdir(parents=True, exist_ok=True)
+        for source in map(Path(__file__).with_name, HUB_FILES):
+            if source.is_file() and source.resolve() != (target / source.name).resolve():
+                shutil.copyfile(source, target / source.name)
+        if not (target / "tokenizer.json").exists():
+            from .tokenization_enbed import EnbedTokenizer
+
+            EnbedTokenizer().save_pretrained(save_directory)
+        super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+
+def _stack(attention: str, depth: int, shared: dict) -> T5GemmaModuleConfig:
+    return T5GemmaModuleConfig(num_hidden_layers=depth, layer_types=[attention] * depth, **shared)
+
+
+def _check(fields: dict) -> None:
+    for field, least in _LEAST.items():
+        value = fields[field]
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(
+                f"{field} = {value!r} is not allowed: {field} is an integer of at least {least}"
+            )
+    width, heads, radii = fields["hidden_size"], fields["num_heads"], fields["radii"]
+    if width % heads or (width // heads) % 2:
+        raise ValueError(
+            f"hidden_size = {width} is not allowed with num_heads = {heads}: rotary positions ask "
+            "for heads of an even width"
+        )
+    if len(radii) != fields["num_layers"] or not all(
+        isinstance(radius, int) and radius >= 1 for radius in radii
+    ):
+        raise ValueError(
+            f"radii = {radii} is not allowed: radii are {fields['num_layers']} integers of at "
+            "least 1, one for each encoder layer"
+        )
+
+
+# transformers then writes `auto_map` when a config alone is saved, too.
+EnbedConfig.register_for_auto_class("AutoConfig")
+
+__all__ = ["AUTO_MAP", "HUB_FILES", "PRESETS", "EnbedConfig"]
