@@ -1,0 +1,1 @@
+"""Sequencing errors in barcodes: who has them, where, and what undoes them."""

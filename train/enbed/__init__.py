@@ -1,0 +1,1 @@
+"""Training ENBED: pretraining on genomes, and its four tasks."""
