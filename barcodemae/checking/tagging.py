@@ -1,0 +1,83 @@
+"""Edit tags from an ENBED that was trained to undo sequencing errors in barcodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from barcodemae.checking.tags import LABELS
+from barcodemae.errors import BarcodeMAEError
+from enbed import EnbedConfig, EnbedForTokenClassification
+from enbed.tokenization_enbed import OFFSET
+
+WIDTH = 704  # tokens: the grid, a few extra nucleotides, </s>
+_TOKENS = np.array([ord(letter) + OFFSET for letter in "ACGTN"])
+_UNKNOWN, _END = _TOKENS[4], 1
+
+
+def tokenize(
+    barcodes: Sequence[np.ndarray], starts: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of n barcodes -> ids (n, WIDTH), each nucleotide at its place on the grid.
+
+    N stands before the start (which is at least 0). What does not fit is left out: the second
+    answer, (n,), says how many nucleotides are in.
+    """
+    ids = np.zeros((len(barcodes), WIDTH), dtype=np.int64)
+    kept = np.zeros(len(barcodes), dtype=np.int64)
+    for row, (codes, start) in enumerate(zip(barcodes, starts, strict=True)):
+        kept[row] = end = min(len(codes), WIDTH - start - 1)
+        ids[row, :start] = _UNKNOWN
+        ids[row, start : start + end] = _TOKENS[codes[:end]]
+        ids[row, start + end] = _END
+    return ids, kept
+
+
+class Tagger:
+    """A trained ENBED, and how probable it finds each edit.
+
+    Raises:
+        BarcodeMAEError: the directory holds no ENBED with edit tags.
+    """
+
+    def __init__(self, directory: str | Path, batch_size: int = 32):
+        try:
+            config = EnbedConfig.from_pretrained(directory)
+        except (OSError, ValueError) as error:
+            raise BarcodeMAEError(f"{directory}: no ENBED can be read there: {error}") from error
+        labels = tuple(config.id2label[i] for i in range(config.num_labels))
+        if labels != LABELS or config.learned_positions < WIDTH:
+            raise BarcodeMAEError(
+                f"{directory}: not an ENBED that was trained on sequencing errors; give one made "
+                "by train.enbed.noise"
+            )
+        self.model = EnbedForTokenClassification.from_pretrained(directory).eval()
+        self.batch_size = batch_size
+
+    @torch.inference_mode()
+    def tag(self, barcodes: Sequence[np.ndarray], starts: Sequence[int]) -> list[np.ndarray]:
+        """Probabilities (nucleotides + 1, 10) of each tag, for n barcodes of codes.
+
+        A start before the grid cuts the barcode, and what lies behind the grid falls off; there,
+        to keep is certain.
+        """
+        found = []
+        for first in range(0, len(barcodes), self.batch_size):
+            part = slice(first, first + self.batch_size)
+            some = [c[max(-s, 0) :] for c, s in zip(barcodes[part], starts[part], strict=True)]
+            ids, kept = tokenize(some, [max(start, 0) for start in starts[part]])
+            tokens = torch.from_numpy(ids)
+            logits = self.model(tokens, attention_mask=(tokens != 0).long()).logits
+            probabilities = logits.float().softmax(-1).numpy()
+            for row, (codes, start) in enumerate(zip(barcodes[part], starts[part], strict=True)):
+                tags = np.zeros((len(codes) + 1, len(LABELS)), dtype=np.float32)
+                tags[:, 0] = 1
+                front, begin = max(-start, 0), max(start, 0)
+                if kept[row] > 0:
+                    inside = probabilities[row, begin : begin + kept[row] + 1]
+                    tags[front : front + len(inside)] = inside
+                found.append(tags)
+        return found
