@@ -85,24 +85,22 @@ def check(
     barcodes: Sequence[str],
     phyla: Sequence[str | None] | None = None,
     tagger=None,
-    least_probability: float = 1.0,
 ) -> list[Checked]:
     """Look at n barcodes of any length, either strand.
 
     Args:
         phyla: (n,) for the genetic code; None where unknown.
         tagger: a `Tagger`; None: stop codons and the profile alone.
-        least_probability: of an edit tag that is believed; the tagger's own, calibrated.
     """
     phyla = phyla or [None] * len(barcodes)
     found = []
     for first in range(0, len(barcodes), _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
-        found += _check_some(barcodes[part], phyla[part], tagger, least_probability)
+        found += _check_some(barcodes[part], phyla[part], tagger)
     return found
 
 
-def _check_some(barcodes, phyla, tagger, least_probability) -> list[Checked]:
+def _check_some(barcodes, phyla, tagger) -> list[Checked]:
     texts = [_plain(barcode) for barcode in barcodes]
     placements = coi_grid().place(texts)
     checked = []
@@ -125,7 +123,7 @@ def _check_some(barcodes, phyla, tagger, least_probability) -> list[Checked]:
     if tagger is not None and looked_at:
         _add_tags([checked[row] for row in looked_at], tagger)
     for row in looked_at:
-        _judge(checked[row], phyla[row], least_probability)
+        _judge(checked[row], phyla[row], tagger)
     return checked
 
 
@@ -144,7 +142,7 @@ def _add_tags(some: list[Checked], tagger) -> None:
         item.tags = tags
 
 
-def _judge(item: Checked, phylum: str | None, least_probability: float) -> None:
+def _judge(item: Checked, phylum: str | None, tagger) -> None:
     columns = item.alignment.columns
     problems = [
         Problem(b.kind, b.at, b.column, b.length, b.probability, BY_PROFILE)
@@ -156,7 +154,7 @@ def _judge(item: Checked, phylum: str | None, least_probability: float) -> None:
         for at in find_stops(item.codes, columns, phylum)
     ]
     if item.tags is not None:
-        problems += _by_tags(item, least_probability)
+        problems += _by_tags(item, tagger.least_to_flag)
     for problem in problems:
         problem.at += item.offset
     item.problems = sorted(problems, key=lambda problem: (problem.at, problem.said_by))

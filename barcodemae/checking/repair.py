@@ -26,22 +26,23 @@ class Repaired:
 
     Attributes:
         barcode: forward; what was put in or changed is in small letters.
-        edits: one word for each, at places of the record from 1: "-A103", "+t210", "C5t".
+        edits: one word for each, at places of the record, forward, from 1: "103delA", "210insT"
+            (before 210), "5C>T".
     """
 
     barcode: str
     edits: list[str]
 
 
-def repair(item: Checked, least_probability: float = 1.0) -> Repaired:
+def repair(item: Checked, tagger=None) -> Repaired:
     """Undo the errors of a checked record that are beyond doubt.
 
     Args:
-        least_probability: of an edit tag that is obeyed.
+        tagger: the `Tagger` that gave the tags, for how sure is sure; None: without.
     """
     if item.alignment is None:
         return Repaired(item.barcode, [])
-    edits = _tag_edits(item, least_probability)
+    edits = {} if tagger is None else _tag_edits(item, tagger.least_to_edit)
     for at, edit in _profile_edits(item):
         if not any(abs(at - other) <= _TOGETHER for other in edits):
             edits[at] = edit
@@ -52,11 +53,11 @@ def repair(item: Checked, least_probability: float = 1.0) -> Repaired:
         add, keep, change = edits.get(at, ("", True, ""))
         place = item.offset + at + 1
         if add:
-            words.append(f"+{add}{place}")
+            words.append(f"{place}ins{add.upper()}")
         if change:
-            words.append(f"{letter}{place}{change}")
+            words.append(f"{place}{letter}>{change.upper()}")
         if not keep:
-            words.append(f"-{letter}{place}")
+            words.append(f"{place}del{letter}")
         letters.append(add + (change or letter if keep else ""))
     front, behind = item.barcode[: item.offset], item.barcode[item.offset + len(item.codes) :]
     return Repaired(front + "".join(letters) + behind, words)
@@ -64,8 +65,6 @@ def repair(item: Checked, least_probability: float = 1.0) -> Repaired:
 
 def _tag_edits(item: Checked, least_probability: float) -> dict[int, tuple[str, bool, str]]:
     """Place -> (letters to put before, whether to keep the letter, what to put in its stead)."""
-    if item.tags is None:
-        return {}
     edits = {}
     for at in np.flatnonzero(item.tags[:, 1:].max(axis=1) >= least_probability):
         tag = int(item.tags[at].argmax())

@@ -39,6 +39,10 @@ def tokenize(
 class Tagger:
     """A trained ENBED, and how probable it finds each edit.
 
+    Attributes:
+        least_to_flag, least_to_edit: probabilities from which a tag is told, and obeyed; they were
+            calibrated on clean barcodes after training, and stand in the config.
+
     Raises:
         BarcodeMAEError: the directory holds no ENBED with edit tags.
     """
@@ -55,6 +59,8 @@ class Tagger:
                 "by train.enbed.noise"
             )
         self.model = EnbedForTokenClassification.from_pretrained(directory).eval()
+        self.least_to_flag = getattr(config, "least_to_flag", 1.0)
+        self.least_to_edit = getattr(config, "least_to_edit", 1.0)
         self.batch_size = batch_size
 
     @torch.inference_mode()

@@ -6,6 +6,7 @@ import sys
 import typer
 
 from barcodemae.cells import printable
+from barcodemae.cli.check import check
 from barcodemae.cli.classify import classify
 from barcodemae.cli.convert import convert
 from barcodemae.cli.embed import embed
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for _command in (classify, convert, embed, evaluate, export, identify, push, simulate):
+for _command in (check, classify, convert, embed, evaluate, export, identify, push, simulate):
     app.command()(_command)
 
 

@@ -61,10 +61,10 @@ def _draw(length, runs, rng, errors, mix, in_runs):
 
 
 def _in_runs(codes: np.ndarray) -> np.ndarray:
-    """(n,) whether a code stands in a run of at least three."""
+    """(n,) whether a nucleotide stands in a run of at least three."""
     edges = np.flatnonzero(np.diff(codes)) + 1
     lengths = np.diff(np.concatenate([[0], edges, [len(codes)]]))
-    return np.repeat(lengths >= _RUN, lengths)
+    return np.repeat(lengths >= _RUN, lengths) & (codes < UNKNOWN)
 
 
 def _first_of_run(codes, tags, place: int, code: int) -> int:

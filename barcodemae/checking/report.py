@@ -1,0 +1,80 @@
+"""The report of `barcodemae check`, and the mended barcodes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import nullcontext
+from pathlib import Path
+
+from barcodemae.checking.checker import Checked, check
+from barcodemae.checking.repair import Repaired, repair
+from barcodemae.outputs import whole_file, whole_tsv
+
+COLUMNS = (
+    "id",
+    "verdict",
+    "positions",
+    "grid_positions",
+    "problems",
+    "probability",
+    "said_by",
+    "strand",
+    "edits",
+)
+_AT_ONCE = 512
+
+
+def write_report(
+    table, output: Path, mended: Path | None = None, tagger=None
+) -> tuple[Counter, int]:
+    """Check a table of barcodes; write a row for each, and the mended barcodes as FASTA.
+
+    Args:
+        table: with columns processid, nucleotides and phylum, as `read_barcodes` gives it.
+        output, mended: files to write.
+        tagger: a `Tagger`; None: without.
+
+    Returns:
+        How many records each verdict has, and how many edits were made in all.
+    """
+    verdicts, edits = Counter(), 0
+    fasta = nullcontext() if mended is None else whole_file(mended)
+    with whole_tsv(output, COLUMNS) as add, fasta as path:
+        file = nullcontext() if path is None else path.open("w", encoding="utf-8")
+        with file as records:
+            for first in range(0, len(table), _AT_ONCE):
+                rows = table[first : first + _AT_ONCE]
+                found = check(rows["nucleotides"], rows["phylum"], tagger)
+                repaired = [repair(item, tagger) for item in found]
+                add(map(_row, rows["processid"], found, repaired))
+                verdicts.update(item.verdict for item in found)
+                edits += sum(len(item.edits) for item in repaired)
+                if records is not None:
+                    records.writelines(map(_record, rows["processid"], found, repaired))
+    return verdicts, edits
+
+
+def _row(name: str, item: Checked, repaired: Repaired) -> tuple:
+    problems = item.problems
+    return (
+        name,
+        item.verdict,
+        _joined(problem.at + 1 for problem in problems),
+        _joined(problem.column + 1 for problem in problems),
+        _joined(f"{problem.kind} of {problem.length}" for problem in problems),
+        f"{item.probability:.3f}" if problems else "",
+        _joined(sorted({problem.said_by for problem in problems})),
+        "reverse" if item.is_reversed else "forward",
+        _joined(repaired.edits),
+    )
+
+
+def _record(name: str, item: Checked, repaired: Repaired) -> str:
+    notes = ["turned"] * item.is_reversed
+    if repaired.edits:
+        notes.append(f"mended={','.join(repaired.edits)}")
+    return f">{' '.join([name, *notes])}\n{repaired.barcode}\n"
+
+
+def _joined(values) -> str:
+    return "; ".join(map(str, values))

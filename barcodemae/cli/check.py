@@ -1,0 +1,55 @@
+"""`barcodemae check`: sequencing errors, stop codons and pseudogenes among barcodes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    barcodes: Annotated[
+        list[str],
+        typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; .gz and globs too."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Report to write, tab-separated.")
+    ] = Path("-"),
+    repair: Annotated[
+        Path | None,
+        typer.Option(
+            help="FASTA to write: every record forward, what is surely an error undone, in small "
+            "letters, and named in the header."
+        ),
+    ] = None,
+    tags: Annotated[
+        str, typer.Option(help="Directory of an ENBED with edit tags; default: without.")
+    ] = "",
+    on_error: Annotated[
+        str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
+    ] = "raise",
+) -> None:
+    """Check COI barcodes: one row for each record, what is wrong with it and where.
+
+    Verdicts: clean, insertion, deletion, substitution suspected (by edit tags alone), stop codon,
+    reversed, not COI, NUMT suspected (stop codons and frame shifts together, three or more). Stop
+    codons are read by the phylum, where the input names it, else by the invertebrate code. Places
+    count from 1, on the record as it stands forward, and on the grid of 658.
+    """
+    from barcodemae.checking.report import write_report
+    from barcodemae.data import read_barcodes
+    from barcodemae.outputs import check_output
+
+    for path in filter(None, (output, repair)):
+        check_output(path, barcodes)
+    table = read_barcodes(barcodes, prepare=False, on_error=on_error)
+    tagger = None
+    if tags:
+        from barcodemae.checking.tagging import Tagger
+
+        tagger = Tagger(tags)
+    counts, edits = write_report(table, output, repair, tagger)
+    if str(output) != "-":
+        told = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
+        print(f"{output}: {told}")
+    if repair is not None and str(repair) != "-":
+        print(f"{repair}: {edits} nucleotides mended")

@@ -1,0 +1,66 @@
+"""`barcodemae check`: the report, the mended barcodes, and what is refused."""
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from barcodemae.checking.profile import consensus
+from barcodemae.cli import app
+from barcodemae.errors import BarcodeMAEError
+
+
+@pytest.fixture(scope="module")
+def barcode() -> str:
+    return "".join("ACGT"[code] for code in consensus().argmax(axis=1))
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, ["check", *map(str, arguments)])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_the_report_and_the_mended_barcodes(barcode, tmp_path):
+    place = barcode.find("TTTT", 100)
+    source = tmp_path / "barcodes.fasta"
+    longer = barcode[:place] + "T" + barcode[place:]
+    source.write_text(f">right\n{barcode}\n>longer some words\n{longer}\n>other\n{'ACGT' * 150}\n")
+    report, mended = tmp_path / "report.tsv", tmp_path / "mended.fasta"
+    result = run(source, "-o", report, "--repair", mended)
+    assert "1 clean" in result.output and "1 nucleotides mended" in result.output
+    table = pd.read_csv(report, sep="\t", dtype=str, keep_default_na=False).set_index("id")
+    assert table["verdict"].to_dict() == {
+        "right": "clean",
+        "longer": "insertion",
+        "other": "not COI",
+    }
+    row = table.loc["longer"]
+    assert row["said_by"] == "profile" and row["problems"] == "insertion of 1"
+    assert abs(int(row["positions"]) - place - 1) <= 4 and 0 < float(row["probability"]) <= 1
+    right, longer, other = mended.read_text().split(">")[1:]
+    assert right == f"right\n{barcode}\n" and other.split("\n")[1] == "ACGT" * 150
+    header, sequence, _ = longer.split("\n")
+    assert header == f"longer mended={row['edits']}" and sequence == barcode
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(">protein\nMFINRWLFSTNHKDIGTLYLLF\n", "protein"), ("", "barcodes.fasta"), (">a\n\n", "a")],
+)
+def test_what_is_no_barcode_is_named_and_nothing_is_written(content, said, tmp_path):
+    source, report = tmp_path / "barcodes.fasta", tmp_path / "report.tsv"
+    source.write_text(content)
+    with pytest.raises(BarcodeMAEError, match=said):
+        run(source, "-o", report)
+    assert not report.exists()
+
+
+def test_a_model_of_another_kind_is_refused(barcode, tmp_path):
+    from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+
+    BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny")).save_pretrained(tmp_path / "model")
+    source = tmp_path / "barcodes.fasta"
+    source.write_text(f">a\n{barcode}\n")
+    with pytest.raises(BarcodeMAEError, match="no ENBED"):
+        run(source, "-o", tmp_path / "report.tsv", "--tags", tmp_path / "model")

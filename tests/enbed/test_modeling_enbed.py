@@ -1,0 +1,214 @@
+"""ENBED's attention against its definition, and what every model of the family promises."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from enbed import (
+    EnbedConfig,
+    EnbedForConditionalGeneration,
+    EnbedForSequenceClassification,
+    EnbedForTokenClassification,
+    EnbedModel,
+)
+from enbed.modeling_enbed import enbed_attention
+
+SMALL = {
+    "hidden_size": 32,
+    "num_layers": 4,
+    "num_decoder_layers": 2,
+    "num_heads": 2,
+    "intermediate_size": 64,
+    "radii": [8, 8, 8, 16],
+    "decoder_radius": 16,
+    "summary_block": 4,
+    "dropout_rate": 0.0,
+}
+
+
+def make(kind, **fields):
+    torch.manual_seed(0)
+    return kind(EnbedConfig(**{**SMALL, **fields})).eval()
+
+
+def nucleotides(length, batch=2, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.tensor([68, 70, 74, 87])[torch.randint(4, (batch, length), generator=generator)]
+
+
+def attend_by_definition(query, key, value, is_real, radius, causal, block, scale):
+    """One query at a time: the keys in its window, and the means of whole older blocks."""
+    output = torch.zeros_like(query)
+    batch, _, queries, _ = query.shape
+    keys = key.shape[2]
+    for b in range(batch):
+        for i in range(queries):
+            at = keys - queries + i
+            near = range(max(at - radius, 0), min(at + (0 if causal else radius), keys - 1) + 1)
+            seen = [j for j in near if is_real[b, j] or j == at]
+            pairs = [(key[b, :, j], value[b, :, j]) for j in seen]
+            for start in range(0, keys - block + 1, block) if block else ():
+                part = slice(start, start + block)
+                if start < at - radius and is_real[b, part].all():
+                    pairs.append((key[b, :, part].mean(1), value[b, :, part].mean(1)))
+            some_keys, some_values = (torch.stack(x, 1) for x in zip(*pairs, strict=True))
+            weights = (scale * some_keys @ query[b, :, i, :, None]).softmax(1)
+            output[b, :, i] = (weights * some_values).sum(1)
+    return output.transpose(1, 2)
+
+
+WHOLE = [(1, 1), (7, 7), (16, 16), (17, 17), (40, 40), (99, 99)]
+CACHED = [(1, 60), (5, 60)]  # only a decoder has a cache
+
+
+@pytest.mark.parametrize(
+    ("queries", "keys", "causal", "block"),
+    [
+        *((*lengths, False, 0) for lengths in WHOLE),
+        *((*lengths, True, block) for lengths in WHOLE + CACHED for block in (0, 4)),
+    ],
+)
+def test_attention_is_its_definition(queries, keys, causal, block):
+    torch.manual_seed(0)
+    query, key, value = (
+        torch.randn(2, 2, length, 8, dtype=torch.float64) for length in (queries, keys, keys)
+    )
+    is_real = torch.ones(2, keys, dtype=torch.bool)
+    is_real[1, keys - keys // 4 :] = False
+    module = SimpleNamespace(is_causal=causal, summary_block=block)
+    found, _ = enbed_attention(module, query, key, value, is_real, scaling=0.3, sliding_window=9)
+    expected = attend_by_definition(query, key, value, is_real, 8, causal, block, 0.3)
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+
+
+def test_the_encoder_sees_as_far_as_its_radii_and_no_further():
+    model = make(EnbedModel)
+    given = nucleotides(200, batch=1)
+    changed = given.clone()
+    changed[0, 100] = 81
+    states, others = (model(ids).last_hidden_state[0] for ids in (given, changed))
+    moved = ((states - others).abs().amax(-1) > 0).nonzero()
+    assert moved.min() == 100 - 40 and moved.max() == 100 + 40  # 8 + 8 + 8 + 16
+
+
+def test_padding_changes_nothing():
+    model = make(EnbedForConditionalGeneration)
+    ids, labels = nucleotides(100), nucleotides(90)
+    mask = torch.ones_like(ids)
+    mask[1, 70:] = ids[1, 70:] = 0
+    labels[1, 60:] = -100
+    padded = model(ids, attention_mask=mask, labels=labels).logits[1:, :60]
+    alone = model(ids[1:, :70], labels=labels[1:, :60]).logits
+    torch.testing.assert_close(padded, alone, atol=2e-6, rtol=0)
+
+
+def test_the_embedding_is_the_mean_over_nucleotides():
+    model = make(EnbedModel)
+    ids = torch.cat([nucleotides(50, 1), torch.tensor([[1, 0, 0]])], 1)
+    output = model(ids)
+    expected = output.last_hidden_state[:, :50].mean(1)
+    torch.testing.assert_close(output.pooler_output, expected)
+    nothing = model(torch.tensor([[1, 0, 0]])).pooler_output
+    assert torch.equal(nothing, torch.zeros_like(nothing))
+
+
+def test_learned_positions_tell_places_apart():
+    plain, placed = make(EnbedModel), make(EnbedModel, learned_positions=50)
+    ids = torch.full((1, 120), 68)
+    middle = plain(ids).last_hidden_state[0, 45:75]
+    torch.testing.assert_close(middle, middle[:1].expand_as(middle), atol=1e-5, rtol=0)
+    states = placed(ids).last_hidden_state[0]
+    assert (states[20] - states[30]).abs().max() > 1e-3
+    assert placed.encoder.embed_tokens.places.weight.requires_grad
+
+
+def test_generating_with_a_cache_writes_what_it_writes_without():
+    model = make(EnbedForConditionalGeneration)
+    ids = nucleotides(60)
+    wanted = {"max_new_tokens": 50, "min_new_tokens": 50}
+    with_cache = model.generate(ids, do_sample=False, **wanted)
+    assert torch.equal(with_cache, model.generate(ids, do_sample=False, use_cache=False, **wanted))
+    beams = model.generate(ids, num_beams=3, num_return_sequences=2, **wanted)
+    assert torch.equal(
+        beams, model.generate(ids, num_beams=3, num_return_sequences=2, use_cache=False, **wanted)
+    )
+    torch.manual_seed(0)
+    sampled = model.generate(ids, do_sample=True, **wanted)
+    torch.manual_seed(0)
+    again = model.generate(ids, do_sample=True, use_cache=False, **wanted)
+    assert torch.equal(sampled, again) and not torch.equal(sampled, with_cache)
+
+
+def test_a_cache_of_fixed_size_is_refused():
+    model = make(EnbedForConditionalGeneration)
+    with pytest.raises(ValueError, match="needs a cache that grows"):
+        model.generate(nucleotides(10), cache_implementation="static", max_new_tokens=3)
+    model.generation_config.cache_implementation = "static"
+    with pytest.raises(ValueError, match="needs a cache that grows"):
+        model.generate(nucleotides(10), max_new_tokens=3)
+
+
+def test_a_row_of_padding_gives_numbers_and_gradients():
+    model = make(EnbedForTokenClassification).train()
+    ids = nucleotides(100)
+    ids[1] = 0
+    loss = model(ids).logits.pow(2).mean()
+    loss.backward()
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert loss.isfinite() and all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_gradient_checkpointing_and_lower_precision():
+    model = make(EnbedForConditionalGeneration).train()
+    ids, labels = nucleotides(100), nucleotides(90)
+    model(ids, labels=labels).loss.backward()
+    expected = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    model.gradient_checkpointing_enable()
+    loss = model(ids, labels=labels).loss
+    loss.backward()
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, atol=1e-6, rtol=0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert abs(model(ids, labels=labels).loss - loss) < 0.02
+    assert abs(model.bfloat16()(ids, labels=labels).loss - loss) < 0.05
+
+
+@pytest.mark.parametrize("kind", [EnbedModel, EnbedForTokenClassification])
+def test_the_graph_is_captured_whole(kind):
+    model = make(kind)
+    compiled = torch.compile(model, fullgraph=True, backend="eager", dynamic=False)
+    inputs = {"input_ids": nucleotides(64), "attention_mask": torch.ones(2, 64, dtype=torch.long)}
+    torch.testing.assert_close(compiled(**inputs)[0], model(**inputs)[0])
+
+
+def test_the_losses_of_the_heads():
+    ids = nucleotides(30)
+    labels = torch.full_like(ids, -100)
+    tokens = make(EnbedForTokenClassification, num_labels=10)
+    assert tokens(ids, labels=labels).loss == 0
+    labels[0, :4] = 3
+    output = tokens(ids, labels=labels)
+    expected = -output.logits[0, :4].log_softmax(-1)[:, 3].mean()
+    torch.testing.assert_close(output.loss, expected)
+    sequences = make(EnbedForSequenceClassification, num_labels=3)
+    output = sequences(ids, labels=torch.tensor([0, 2]))
+    expected = -output.logits.log_softmax(-1)[[0, 1], [0, 2]].mean()
+    torch.testing.assert_close(output.loss, expected)
+
+
+def test_adapters_train_and_leave_the_rest_alone():
+    peft = pytest.importorskip("peft")
+    settings = peft.LoraConfig(
+        r=2, target_modules=["q_proj", "v_proj"], modules_to_save=["score"], task_type="SEQ_CLS"
+    )
+    model = peft.get_peft_model(make(EnbedForSequenceClassification, num_labels=3), settings)
+    model(input_ids=nucleotides(30), labels=torch.tensor([0, 2])).loss.backward()
+    trained = {name for name, p in model.named_parameters() if p.grad is not None}
+    assert trained and all("lora" in name or "score" in name for name in trained)
+
+
+def test_more_tokens_than_positions_are_refused():
+    with pytest.raises(ValueError, match="50 tokens, but the model has 40 positions"):
+        make(EnbedModel, max_position_embeddings=40)(nucleotides(50))
