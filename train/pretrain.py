@@ -20,8 +20,9 @@ import datasets
 import numpy as np
 import torch
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
+from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.errors import BarcodeMAEError
+from train.contrast.run import Contrasting
 from train.loop.arguments import PretrainArguments, parse_arguments
 from train.loop.barcodes import Draws
 from train.loop.run import Collator, TrainingRun, errors_in_a_line, make_config
@@ -45,7 +46,7 @@ class Pretraining(TrainingRun):
         if arguments.label_rank:
             rank = arguments.label_rank
             self.measures = (*self.measures, (f"{rank}_loss", f"{rank}_accuracy"))
-        super().__init__(arguments, semi_supervised_config(arguments))
+        super().__init__(arguments, make_config(arguments))
 
     def make_draws(
         self, barcodes: datasets.Dataset, rows: np.ndarray, held_out: np.ndarray
@@ -122,24 +123,35 @@ class Pretraining(TrainingRun):
             self.metrics.write(0, guess_loss=guess["loss"], guess_accuracy=guess["accuracy"])
 
 
-def semi_supervised_config(arguments: PretrainArguments) -> BarcodeMAEConfig:
-    """As `make_config`, and with [CLS] where labels are to be learned from.
+def run_of(arguments: PretrainArguments) -> TrainingRun:
+    """The run that the arguments ask for.
+
+    A model that pools by site, or has labels and no [CLS] to name them from, reads laid barcodes
+    and contrasts them; every other one is the paper's.
 
     Raises:
-        BarcodeMAEError: also where labels are asked for without [CLS].
+        BarcodeMAEError: nothing is to be learned, or the two ask for different things.
     """
     config = make_config(arguments)
-    if arguments.label_rank and not config.cls_token:
+    if not arguments.masked_weight and not arguments.label_rank:
         raise BarcodeMAEError(
-            f"--label_rank {arguments.label_rank}: taxa are named from [CLS], which the model "
-            "lacks. Use --preset barcodemae-plus, or --model_overrides '{cls_token: true}'."
+            "--masked_weight 0 without --label_rank: there is nothing to learn. Give one of them."
         )
-    return config
+    if config.pooling == "sites" or (arguments.label_rank and not config.cls_token):
+        return Contrasting(arguments)
+    for name in ("model", "grid"):
+        if getattr(arguments, name):
+            raise BarcodeMAEError(
+                f"--{name} is for models that pool by site, or with --label_rank and no [CLS]"
+            )
+    if not arguments.masked_weight:
+        raise BarcodeMAEError("--masked_weight 0: BarcodeMAE+ learns from hidden k-mers, too")
+    return Pretraining(arguments)
 
 
 def main() -> None:
     with errors_in_a_line("train.pretrain"):
-        Pretraining(parse_arguments()).run()
+        run_of(parse_arguments()).run()
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from transformers import AutoModel, AutoModelForMaskedLM
 import barcodemae  # noqa: F401  (registers the Auto classes)
 from barcodemae.errors import BarcodeMAEError
 from runs import TINY, kill, start, train, train_here, wait_for
-from train.loop.arguments import PretrainArguments, parse_arguments
-from train.pretrain import semi_supervised_config
+from train.loop.arguments import parse_arguments
+from train.loop.run import make_config
 
 WITH_CLS = TINY[:-1] + ", cls_token: true}"
 LABELS = {"label_rank": "genus", "label_taxa": 2, "label_barcodes": 2, "label_warm_up_epochs": 0.5}
@@ -83,15 +83,6 @@ def test_two_processes_train_as_one_with_the_double_batch(data, tmp_path):
     torch.testing.assert_close(curves[1], curves[0], atol=1e-4, rtol=0)
 
 
-def test_labels_need_a_model_with_cls():
-    arguments = PretrainArguments(preset="barcodemae-tiny", label_rank="genus")
-    with pytest.raises(BarcodeMAEError, match=r"--label_rank genus.*\[CLS\].*barcodemae-plus"):
-        semi_supervised_config(arguments)
-    assert semi_supervised_config(
-        PretrainArguments(preset="barcodemae-plus", label_rank="genus")
-    ).cls_token
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -116,5 +107,5 @@ def test_the_ready_made_configuration_holds_the_published_settings(data, tmp_pat
     assert found == ("genus", 0.1, 5)
     assert (arguments.label_taxa, arguments.label_barcodes, arguments.batch_size) == (16, 4, 128)
     assert (arguments.max_grad_norm, arguments.epochs) == (0.5, 35)
-    model = semi_supervised_config(arguments)
+    model = make_config(arguments)
     assert model.cls_token and model.num_hidden_layers == model.decoder_num_hidden_layers == 6

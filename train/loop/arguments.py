@@ -141,19 +141,47 @@ class PretrainArguments(LoopArguments):
         metadata={"help": "LOW HIGH: draw each global batch's mask ratio between the two"},
     )
 
+    model: str = field(
+        default="", metadata={"help": "checkpoint to begin with, in place of random weights"}
+    )
+    grid: str = field(
+        default="", metadata={"help": "grid.safetensors of the region; default: COI's"}
+    )
+    masked_weight: float = field(
+        default=1.0, metadata={"help": "of the loss of hidden k-mers; 0: none are hidden"}
+    )
     label_rank: str = field(
         default="",
         metadata={
-            "help": "learn to name taxa of this rank, too: semi-supervised (BarcodeMAE+); empty: "
-            "do not"
+            "help": "learn from taxa of this rank, too: to bring their barcodes together or, with "
+            "cls_token, to name them (BarcodeMAE+); empty: do not"
         },
     )
-    label_weight: float = field(default=0.1, metadata={"help": "of the loss of naming taxa"})
+    label_weight: float = field(default=0.1, metadata={"help": "of the loss of taxa"})
     label_warm_up_epochs: float = field(
         default=5.0, metadata={"help": "over which label_weight is reached"}
     )
     label_taxa: int = field(default=16, metadata={"help": "taxa sure to be in a global batch"})
     label_barcodes: int = field(default=4, metadata={"help": "barcodes of each of them"})
+    label_power: float = field(
+        default=0.5,
+        metadata={"help": "contrast draws taxa by their number of barcodes to this power"},
+    )
+    temperature: float = field(default=0.1, metadata={"help": "that contrast divides cosines by"})
+    window_share: float = field(
+        default=0.0, metadata={"help": "share of laid barcodes of which a window alone is shown"}
+    )
+    window_between: list[float] = field(
+        default_factory=lambda: [130, 560],
+        metadata={"help": "shortest and longest window, nucleotides"},
+    )
+    drop: float = field(
+        default=0.0, metadata={"help": "most k-mers left out of a contrasted barcode, a share"}
+    )
+    noise: float = field(
+        default=0.0, metadata={"help": "mean share of misread nucleotides in contrast"}
+    )
+    warm_up_steps: int = field(default=100, metadata={"help": "of the rate, on laid barcodes"})
 
     compile: bool = field(default=False, metadata={"help": "torch.compile the model"})
 
@@ -165,10 +193,21 @@ class PretrainArguments(LoopArguments):
                 "two numbers with 0 < LOW < HIGH < 1",
             ),
             label_rank=(self.label_rank in ("", *RANKS), f"empty or one of {', '.join(RANKS)}"),
+            masked_weight=(self.masked_weight >= 0, "0 or more"),
             label_weight=(self.label_weight > 0, "positive"),
             label_warm_up_epochs=(self.label_warm_up_epochs >= 0, "0 or more"),
             label_taxa=(self.label_taxa > 0, "positive"),
             label_barcodes=(self.label_barcodes > 0, "positive"),
+            temperature=(self.temperature > 0, "positive"),
+            window_share=(0 <= self.window_share <= 1, "in [0, 1]"),
+            window_between=(
+                len(self.window_between) == 2
+                and 0 < self.window_between[0] <= self.window_between[1],
+                "two numbers of nucleotides, the shorter first",
+            ),
+            drop=(0 <= self.drop < 1, "in [0, 1)"),
+            noise=(0 <= self.noise < 0.5, "in [0, 0.5)"),
+            warm_up_steps=(self.warm_up_steps >= 0, "0 or more"),
         )
 
 

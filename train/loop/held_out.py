@@ -33,7 +33,14 @@ def held_out_means(
 
 def move(batch: dict, device: torch.device) -> dict:
     """The batch on `device`; numbers stay numbers, so nothing waits for the device."""
-    return {
-        name: value.to(device, non_blocking=True) if torch.is_tensor(value) else value
-        for name, value in batch.items()
-    }
+    return {name: _moved(value, device) for name, value in batch.items()}
+
+
+def _moved(value: object, device: torch.device) -> object:
+    if torch.is_tensor(value):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, dict):
+        return move(value, device)
+    if isinstance(value, list):
+        return [_moved(part, device) for part in value]
+    return value

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import yaml
 from accelerate.utils import set_seed
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from barcodemae import BarcodeMAEConfig
@@ -69,7 +70,6 @@ class TrainingRun(ABC):
                 on_error=arguments.on_error,
                 progress=self.accelerator.is_main_process,
             )
-        rows, held_out = hold_out(len(barcodes), arguments.validation_share, arguments.seed)
         self.global_batch = arguments.batch_size
         self.batch_size = share_of_batch(
             arguments.batch_size,
@@ -77,6 +77,7 @@ class TrainingRun(ABC):
             self.accelerator.num_processes,
         )
         self.fresh = self.global_batch
+        rows, held_out = self.hold_out(barcodes)
         self.training, self.validation = self.make_draws(barcodes, rows, held_out)
         self.steps_per_epoch = max(1, round(len(rows) / self.fresh))
         self.total_steps = arguments.max_steps or int(arguments.epochs * len(rows) / self.fresh)
@@ -88,13 +89,8 @@ class TrainingRun(ABC):
 
         set_seed(arguments.seed)
         model = self.make_model()
-        optimizer = make_optimizer(
-            model.parameters(),
-            arguments.base_learning_rate,
-            self.global_batch,
-            arguments.weight_decay,
-        )
-        self.schedule = one_cycle(optimizer, self.total_steps)
+        optimizer = self.make_optimizer(model)
+        self.schedule = self.make_schedule(optimizer)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         # Dropout must differ between processes; the weights have been drawn alike.
         set_seed(arguments.seed, device_specific=True)
@@ -103,6 +99,24 @@ class TrainingRun(ABC):
         self.checkpoints = Checkpoints(
             self.output_dir / "checkpoints", self.accelerator, arguments.keep_checkpoints
         )
+
+    def hold_out(self, barcodes: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """Rows for training and rows for validation."""
+        return hold_out(len(barcodes), self.arguments.validation_share, self.arguments.seed)
+
+    def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
+        """AdamW as in the paper."""
+        arguments = self.arguments
+        return make_optimizer(
+            model.parameters(),
+            arguments.base_learning_rate,
+            self.global_batch,
+            arguments.weight_decay,
+        )
+
+    def make_schedule(self, optimizer: torch.optim.Optimizer) -> LRScheduler:
+        """OneCycle as in the paper."""
+        return one_cycle(optimizer, self.total_steps)
 
     def make_draws(
         self, barcodes: datasets.Dataset, rows: np.ndarray, held_out: np.ndarray

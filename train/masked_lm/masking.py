@@ -60,11 +60,11 @@ class MaskingCollator:
             attention_mask (batch, length), left out where every barcode has as many tokens and as
             many visible ones as the others; num_visible and num_predicted, the most in a row.
         """
-        draws, sequences = zip(*items, strict=True)
+        draws, barcodes = zip(*items, strict=True)
         longest = MAX_NUCLEOTIDES // self.kmer_size
         bits = random_bits(self.seed, np.array(draws), 2 * longest + 1)
         offsets = (bits[:, 0] % self.kmer_size).astype(int) if self.random_offset else 0
-        ids, lengths = kmer_ids(sequences, self.kmer_size, offsets, longest)
+        ids, is_token = self.cut(np.array(draws), barcodes, offsets)
         length = ids.shape[1]
         num_kmers = 4**self.kmer_size
         mask_id = num_kmers + 1
@@ -82,7 +82,6 @@ class MaskingCollator:
         if self.end is not None:
             labels[np.array(draws) >= self.end] = -100
 
-        is_token = np.arange(length) < lengths[:, None]
         visible = (is_token & ~hidden).sum(axis=1)
         smallest = torch.int16 if mask_id <= torch.iinfo(torch.int16).max else torch.int32
         batch = {
@@ -94,6 +93,14 @@ class MaskingCollator:
         if not (is_token.all() and (visible == visible[0]).all()):
             batch["attention_mask"] = torch.from_numpy(is_token)
         return batch
+
+    def cut(
+        self, draws: np.ndarray, barcodes: Sequence[str], offsets: np.ndarray | int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Token ids (batch, length), and whether each is a token of its barcode."""
+        longest = MAX_NUCLEOTIDES // self.kmer_size
+        ids, lengths = kmer_ids(barcodes, self.kmer_size, offsets, longest)
+        return ids, np.arange(ids.shape[1]) < lengths[:, None]
 
     def _ratio(self, draw: int) -> float:
         """The mask ratio of the global batch that the draw belongs to."""

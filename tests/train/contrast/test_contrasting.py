@@ -1,0 +1,151 @@
+"""Training on the grid as its users start it: hidden k-mers, contrast, both."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModel
+
+import barcodemae  # noqa: F401  (registers the Auto classes)
+from barcodemae.errors import BarcodeMAEError
+from runs import OPTIONS, kill, start, train, wait_for
+from train.contrast.run import Contrasting
+from train.loop.arguments import PretrainArguments
+from train.pretrain import Pretraining, run_of
+
+TINY = (
+    "{kmer_size: 3, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 1, "
+    "num_attention_heads: 2, decoder_hidden_size: 32, decoder_intermediate_size: 64, "
+    "decoder_num_hidden_layers: 1, decoder_num_attention_heads: 2, pooling: sites, site_size: 6, "
+    "embedding_size: 24, max_position_embeddings: 219, nucleotide_init: true, "
+    "hidden_dropout_prob: 0, attention_probs_dropout_prob: 0}"
+)
+BOTH = {
+    "model_overrides": TINY,
+    "batch_size": 16,
+    "label_rank": "genus",
+    "label_taxa": 2,
+    "label_barcodes": 4,
+    "label_weight": 1.0,
+    "label_warm_up_epochs": 0.0,
+    "window_share": 0.5,
+    "drop": 0.3,
+    "noise": 0.01,
+    "warm_up_steps": 5,
+}
+CONTRAST = {**BOTH, "masked_weight": 0.0, "label_taxa": 4}
+MASKED = {**BOTH, "label_rank": ""}
+
+
+def run(data, output_dir, **arguments):
+    files = {"train_data": [str(data)], "output_dir": str(output_dir)}
+    run_of(PretrainArguments(**{**files, **OPTIONS, **arguments})).run()
+    lines = (output_dir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_contrast_teaches_the_encoder_to_know_genera(coi_data, tmp_path):
+    lines = run(coi_data, tmp_path / "run", **CONTRAST, max_steps=60, validate_every=30)
+    found = [line for line in lines if "validation_genus_accuracy" in line]
+    assert [line["step"] for line in found] == [0, 30, 60]
+    steps = [line for line in lines if "loss" in line]
+    assert np.mean([line["loss"] for line in steps[-10:]]) < 0.7 * steps[0]["loss"]
+    assert found[-1]["validation_loss"] == pytest.approx(1 - found[-1]["validation_genus_accuracy"])
+    assert found[-1]["validation_genus_accuracy"] >= 0.75
+    record = json.loads((tmp_path / "run" / "last" / "training.json").read_text())
+    assert record["data"]["label_rank"] == "genus" and record["data"]["n_taxa"] == 10
+    assert record["data"]["n_barcodes"] < 200  # without what is held out and what is no COI
+    model = AutoModel.from_pretrained(tmp_path / "run" / "last")
+    assert type(model).__name__ == "BarcodeMAEModel" and model.config.embedding_size == 24
+    assert (tmp_path / "run" / "last" / "grid.safetensors").exists()
+
+
+def test_both_losses_are_learned_and_told_apart(coi_data, tmp_path):
+    lines = run(coi_data, tmp_path / "run", **BOTH)
+    steps = [line for line in lines if "loss" in line]
+    assert all(line["loss"] > 0 and line["genus_loss"] > 0 for line in steps)
+    validations = [line for line in lines if "validation_masked_loss" in line]
+    assert validations[-1]["validation_masked_loss"] < validations[0]["validation_masked_loss"]
+    weights = load_file(tmp_path / "run" / "last" / "model.safetensors")
+    assert "head.weight" in weights and "barcodemae.site_pooling.projection.weight" in weights
+
+
+def test_without_labels_the_pooling_is_left_alone(coi_data, tmp_path):
+    run(coi_data, tmp_path / "run", **MASKED, max_steps=2)
+    weights = load_file(tmp_path / "run" / "last" / "model.safetensors")
+    projection = weights["barcodemae.site_pooling.projection.weight"]
+    torch.testing.assert_close(projection @ projection.T, torch.eye(24), atol=1e-5, rtol=0)
+    assert weights["barcodemae.site_pooling.centre"].abs().sum() > 0
+
+
+def test_contrast_goes_on_from_a_masked_model(coi_data, tmp_path):
+    run(coi_data, tmp_path / "masked", **MASKED, max_steps=2)
+    first = {**CONTRAST, "model": str(tmp_path / "masked" / "last"), "base_learning_rate": 1e-9}
+    run(coi_data, tmp_path / "contrast", **first, max_steps=1)
+    before, after = (
+        load_file(tmp_path / name / "last" / "model.safetensors") for name in ("masked", "contrast")
+    )
+    for name, weight in after.items():
+        torch.testing.assert_close(weight, before[f"barcodemae.{name}"], atol=1e-6, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [BOTH, CONTRAST, MASKED], ids=["both", "contrast", "masked"])
+def test_a_killed_run_ends_with_the_same_weights(coi_data, tmp_path, arguments):
+    whole, output_dir = tmp_path / "whole", tmp_path / "run"
+    train(coi_data, whole, **arguments)
+    process = start(coi_data, output_dir, **arguments)
+    wait_for(process, (output_dir / "checkpoints" / "step-10").exists)
+    kill(process)
+    assert not (output_dir / "last").exists()
+    train(coi_data, output_dir, **arguments)
+    resumed = load_file(output_dir / "last" / "model.safetensors")
+    for key, weight in load_file(whole / "last" / "model.safetensors").items():
+        assert torch.equal(resumed[key], weight), key
+
+
+@pytest.mark.slow
+def test_two_processes_contrast_as_one_that_accumulates(coi_data, tmp_path):
+    options = {**BOTH, "batch_size": 16, "max_steps": 6}
+    train(coi_data, tmp_path / "one", **options, gradient_accumulation_steps=2)
+    train(coi_data, tmp_path / "two", **options, processes=2)
+    one, two = (
+        load_file(tmp_path / name / "last" / "model.safetensors") for name in ("one", "two")
+    )
+    for name, weight in one.items():
+        torch.testing.assert_close(two[name], weight, atol=1e-4, rtol=1e-3, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"masked_weight": 0.0}, "8 labelled barcodes in a batch.*exactly 16"),
+        ({"label_taxa": 5}, "20 labelled barcodes in a batch.*at most 16"),
+        ({"label_taxa": 3, "gradient_accumulation_steps": 2}, "multiple of 2"),
+        ({"label_rank": "family"}, "0 taxa have two or more labelled"),
+        ({"label_barcodes": 1}, "label_barcodes 1: contrast needs 2 or more"),
+        ({"label_rank": "", "masked_weight": 0.0}, "nothing to learn"),
+        ({"grid": "no.safetensors"}, "--grid: .*no.safetensors"),
+        ({"temperature": 0.0}, "temperature 0.0: must be positive"),
+        ({"window_between": [300]}, "two numbers of nucleotides"),
+        ({"drop": 1.0}, r"drop 1.0: must be in \[0, 1\)"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(coi_data, tmp_path, changes, message):
+    files = {"train_data": [str(coi_data)], "output_dir": str(tmp_path / "run")}
+    arguments = PretrainArguments(**{**files, **OPTIONS, **BOTH, **changes})
+    with pytest.raises(BarcodeMAEError, match=message):
+        arguments.check()
+        run_of(arguments)
+
+
+def test_the_papers_models_keep_their_run(coi_data, tmp_path):
+    files = {"train_data": [str(coi_data)], "output_dir": str(tmp_path / "run")}
+    plain = {**files, **OPTIONS}
+    assert type(run_of(PretrainArguments(**plain))) is Pretraining
+    with_labels = {**plain, "label_rank": "genus", "label_taxa": 2, "label_barcodes": 2}
+    assert type(run_of(PretrainArguments(**with_labels))) is Contrasting
+    with pytest.raises(BarcodeMAEError, match="--grid is for models that pool by site"):
+        run_of(PretrainArguments(**plain, grid="grid.safetensors"))

@@ -1,0 +1,1 @@
+"""Supervised contrast: barcodes of a taxon come together, beside or without hidden k-mers."""

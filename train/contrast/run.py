@@ -1,0 +1,209 @@
+"""A run over laid barcodes: hidden k-mers, contrast between taxa, or both at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import datasets
+import numpy as np
+import torch
+from torch.optim.lr_scheduler import LRScheduler
+
+from barcodemae import BarcodeMAEForMaskedLM, BarcodeMAEModel
+from barcodemae.loading import load_whole
+from train.contrast.collator import ContrastCollator, LaidMasking
+from train.contrast.laid import LaidBarcodes, LaidDraws, grid_of
+from train.contrast.model import Contrasted
+from train.contrast.nearest import NearestNeighbours
+from train.contrast.taxa import ContrastDraws, hold_out_species
+from train.contrast.views import Views, kmers_of
+from train.loop.arguments import PretrainArguments
+from train.loop.held_out import held_out_means
+from train.loop.optimization import cosine, make_optimizer, matrices_apart
+from train.loop.run import Collator, TrainingRun, make_config
+from train.masked_lm.labelled import taxa_of_rows
+from train.masked_lm.taxon_head import warmed_up
+from train.masked_lm.validation import hidden_tokens_right
+
+VALIDATION_SEED = 20_250_218  # fixed: the same masks in every validation of every run
+_FOR_CENTRE = 2_000  # barcodes
+
+
+class Contrasting(TrainingRun):
+    """Learns from laid barcodes to name hidden k-mers, to bring taxa together, or both."""
+
+    script = "train.pretrain"
+
+    def __init__(self, arguments: PretrainArguments):
+        self.masked, self.contrasts = arguments.masked_weight > 0, bool(arguments.label_rank)
+        rank = f"{arguments.label_rank}_" if self.masked else ""
+        measures = [("loss", "accuracy")] if self.masked else []
+        self.measures = (*measures, *([(f"{rank}loss", f"{rank}accuracy")] * self.contrasts))
+        super().__init__(arguments, make_config(arguments))
+
+    def hold_out(self, barcodes: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
+        arguments = self.arguments
+        self.grid = grid_of(arguments.grid) if self.config.pooling == "sites" else None
+        self.laid = LaidBarcodes(barcodes, self.grid, self.config.kmer_size)
+        self.laid.tell(self.accelerator.print)
+        rows = np.flatnonzero(self.laid.fits)
+        rank = arguments.label_rank or "genus"
+        return hold_out_species(barcodes, rows, rank, arguments.validation_share, arguments.seed)
+
+    def make_draws(
+        self, barcodes: datasets.Dataset, rows: np.ndarray, held_out: np.ndarray
+    ) -> tuple[LaidDraws, LaidDraws]:
+        arguments = self.arguments
+        validation = LaidDraws(barcodes, self.laid, held_out, seed=None)
+        if not self.contrasts:
+            return LaidDraws(barcodes, self.laid, rows, arguments.seed), validation
+        training = ContrastDraws(barcodes, self.laid, rows, arguments, self.batch_size)
+        self.fresh = training.fresh or self.global_batch
+        taxa = taxa_of_rows(barcodes, np.arange(len(barcodes)), arguments.label_rank)
+        self.neighbours = NearestNeighbours(
+            self.laid.codes, taxa, rows, held_out, self.config.kmer_size, arguments.seed
+        )
+        return training, validation
+
+    def make_model(self) -> Contrasted:
+        kind = BarcodeMAEForMaskedLM if self.masked else BarcodeMAEModel
+        arguments = self.arguments
+        if arguments.model:
+            inner = load_whole(kind, arguments.model, "", dtype=torch.float32)
+        else:
+            inner = kind(self.config)
+        model = Contrasted(inner, arguments.temperature, self.grid)
+        if model.encoder.site_pooling is not None:
+            if not arguments.model:
+                self._set_centre(model.encoder)
+            # Without contrast nothing is learned from embeddings.
+            model.encoder.site_pooling.requires_grad_(self.contrasts)
+        half = arguments.mixed_precision == "bf16"
+        if half and self.accelerator.device.type == "cpu":
+            # There the gradient of the fused attention takes three times as long.
+            inner.set_attn_implementation("eager")
+        return model
+
+    def make_optimizer(self, model: Contrasted) -> torch.optim.Optimizer:
+        """AdamW that follows the gradients' size sooner, and lets biases and centres be."""
+        arguments = self.arguments
+        return make_optimizer(
+            matrices_apart(model, arguments.weight_decay),
+            arguments.base_learning_rate,
+            self.global_batch,
+            arguments.weight_decay,
+            betas=(0.9, 0.98),
+        )
+
+    def make_schedule(self, optimizer: torch.optim.Optimizer) -> LRScheduler:
+        return cosine(optimizer, self.total_steps, self.arguments.warm_up_steps)
+
+    @torch.no_grad()
+    def _set_centre(self, encoder: BarcodeMAEModel) -> None:
+        rows = self.training.rows[:: max(1, len(self.training.rows) // _FOR_CENTRE)]
+        ids = torch.from_numpy(kmers_of(self.laid.codes[rows], self.config.kmer_size))
+        encoder.eval()
+        states = torch.cat([encoder(part).last_hidden_state for part in ids.split(256)])
+        encoder.site_pooling.set_centre(states, ids < self.config.num_kmers)
+        encoder.train()
+
+    def training_collator(self) -> Collator:
+        arguments, k = self.arguments, self.config.kmer_size
+        windows = {
+            "window_share": arguments.window_share,
+            "window_between": tuple(arguments.window_between),
+        }
+        masking = LaidMasking(
+            k,
+            arguments.mask_ratio_between or self.config.mask_ratio,
+            arguments.seed,
+            replace=arguments.replace,
+            global_batch=self.global_batch,
+            views=Views(k, arguments.seed, **windows),
+        )
+        if not self.contrasts:
+            return _Masked(masking)
+        views = Views(k, arguments.seed, **windows, drop=arguments.drop, noise=arguments.noise)
+        return ContrastCollator(views, masking if self.masked else None)
+
+    def validation_collator(self) -> Collator:
+        k, end = self.config.kmer_size, len(self.validation)
+        masking = LaidMasking(
+            k, self.config.mask_ratio, VALIDATION_SEED, end=end, views=Views(k, VALIDATION_SEED)
+        )
+        return _Masked(masking)
+
+    def count(self, batch: dict) -> torch.Tensor:
+        """Hidden k-mers, and barcodes that have another one of their taxon in the batch."""
+        counts = []
+        if self.masked:
+            counts.append((batch["masked"]["labels"] != -100).sum())
+        if self.contrasts:
+            counts.append(batch["anchors"])
+        return torch.stack(counts)
+
+    def loss_of(
+        self, batch: dict, shares: torch.Tensor
+    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        loss, sums = 0.0, []
+        if self.masked:
+            batch = {**batch, "masked": {**batch["masked"], "num_items_in_batch": shares[0]}}
+        output = self.model(**batch)
+        if self.masked:
+            loss = self.arguments.masked_weight * output.masked.loss
+            right = hidden_tokens_right(output.masked, batch["masked"]["labels"])
+            sums += [output.masked.loss * shares[0], right]
+        if self.contrasts:
+            loss = loss + self._label_weight() * output.loss / shares[-1]
+            sums += [output.loss, output.right]
+        return loss, sums
+
+    def _label_weight(self) -> float:
+        arguments = self.arguments
+        warm_up_steps = arguments.label_warm_up_epochs * len(self.training) / self.fresh
+        return warmed_up(arguments.label_weight, self.schedule.last_epoch, warm_up_steps)
+
+    def validate(self) -> dict[str, float]:
+        """`loss`: of the hidden k-mers; with contrast the share of wrong nearest neighbours."""
+        found = {}
+        if self.masked:
+            found = self._hidden_kmers()
+        if self.contrasts:
+            model = self.accelerator.unwrap_model(self.model)
+            with self.accelerator.autocast():
+                accuracy = self.neighbours.accuracy(model.encoder)
+            found = {f"masked_{name}": value for name, value in found.items()}
+            found |= {"loss": 1 - accuracy, f"{self.arguments.label_rank}_accuracy": accuracy}
+        return found
+
+    def _hidden_kmers(self) -> dict[str, float]:
+        def sums_of(batch: dict) -> torch.Tensor:
+            masked = batch["masked"]
+            output = self.model(masked={**masked, "num_items_in_batch": 1}).masked
+            right = hidden_tokens_right(output, masked["labels"])
+            hidden = (masked["labels"] != -100).sum()
+            return torch.stack([output.loss.double(), right.double(), hidden.double()])
+
+        batches = self.validation_batches()
+        loss, accuracy = held_out_means(self.model, batches, self.accelerator, sums_of)
+        return {"loss": loss, "accuracy": accuracy}
+
+    def _identity(self) -> dict:
+        # Barcodes are contrasted with those of their own process's batch.
+        contrasted = {"contrasted_together": self.batch_size} if self.contrasts else {}
+        return {**super()._identity(), **contrasted}
+
+    def record_start(self) -> None:
+        """The validation of the model that has learned nothing yet."""
+        start = self.validate()
+        self.metrics.write(0, **{f"validation_{name}": value for name, value in start.items()})
+
+
+class _Masked:
+    """What `masking` makes of draws, where `Contrasted` looks for it."""
+
+    def __init__(self, masking: LaidMasking):
+        self.masking = masking
+
+    def __call__(self, items: Sequence[tuple]) -> dict:
+        return {"masked": self.masking([item[:2] for item in items])}

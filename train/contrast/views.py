@@ -1,0 +1,96 @@
+"""A barcode as it might have come: a part of it, some places lost, some misread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokenization_barcodemae import UNKNOWN
+from train.loop.draws import random_bits
+
+_UNIT = 2.0**-64  # a random 64-bit integer times this is uniform in [0, 1)
+_STREAM = 2**32  # of seeds: masks are drawn from the seed itself
+_WINDOW, _LENGTH, _START, _RATE, _SHARE = range(5)
+_FIXED = 5  # columns of random numbers that a barcode needs, whatever its length
+
+
+def kmers_of(codes: np.ndarray, kmer_size: int) -> np.ndarray:
+    """Codes (n, places) -> k-mer ids (n, places // k), int64; [UNK] = 4^k where one is unknown."""
+    pieces = codes.reshape(len(codes), -1, kmer_size)
+    powers = 4.0 ** np.arange(kmer_size - 1, -1, -1)
+    # In floating point for the sake of BLAS; exact, for ids are below 2^24.
+    ids = (pieces.astype(np.float32) @ powers.astype(np.float32)).astype(np.int64)
+    ids[(pieces == UNKNOWN).any(axis=2)] = 4**kmer_size
+    return ids
+
+
+@dataclass
+class Views:
+    """Random views of barcodes that follow from `seed` and the draw's number alone.
+
+    Args:
+        kmer_size: k.
+        seed: of everything random.
+        window_share: share of the views that show a window of their barcode alone.
+        window_between: its shortest and its longest length, in nucleotides.
+        drop: the highest share of k-mers left out; each view's own is uniform below it.
+        noise: mean share of nucleotides misread; each view's own is uniform up to twice that.
+    """
+
+    kmer_size: int
+    seed: int
+    window_share: float = 0.0
+    window_between: tuple[float, float] = (130, 560)
+    drop: float = 0.0
+    noise: float = 0.0
+
+    def __call__(self, draws: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Views of codes (n, places) -> k-mer ids (n, k-mers), [UNK] where nothing is shown.
+
+        At least one k-mer of a barcode is shown.
+        """
+        n, places = codes.shape
+        kmers = places // self.kmer_size
+        noisy = places if self.noise else 0
+        bits = random_bits(self.seed + _STREAM, draws, _FIXED + kmers + 2 * noisy)
+        uniform = bits[:, : _FIXED + kmers + noisy] * _UNIT
+        if self.noise:
+            first = _FIXED + kmers
+            wrong = uniform[:, first:] < 2 * self.noise * uniform[:, _RATE, None]
+            wrong &= codes < UNKNOWN
+            letters = (bits[:, first + noisy :] >> np.uint64(62)).astype(np.uint8)
+            codes = np.where(wrong, letters, codes)
+        ids = kmers_of(codes, self.kmer_size)
+        hidden = uniform[:, _FIXED : _FIXED + kmers] < self.drop * uniform[:, _SHARE, None]
+        if self.window_share:
+            hidden |= self._outside(uniform, places, kmers)
+        shown = np.where(hidden, 4**self.kmer_size, ids)
+        nothing = (shown == 4**self.kmer_size).all(axis=1)
+        shown[nothing] = ids[nothing]
+        return shown
+
+    def _outside(self, uniform: np.ndarray, places: int, kmers: int) -> np.ndarray:
+        """(n, k-mers) whether a k-mer reaches out of its view's window."""
+        shortest, longest = np.minimum(self.window_between, places)
+        length = shortest + np.floor(uniform[:, _LENGTH] * (longest - shortest + 1))
+        start = np.floor(uniform[:, _START] * (places - length + 1))
+        first = np.arange(kmers) * self.kmer_size  # (k-mers,)
+        outside = first < start[:, None]
+        outside |= first + self.kmer_size > (start + length)[:, None]
+        return outside & (uniform[:, _WINDOW] < self.window_share)[:, None]
+
+
+def gathered(ids: np.ndarray, unknown: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The known k-mers of each row, at its front: ids, places, whether a slot holds one.
+
+    All three are (n, most known). What is left out costs nothing: attention runs over the rest.
+    """
+    known = ids != unknown
+    width = max(int(known.sum(axis=1).max(initial=0)), 1)
+    places = np.argsort(~known, axis=1, kind="stable")[:, :width]
+    return (
+        np.take_along_axis(ids, places, axis=1),
+        places,
+        np.take_along_axis(known, places, axis=1),
+    )
