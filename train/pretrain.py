@@ -22,7 +22,7 @@ import torch
 
 from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.errors import BarcodeMAEError
-from train.contrast.run import Contrasting
+from train.contrast.run import Contrasting, config_of
 from train.loop.arguments import PretrainArguments, parse_arguments
 from train.loop.barcodes import Draws
 from train.loop.run import Collator, TrainingRun, errors_in_a_line, make_config
@@ -132,7 +132,7 @@ def run_of(arguments: PretrainArguments) -> TrainingRun:
     Raises:
         BarcodeMAEError: nothing is to be learned, or the two ask for different things.
     """
-    config = make_config(arguments)
+    config = config_of(arguments)
     if not arguments.masked_weight and not arguments.label_rank:
         raise BarcodeMAEError(
             "--masked_weight 0 without --label_rank: there is nothing to learn. Give one of them."

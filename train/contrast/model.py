@@ -10,7 +10,7 @@ from torch import nn
 
 from barcodemae import BarcodeMAEForMaskedLM, BarcodeMAEModel
 from modeling_barcodemae import BarcodeMAEMaskedLMOutput
-from tokenization_barcodemae import Grid
+from tokenization_barcodemae import BarcodeMAETokenizer, Grid
 from train.contrast.loss import contrast
 
 _INNER = "inner."
@@ -78,4 +78,5 @@ class Contrasted(nn.Module):
         weights = {name.removeprefix(_INNER): weight for name, weight in state_dict.items()}
         self.inner.save_pretrained(directory, state_dict=weights)
         if self.grid is not None:
-            self.grid.save(Path(directory) / "grid.safetensors")
+            tokenizer = BarcodeMAETokenizer(self.inner.config.kmer_size, grid=self.grid)
+            tokenizer.save_pretrained(directory)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from barcodemae import BarcodeMAEForMaskedLM, BarcodeMAEModel
-from barcodemae.loading import load_whole
+from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM, BarcodeMAEModel
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.loading import family_at, load_whole
 from train.contrast.collator import ContrastCollator, LaidMasking
 from train.contrast.laid import LaidBarcodes, LaidDraws, grid_of
 from train.contrast.model import Contrasted
@@ -39,7 +40,7 @@ class Contrasting(TrainingRun):
         rank = f"{arguments.label_rank}_" if self.masked else ""
         measures = [("loss", "accuracy")] if self.masked else []
         self.measures = (*measures, *([(f"{rank}loss", f"{rank}accuracy")] * self.contrasts))
-        super().__init__(arguments, make_config(arguments))
+        super().__init__(arguments, config_of(arguments))
 
     def hold_out(self, barcodes: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
         arguments = self.arguments
@@ -69,7 +70,7 @@ class Contrasting(TrainingRun):
         kind = BarcodeMAEForMaskedLM if self.masked else BarcodeMAEModel
         arguments = self.arguments
         if arguments.model:
-            inner = load_whole(kind, arguments.model, "", dtype=torch.float32)
+            inner = load_whole(kind, arguments.model, config=self.config, dtype=torch.float32)
         else:
             inner = kind(self.config)
         model = Contrasted(inner, arguments.temperature, self.grid)
@@ -197,6 +198,15 @@ class Contrasting(TrainingRun):
         """The validation of the model that has learned nothing yet."""
         start = self.validate()
         self.metrics.write(0, **{f"validation_{name}": value for name, value in start.items()})
+
+
+def config_of(arguments: PretrainArguments) -> BarcodeMAEConfig:
+    """That of the checkpoint to begin with, or else of the preset."""
+    if not arguments.model:
+        return make_config(arguments)
+    if arguments.model_overrides:
+        raise BarcodeMAEError("--model_overrides are for a new model, not for --model")
+    return family_at(arguments.model).config_class.from_pretrained(arguments.model)
 
 
 class _Masked:

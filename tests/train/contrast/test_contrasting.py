@@ -83,6 +83,7 @@ def test_without_labels_the_pooling_is_left_alone(coi_data, tmp_path):
 def test_contrast_goes_on_from_a_masked_model(coi_data, tmp_path):
     run(coi_data, tmp_path / "masked", **MASKED, max_steps=2)
     first = {**CONTRAST, "model": str(tmp_path / "masked" / "last"), "base_learning_rate": 1e-9}
+    first["model_overrides"] = ""
     run(coi_data, tmp_path / "contrast", **first, max_steps=1)
     before, after = (
         load_file(tmp_path / name / "last" / "model.safetensors") for name in ("masked", "contrast")
