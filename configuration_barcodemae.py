@@ -226,17 +226,23 @@ class BarcodeMAEConfig(PretrainedConfig):
         for source in map(Path(__file__).with_name, HUB_FILES):
             if source.is_file() and source.resolve() != (target / source.name).resolve():
                 shutil.copyfile(source, target / source.name)
-        if not _cuts(target, self.kmer_size):
-            _tokenizer_class()(kmer_size=self.kmer_size).save_pretrained(save_directory)
+        on_grid = self.pooling == "sites"
+        if not _cuts(target, self.kmer_size, on_grid):
+            # One that pools by site needs a grid; without one at hand, no tokenizer is better.
+            grid = _tokenizer_class().usual_grid() if on_grid else None
+            if grid is not None or not on_grid:
+                tokenizer = _tokenizer_class()(kmer_size=self.kmer_size, grid=grid)
+                tokenizer.save_pretrained(save_directory)
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
 
-def _cuts(directory: Path, kmer_size: int) -> bool:
-    """Whether a tokenizer of `kmer_size` lies in `directory`."""
+def _cuts(directory: Path, kmer_size: int, on_grid: bool) -> bool:
+    """Whether a tokenizer of `kmer_size` lies in `directory`, with a grid or without."""
     settings = directory / "tokenizer_config.json"
     if not (settings.is_file() and (directory / "tokenizer.json").is_file()):
         return False
-    return json.loads(settings.read_text(encoding="utf-8")).get("kmer_size") == kmer_size
+    saved = json.loads(settings.read_text(encoding="utf-8"))
+    return saved.get("kmer_size") == kmer_size and ("grid_length" in saved) == on_grid
 
 
 def _refuse_misspelt_fields(kwargs: dict) -> None:

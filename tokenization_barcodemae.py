@@ -427,6 +427,9 @@ class BarcodeMAETokenizer(PreTrainedTokenizerFast):
 
     model_input_names = ["input_ids", "attention_mask"]
     slow_tokenizer_class = None
+    # What a model that pools by site is saved with, unless a tokenizer lies there; the package
+    # `barcodemae` sets it to the grid of COI.
+    usual_grid = staticmethod(lambda: None)
     vocab_files_names = {"tokenizer_file": "tokenizer.json", "grid_file": "grid.safetensors"}
 
     def __init__(

@@ -63,7 +63,7 @@ def embed(
     barcodes = read_barcodes(queries, prepare=False, on_error=on_error, progress=is_first)
     embedder = _load(model, where, precision, barcodes if is_first else None)
     if on_error == "raise":
-        check_kmers(barcodes, embedder.kmer_size, queries, offset)
+        check_kmers(barcodes, embedder, queries, offset)
     if state is None:
         written = write_embeddings(output, embedder, barcodes, **settings)
     else:

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from barcodemae.encoders.embedder import Embedder
-from barcodemae.encoders.tokens import kmer_ids
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import check_output, is_stream, whole_file
 from tokenization_barcodemae import MAX_NUCLEOTIDES
@@ -44,24 +43,29 @@ def _ending(output: Path) -> str:
 
 
 def check_kmers(
-    barcodes: datasets.Dataset, kmer_size: int, sources: Sequence[str], offset: int = 0
+    barcodes: datasets.Dataset, embedder: Embedder, sources: Sequence[str], offset: int = 0
 ) -> None:
     """Raise BarcodeMAEError if a barcode has nothing to embed: before any is embedded.
 
     `sources` are what the barcodes were read from, for the message; `offset` nucleotides will be
     dropped from the front of each.
     """
-    empty, longest = [], MAX_NUCLEOTIDES // kmer_size
+    empty, kmer_size = [], embedder.kmer_size
     for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(_PIECE):
-        tokens, _ = kmer_ids(rows["nucleotides"], kmer_size, offset, longest)
+        tokens, _ = embedder.tokens(rows["nucleotides"], offset)
         sound = (tokens < 4**kmer_size).any(axis=1)
         empty += [rows["processid"][row] for row in np.flatnonzero(~sound)]
     if empty:
         others = f" (nor have {len(empty) - 1} others)" if len(empty) > 1 else ""
         behind = f" behind the {offset} that --offset drops" if offset else ""
+        reason = (
+            f"no {kmer_size}-mer of A, C, G and T alone in the first {MAX_NUCLEOTIDES} "
+            f"nucleotides{behind}"
+        )
+        if embedder.grid is not None:
+            reason = "it fits nowhere on the model's grid (too short, or another gene)"
         raise BarcodeMAEError(
-            f"{', '.join(sources)}: record {empty[0]}: no {kmer_size}-mer of A, C, G and T alone "
-            f"in the first {MAX_NUCLEOTIDES} nucleotides{behind}, so it has no embedding{others}. "
+            f"{', '.join(sources)}: record {empty[0]}: {reason}, so it has no embedding{others}. "
             "Take it out, or leave such records out with --on-error skip."
         )
 

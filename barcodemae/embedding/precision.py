@@ -29,7 +29,7 @@ def at_precision(embedder: Embedder, precision: str) -> Embedder:
         model = model.to(torch.bfloat16)
     elif precision == "int8":
         model = _quantized(model)
-    return Embedder(model, embedder.device, embedder.pooling)
+    return Embedder(model, embedder.device, embedder.pooling, embedder.grid)
 
 
 def _quantized(model: torch.nn.Module) -> torch.nn.Module:

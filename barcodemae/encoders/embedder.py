@@ -1,6 +1,7 @@
-"""Barcodes -> embeddings, with a trained encoder: the mean of its last layer over real k-mers.
+"""Barcodes -> embeddings, with a trained encoder, as its configuration pools them.
 
-The state of [CLS] can take the place of the mean where the model has one.
+The state of [CLS] can take the place of the mean where the model has one. A model that pools by
+site has its barcodes laid on its grid first.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ import torch
 from tqdm import tqdm
 
 from barcodemae import BarcodeMAEModel
-from barcodemae.encoders.tokens import kmer_ids
+from barcodemae.data.grid import coi_grid
+from barcodemae.encoders.tokens import grid_ids, kmer_ids
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.loading import load_model
 from modeling_barcodemae import BarcodeMAEModelOutput
-from tokenization_barcodemae import MAX_NUCLEOTIDES
-
-_UNKNOWN_END = "Nn-."
+from tokenization_barcodemae import MAX_NUCLEOTIDES, BarcodeMAETokenizer, Grid
 
 
 def usable_device(name: str | torch.device | None = None) -> torch.device:
@@ -51,14 +51,18 @@ class Embedder:
     Args:
         model: the encoder; moved to `device` and set to evaluation.
         device: default: the accelerator that PyTorch sees, else the CPU.
-        pooling: "mean" over real k-mers, or "cls": the last layer's vector for [CLS].
+        pooling: "mean": what the model's configuration says (the mean over real k-mers, if
+            nothing else), or "cls": the last layer's vector for [CLS].
+        grid: of a model that pools by site; default: that of COI. Others have none.
 
     Attributes:
         dim: length of an embedding.
         kmer_size: nucleotides in a token.
+        grid: what barcodes are laid on; None: they are cut from the first nucleotide.
 
     Raises:
-        BarcodeMAEError: the model has no [CLS] to pool by, or there is no such device.
+        BarcodeMAEError: the model has no [CLS] to pool by, another number of places than the grid,
+            or there is no such device.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Embedder:
         model: BarcodeMAEModel,
         device: str | torch.device | None = None,
         pooling: Literal["mean", "cls"] = "mean",
+        grid: Grid | None = None,
     ):
         if pooling == "cls" and not model.config.cls_token:
             raise BarcodeMAEError(
@@ -75,8 +80,9 @@ class Embedder:
         self.pooling = pooling
         self.device = usable_device(device)
         self.model = model.to(self.device).eval()
-        self.dim = model.config.hidden_size
+        self.dim = model.config.hidden_size if pooling == "cls" else model.config.pooled_size
         self.kmer_size = model.config.kmer_size
+        self.grid = _fitting(grid or coi_grid(), model) if model.config.pooling == "sites" else None
 
     @classmethod
     def from_pretrained(
@@ -88,9 +94,12 @@ class Embedder:
         """Load the encoder of a checkpoint directory or a Hub id.
 
         Raises:
-            BarcodeMAEError: there is no BarcodeMAE at `model`, or it has no [CLS] to pool by.
+            BarcodeMAEError: there is no BarcodeMAE at `model`, it has no [CLS] to pool by, or it
+                needs a grid, and there is none beside it, or a damaged one.
         """
-        return cls(load_model(BarcodeMAEModel, model, dtype=torch.float32), device, pooling)
+        encoder = load_model(BarcodeMAEModel, model, dtype=torch.float32)
+        grid = _load_grid(model) if encoder.config.pooling == "sites" else None
+        return cls(encoder, device, pooling, grid)
 
     def embed(
         self,
@@ -100,38 +109,34 @@ class Embedder:
         progress: bool = False,
         starts: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Embed n barcodes, each cut at 660 nucleotides.
+        """Embed n barcodes, each cut at 660 nucleotides or laid on the grid.
 
         Barcodes of like length share a batch, so little or no padding is computed. N and gaps at
-        the end are no part of a barcode and are stripped, as preparing barcodes for pretraining
-        strips N.
+        the end are no part of a barcode.
 
         Args:
             sequences: n barcodes.
             batch_size: barcodes in a batch.
-            offset: nucleotides dropped from the front of each barcode.
+            offset: nucleotides dropped from the front of each barcode; nothing on a grid.
             progress: show a progress bar.
             starts: (n,) places of the first nucleotides among those of a whole barcode: all are
                 cut in its frame then, and keep its positions. None: each begins at 0.
 
         Returns:
             (n, dim) float32, in the order given; zeros for a barcode without a real k-mer
-            (shorter than k, or N in every k-mer).
+            (shorter than k, N in every k-mer, or nowhere on the grid).
         """
-        longest = MAX_NUCLEOTIDES // self.kmer_size
         embeddings = np.zeros((len(sequences), self.dim), dtype=np.float32)
         with tqdm(total=len(sequences), unit="barcode", disable=not progress) as bar:
             # Tokenized piece by piece: ids of millions of barcodes need not be held at once.
             for start in range(0, len(sequences), 64 * batch_size):
-                piece = [
-                    sequence.rstrip(_UNKNOWN_END)
-                    for sequence in sequences[start : start + 64 * batch_size]
-                ]
+                piece = sequences[start : start + 64 * batch_size]
                 dropped, first = offset, None
                 if starts is not None:
                     dropped, first = self._frames(starts[start : start + len(piece)], offset)
-                ids, lengths = kmer_ids(piece, self.kmer_size, dropped, longest)
+                ids, lengths = self.tokens(piece, dropped)
                 if first is not None:
+                    longest = MAX_NUCLEOTIDES // self.kmer_size
                     lengths = np.clip(longest - first, 0, lengths)
                 batches, embedded = [], []
                 for rows in _batches_of_like_length(lengths, batch_size):
@@ -144,6 +149,20 @@ class Embedder:
                     # One copy from the device for all: fetching each batch would stall a GPU.
                     embeddings[start + np.concatenate(batches)] = torch.cat(embedded).cpu().numpy()
         return embeddings
+
+    def tokens(
+        self, sequences: Sequence[str], offset: int | np.ndarray = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the encoder reads of n barcodes: ids (n, longest), int32, and their number (n,).
+
+        On a grid every barcode has as many, and none at all where it fits nowhere.
+        """
+        if self.grid is None:
+            longest = MAX_NUCLEOTIDES // self.kmer_size
+            return kmer_ids(sequences, self.kmer_size, offset, longest)
+        codes, placements = self.grid.lay(sequences)
+        ids = grid_ids(codes, self.kmer_size)
+        return ids, np.where(placements.placed, ids.shape[1], 0)
 
     @torch.inference_mode()
     def _embed_ids(
@@ -175,6 +194,30 @@ class Embedder:
         if self.device.type != "cuda":
             return tensor.to(self.device)
         return tensor.pin_memory().to(self.device, non_blocking=True)
+
+
+def _fitting(grid: Grid, model: BarcodeMAEModel) -> Grid:
+    config = model.config
+    if grid.length // config.kmer_size != config.max_position_embeddings:
+        raise BarcodeMAEError(
+            f"{config._name_or_path or 'this model'} has {config.max_position_embeddings} places, "
+            f"and its grid of {grid.length} nucleotides has {grid.length // config.kmer_size} "
+            f"{config.kmer_size}-mers. Put the grid that belongs to the model beside it."
+        )
+    return grid
+
+
+def _load_grid(model: str | Path) -> Grid:
+    try:
+        grid = BarcodeMAETokenizer.from_pretrained(model).grid
+    except (OSError, ValueError) as error:
+        raise BarcodeMAEError(f"{model}: its tokenizer cannot be loaded. {error}") from error
+    if grid is None:
+        raise BarcodeMAEError(
+            f"{model}: the model reads barcodes on a grid, and its tokenizer has none: "
+            "grid.safetensors is missing. Copy or save the model again, whole."
+        )
+    return grid
 
 
 def _batches_of_like_length(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:

@@ -13,9 +13,11 @@ from torch import nn
 from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
 from barcodemae.encoders.corruption import KINDS, Corruption
 from barcodemae.encoders.embedder import Embedder
-from barcodemae.encoders.tokens import kmer_ids
 from barcodemae.presets import preset_config
 from tokenization_barcodemae import MAX_NUCLEOTIDES
+
+_POOLINGS = {"mean": "mean over real k-mers", "cls": "[CLS]", "sites": "by site"}
+_FINGERPRINTS = {"mean": (), "cls": ("[CLS]",), "sites": ("sites",)}
 
 
 def hash_weights(model: nn.Module, *more: object) -> str:
@@ -42,15 +44,19 @@ class BarcodeMAEEncoder:
         self.embedder = embedder
         self.batch_size = batch_size
         config = embedder.model.config
-        self.num_offsets = config.kmer_size
-        is_mean = embedder.pooling == "mean"
-        what_else = (config.kmer_size, MAX_NUCLEOTIDES) + (() if is_mean else ("[CLS]",))
+        on_grid = embedder.grid is not None
+        self.num_offsets = 1 if on_grid else config.kmer_size
+        pooling = config.pooling if embedder.pooling == "mean" else "cls"
+        what_else = (config.kmer_size, MAX_NUCLEOTIDES, *_FINGERPRINTS[pooling])
+        if on_grid:
+            what_else += (embedder.grid.profile.tobytes(),)
         self.fingerprint = hash_weights(embedder.model, *what_else)
         self.settings = {
             "encoder": origin,
-            "dimensions": config.hidden_size,
-            "tokenization": f"{config.kmer_size}-mers, non-overlapping",
-            "pooling": "mean over real k-mers" if is_mean else "[CLS]",
+            "dimensions": embedder.dim,
+            "tokenization": f"{config.kmer_size}-mers, non-overlapping"
+            + (", on a grid" if on_grid else ""),
+            "pooling": _POOLINGS[pooling],
             "max_nucleotides": MAX_NUCLEOTIDES,
             "parameters": sum(p.numel() for p in embedder.model.parameters()),
         }
@@ -83,8 +89,7 @@ class BarcodeMAEEncoder:
         """
         if corruption is None or corruption.share == 0:
             return self.embedder.embed(sequences, self.batch_size, offset, starts=starts)
-        k = self.embedder.kmer_size
-        ids, lengths = kmer_ids(sequences, k, offset, MAX_NUCLEOTIDES // k)
+        ids, lengths = self.embedder.tokens(sequences, offset)
         hidden = corruption.hidden(sequences, lengths.tolist())
         pooled = np.zeros((len(sequences), self.embedder.dim), dtype=np.float32)
         order = np.argsort(-lengths, kind="stable")

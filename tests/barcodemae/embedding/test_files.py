@@ -55,19 +55,19 @@ def spoilt(tmp_path):
     return read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
 
 
-def test_a_record_without_a_kmer_is_named_before_the_work(tmp_path):
-    check_kmers(spoilt(tmp_path).select([0, 2]), 4, ["b.fasta"])
+def test_a_record_without_a_kmer_is_named_before_the_work(embedder, tmp_path):
+    check_kmers(spoilt(tmp_path).select([0, 2]), embedder, ["b.fasta"])
     with pytest.raises(BarcodeMAEError, match="b.fasta: record short: no 4-mer .*--on-error skip"):
-        check_kmers(spoilt(tmp_path), 4, ["b.fasta"])
+        check_kmers(spoilt(tmp_path), embedder, ["b.fasta"])
     with pytest.raises(BarcodeMAEError, match=r"behind the 5 .*\(nor have 2 others\)"):
-        check_kmers(spoilt(tmp_path), 4, ["b.fasta"], offset=5)
+        check_kmers(spoilt(tmp_path), embedder, ["b.fasta"], offset=5)
 
 
 def test_only_what_is_embedded_counts(embedder, tmp_path):
     (tmp_path / "b.fasta").write_text(">late\n" + "-" * 660 + "ACGT" * 10 + "\n")
     barcodes = read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
     with pytest.raises(BarcodeMAEError, match="record late: .* in the first 660 nucleotides"):
-        check_kmers(barcodes, 4, ["b.fasta"])
+        check_kmers(barcodes, embedder, ["b.fasta"])
 
 
 @pytest.mark.parametrize("ending", ["parquet", "npz", "csv"])

@@ -1,0 +1,84 @@
+"""An encoder that pools by site: the same record, the same embedding, on every way to it."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from barcodemae import BarcodeMAEModel, BarcodeMAETokenizer
+from barcodemae.data import read_barcodes
+from barcodemae.data.grid import coi_grid
+from barcodemae.embedding.files import check_kmers
+from barcodemae.embedding.precision import at_precision
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.encoders.pretrained import BarcodeMAEEncoder
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.presets import preset_config
+from coi import draw, noise, turned
+from tokenization_barcodemae import Grid
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    torch.manual_seed(0)
+    config = preset_config("barcodemae-coi-small", num_hidden_layers=1)
+    folder = tmp_path_factory.mktemp("model")
+    BarcodeMAEModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def embedder(saved):
+    return Embedder.from_pretrained(saved, "cpu")
+
+
+def test_records_of_one_barcode_have_one_embedding_on_every_way(saved, embedder):
+    barcode = draw(1)[0]
+    records = [barcode, turned(barcode), noise(40) + barcode, barcode[:600] + "NN-", barcode[:600]]
+    embeddings = embedder.embed(records, batch_size=2)
+    assert embeddings.shape == (5, 384) and embedder.dim == 384
+    np.testing.assert_allclose(embeddings[1:3], embeddings[[0, 0]], atol=1e-5)
+    np.testing.assert_allclose(embeddings[3], embeddings[4], atol=1e-5)
+    assert not np.allclose(embeddings[3], embeddings[0], atol=1e-3)
+    batch = AutoTokenizer.from_pretrained(saved)(records, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        pooled = AutoModel.from_pretrained(saved).eval()(**batch).pooler_output
+    np.testing.assert_allclose(pooled.numpy(), embeddings, atol=1e-4)
+    assert at_precision(embedder, "fp32").grid is embedder.grid
+
+
+def test_what_fits_nowhere_has_no_embedding_and_is_named(embedder, tmp_path):
+    barcode = draw(1)[0]
+    assert embedder.embed([noise(600), barcode, ""]).any(axis=1).tolist() == [False, True, False]
+    (tmp_path / "b.fasta").write_text(f">good\n{barcode}\n>odd\n{noise(600)}\n")
+    barcodes = read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
+    with pytest.raises(BarcodeMAEError, match="b.fasta: record odd: it fits nowhere on the model"):
+        check_kmers(barcodes, embedder, ["b.fasta"])
+
+
+def test_an_encoder_on_a_grid_has_one_frame_and_its_own_fingerprint(embedder):
+    encoder = BarcodeMAEEncoder(embedder, 8, "model")
+    assert encoder.num_offsets == 1
+    assert encoder.settings["dimensions"] == 384 and encoder.settings["pooling"] == "by site"
+    other = Embedder(embedder.model, "cpu", grid=Grid(coi_grid().profile + 1))
+    assert BarcodeMAEEncoder(other, 8, "model").fingerprint != encoder.fingerprint
+
+
+def test_a_model_without_its_grid_is_refused(saved, embedder, tmp_path):
+    embedder.model.save_pretrained(tmp_path)
+    (tmp_path / "grid.safetensors").unlink()
+    with pytest.raises(BarcodeMAEError, match="needs a grid of 658 places, and there is none"):
+        Embedder.from_pretrained(tmp_path, "cpu")
+    BarcodeMAETokenizer(kmer_size=6).save_pretrained(tmp_path)
+    with pytest.raises(BarcodeMAEError, match="its tokenizer has none: grid.safetensors"):
+        Embedder.from_pretrained(tmp_path, "cpu")
+    with pytest.raises(BarcodeMAEError, match="109 places, and its grid of 300 .* has 50 6-mers"):
+        Embedder(embedder.model, "cpu", grid=Grid(np.zeros((4, 300))))
+
+
+def test_without_a_grid_at_hand_a_model_is_saved_without_a_tokenizer(
+    embedder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(BarcodeMAETokenizer, "usual_grid", staticmethod(lambda: None))
+    embedder.model.save_pretrained(tmp_path)
+    assert not (tmp_path / "tokenizer.json").exists()
