@@ -15,6 +15,7 @@ def classify(
     output: Annotated[Path, typer.Option("--output", "-o", help="TSV file to write.")],
     batch_size: Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")] = "",
+    degap: Annotated[bool, typer.Option(help="Take gaps (- and .) out of the barcodes.")] = False,
     on_error: Annotated[
         str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
     ] = "raise",
@@ -30,7 +31,7 @@ def classify(
 
     check_output(output)
     classifier = Classifier.from_pretrained(model, device or None)
-    barcodes = read_barcodes(queries, prepare=False, on_error=on_error)
+    barcodes = read_barcodes(queries, prepare=False, degap=degap, on_error=on_error)
     write_calls(
         output, classifier, barcodes["processid"][:], barcodes["nucleotides"][:], batch_size
     )

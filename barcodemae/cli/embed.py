@@ -33,6 +33,7 @@ def embed(
         ),
     ] = "fp32",
     shard_size: Annotated[int, typer.Option(min=1, help="Records in a shard of a folder.")] = 65536,
+    degap: Annotated[bool, typer.Option(help="Take gaps (- and .) out of the barcodes.")] = False,
     on_error: Annotated[
         str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
     ] = "raise",
@@ -60,7 +61,9 @@ def embed(
     state = None if one_file else start_processes(device)
     is_first = state is None or state.is_main_process
     where = usable_device(device or (state and state.device))
-    barcodes = read_barcodes(queries, prepare=False, on_error=on_error, progress=is_first)
+    barcodes = read_barcodes(
+        queries, prepare=False, degap=degap, on_error=on_error, progress=is_first
+    )
     embedder = _load(model, where, precision, barcodes if is_first else None)
     if on_error == "raise":
         check_kmers(barcodes, embedder, queries, offset)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from barcodemae.data.problems import Problems
 from barcodemae.data.repeats import Seen, hash_values
-from barcodemae.data.settings import Settings
+from barcodemae.data.source_settings import SourceSettings
 
 # What becomes of a repeated id within one source: the record is refused; it gets its number
 # ("ID:7"); or nothing, since nobody asks for ids.
@@ -37,7 +37,7 @@ class Ids:
         self,
         names: Sequence[str],
         labels: Sequence[str],
-        settings: Sequence[Settings],
+        settings: Sequence[SourceSettings],
         problems: Problems,
         repeated: str,
     ):
@@ -50,7 +50,7 @@ class Ids:
         """The records of `table`, from the source at `place`, that have an id of their own, now.
 
         Raises:
-            ReadAgain: the source's `Settings` have been changed.
+            ReadAgain: the source's `SourceSettings` have been changed.
             BarcodeMAEError: an id is repeated, unless faulty records are skipped.
         """
         if self.repeated == KEEP:

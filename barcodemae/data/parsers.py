@@ -24,7 +24,7 @@ from barcodemae.data.packed import (
 )
 from barcodemae.data.problems import Problems
 from barcodemae.data.sequence_files import fasta_tables, fastq_tables
-from barcodemae.data.settings import Settings
+from barcodemae.data.source_settings import SourceSettings
 from barcodemae.data.table_files import delimited_tables, parquet_tables
 
 _BOM = b"\xef\xbb\xbf"
@@ -46,7 +46,10 @@ _OTHER_FORMATS = {
 
 
 def parse(
-    file: Path, problems: Problems, advance: Callable[[int], None], settings: Settings | None = None
+    file: Path,
+    problems: Problems,
+    advance: Callable[[int], None],
+    settings: SourceSettings | None = None,
 ) -> Iterator[pa.Table]:
     """Tables of the records of one file; `advance` is told the bytes gone through.
 
@@ -56,7 +59,7 @@ def parse(
     with open(file, "rb", buffering=BUFFER) as raw:
         head = raw.peek(6)[:6]
         try:
-            for table in _records(raw, file, problems, settings or Settings()):
+            for table in _records(raw, file, problems, settings or SourceSettings()):
                 yield table
                 at = size if raw.closed else raw.tell()  # a finished text reader closes its file
                 advance(at - told)
@@ -99,7 +102,7 @@ def content(raw: BinaryIO) -> tuple[str, BinaryIO]:
 
 
 def _records(
-    raw: BinaryIO, file: Path, problems: Problems, settings: Settings
+    raw: BinaryIO, file: Path, problems: Problems, settings: SourceSettings
 ) -> Iterator[pa.Table]:
     kind, stream = content(raw)
     settings.found = kind

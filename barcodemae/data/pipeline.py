@@ -12,14 +12,14 @@ import pyarrow as pa
 from barcodemae.data.preparation import standardise, strip_unknown_end, tidy_labels
 from barcodemae.data.problems import Problems
 from barcodemae.data.repeats import hash_values
-from barcodemae.data.settings import Settings
+from barcodemae.data.source_settings import SourceSettings
 from barcodemae.data.sources import Source
 from barcodemae.data.taxonomy_files import Taxonomy, fill
 
 
 def sound_tables(
     sources: list[Source],
-    settings: list[Settings],
+    settings: list[SourceSettings],
     prepare: bool,
     taxonomy: Taxonomy | None,
     problems: Problems,
@@ -62,7 +62,7 @@ def _sound(
     prepare: bool,
     taxonomy: Taxonomy | None,
     skip: bool,
-    settings: Settings,
+    settings: SourceSettings,
     raw: pa.Table,
 ) -> tuple[pa.Table, Problems]:
     problems = Problems(skip)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from barcodemae.data.names import is_missing, is_placeholder
 from barcodemae.data.problems import Problems
 from barcodemae.data.schemas import COI, COLUMNS, LONGEST_ID, MARKER, RANKS
-from barcodemae.data.settings import NAMED, Settings
+from barcodemae.data.source_settings import NAMED, SourceSettings
 from barcodemae.errors import BarcodeMAEError
 
 MAX_LENGTH = 660  # nucleotides that a model reads (paper, section 2.2.2)
@@ -23,7 +23,11 @@ _NOT_IUPAC = re.compile(r"[^ACGTNRYSWKMBDHV.-]")
 
 
 def standardise(
-    table: pa.Table, file: str, label: str, problems: Problems, settings: Settings | None = None
+    table: pa.Table,
+    file: str,
+    label: str,
+    problems: Problems,
+    settings: SourceSettings | None = None,
 ) -> pa.Table:
     """Canonical string columns, and `record`, of the sound records among those of `table`.
 
@@ -34,7 +38,7 @@ def standardise(
     COI is left out. Faulty records are reported to `problems` and left out. The counts of
     `problems` say how often what was done.
     """
-    settings = settings or Settings()
+    settings = settings or SourceSettings()
     table = _only_coi(table, problems)
     faults: dict[int, str] = {}
     columns = {}

@@ -20,7 +20,7 @@ from barcodemae.data.preparation import cut
 from barcodemae.data.problems import Problems, ReadReport
 from barcodemae.data.repeats import Seen
 from barcodemae.data.schemas import BATCH, COLUMNS, RANKS, rank_column, table_schema
-from barcodemae.data.settings import Settings
+from barcodemae.data.source_settings import SourceSettings
 from barcodemae.data.sources import FileSource, Source, resolve
 from barcodemae.data.taxonomy_files import Taxonomy, is_taxonomy_file
 from barcodemae.errors import BarcodeMAEError
@@ -165,7 +165,8 @@ class _Reader:
         self.sources, self.taxonomies = sources, taxonomies
         self.prepare, self.drop_repeats, self.ids = prepare, drop_repeats, ids
         self.settings = [
-            Settings(header_format=header_format, extra=tuple(extra), degap=degap) for _ in sources
+            SourceSettings(header_format=header_format, extra=tuple(extra), degap=degap)
+            for _ in sources
         ]
 
     def key(self) -> list:

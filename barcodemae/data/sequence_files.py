@@ -14,20 +14,20 @@ from barcodemae.data.headers import HEADER_FORMATS, PLAIN, HeaderFormat, recogni
 from barcodemae.data.packed import PACKING_ERRORS
 from barcodemae.data.problems import Unreadable
 from barcodemae.data.schemas import BATCH, MARKER, RANKS
-from barcodemae.data.settings import NAMED, Settings
+from barcodemae.data.source_settings import NAMED, SourceSettings
 
 _BLOCK = 1 << 20  # bytes read at a time
 _SAMPLE = 1000  # headers that tell the format
 _FROM_HEADERS = (*RANKS, "dna_bin", MARKER)
 
 
-def fasta_tables(stream: BinaryIO, settings: Settings) -> Iterator[pa.Table]:
+def fasta_tables(stream: BinaryIO, settings: SourceSettings) -> Iterator[pa.Table]:
     """Records of a FASTA file. What the header holds beside the id is read in the formats of
     `headers`; the format is noted in `settings.found`."""
     return _tables(_fasta_records(stream), settings)
 
 
-def fastq_tables(stream: BinaryIO, settings: Settings) -> Iterator[pa.Table]:
+def fastq_tables(stream: BinaryIO, settings: SourceSettings) -> Iterator[pa.Table]:
     """Records of a FASTQ file, four lines each; the qualities are not used."""
     return _tables(_fastq_records(stream), settings)
 
@@ -80,7 +80,7 @@ def _fastq_records(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         ) from None
 
 
-def _tables(records: Iterator[tuple[bytes, bytes]], settings: Settings) -> Iterator[pa.Table]:
+def _tables(records: Iterator[tuple[bytes, bytes]], settings: SourceSettings) -> Iterator[pa.Table]:
     done, style, failure = 0, None, None
     while not failure:
         headers, barcodes = [], []
@@ -104,7 +104,7 @@ def _tables(records: Iterator[tuple[bytes, bytes]], settings: Settings) -> Itera
         raise failure
 
 
-def _style(headers: list[bytes], settings: Settings) -> HeaderFormat:
+def _style(headers: list[bytes], settings: SourceSettings) -> HeaderFormat:
     if settings.header_format:
         return HEADER_FORMATS[settings.header_format]
     return recognise([header.decode("utf-8", "replace") for header in headers[:_SAMPLE]])

@@ -24,7 +24,7 @@ from barcodemae.data.parsers import parse
 from barcodemae.data.problems import Problems
 from barcodemae.data.rows import EMPTY
 from barcodemae.data.schemas import BATCH
-from barcodemae.data.settings import Settings
+from barcodemae.data.source_settings import SourceSettings
 from barcodemae.data.table_files import need_nucleotides, note_ids
 from barcodemae.errors import BarcodeMAEError
 
@@ -62,7 +62,7 @@ class FileSource:
         return [str(self.path.resolve()), stat.st_size, stat.st_mtime_ns]
 
     def tables(
-        self, problems: Problems, advance: Callable[[int], None], settings: Settings
+        self, problems: Problems, advance: Callable[[int], None], settings: SourceSettings
     ) -> Iterator[pa.Table]:
         return parse(self.path, problems, advance, settings)
 
@@ -122,7 +122,7 @@ class DatasetSource:
         return [self.name, self.dataset._fingerprint]
 
     def tables(
-        self, problems: Problems, advance: Callable[[int], None], settings: Settings
+        self, problems: Problems, advance: Callable[[int], None], settings: SourceSettings
     ) -> Iterator[pa.Table]:
         names = self.dataset.column_names
         try:

@@ -21,11 +21,11 @@ from barcodemae.data.schemas import (
     is_weak_id,
     match_columns,
 )
-from barcodemae.data.settings import Settings
+from barcodemae.data.source_settings import SourceSettings
 
 
 def delimited_tables(
-    stream: BinaryIO, file: Path, problems: Problems, settings: Settings
+    stream: BinaryIO, file: Path, problems: Problems, settings: SourceSettings
 ) -> Iterator[pa.Table]:
     """Rows of a table with a header line, in bytes not yet decoded.
 
@@ -62,7 +62,7 @@ def delimited_tables(
         raise Unreadable(EMPTY)
 
 
-def parquet_tables(raw: BinaryIO, settings: Settings) -> Iterator[pa.Table]:
+def parquet_tables(raw: BinaryIO, settings: SourceSettings) -> Iterator[pa.Table]:
     """Rows of a Parquet file, a few thousand at a time."""
     try:
         file = pq.ParquetFile(raw)
@@ -102,7 +102,7 @@ def need_nucleotides(
     return columns
 
 
-def note_ids(columns: dict[str, int], names: Sequence[str], settings: Settings) -> None:
+def note_ids(columns: dict[str, int], names: Sequence[str], settings: SourceSettings) -> None:
     """Write down the column that the ids come from; take it out where they are to be numbered."""
     settings.id_column = ""
     if "processid" in columns:

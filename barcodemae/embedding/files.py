@@ -11,6 +11,7 @@ import datasets
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 # ids (n,), embeddings (n, dim)
 Part = tuple[list[str], np.ndarray]
+_MOST_ID_BYTES = 1 << 30
 _PIECE = 4096  # barcodes embedded and held at a time
 
 
@@ -86,12 +88,25 @@ def write_embeddings(
     progress bar of something larger that this is a part of.
 
     Raises:
-        BarcodeMAEError: `output` cannot be written, or has an unknown ending.
+        BarcodeMAEError: `output` cannot be written, has an unknown ending, or cannot hold the ids.
     """
     check_format(output)
+    if output.suffix == ".npz":
+        _check_ids(output, barcodes)
     with whole_file(output) as temporary, _shown(bar, len(barcodes)) as bar:
         parts = _embed_parts(embedder, barcodes, batch_size, offset, piece, bar)
         return _WRITERS[_ending(output)](temporary, embedder.dim, parts)
+
+
+def _check_ids(output: Path, barcodes: datasets.Dataset) -> None:
+    """Raise BarcodeMAEError if ids as wide as the longest, as NumPy keeps them, take too much."""
+    longest = pc.max(pc.utf8_length(barcodes.data.column("processid"))).as_py() or 0
+    size = 4 * longest * len(barcodes)
+    if size > _MOST_ID_BYTES:
+        raise BarcodeMAEError(
+            f"{output}: .npz keeps every id as wide as the longest, which has {longest:,} letters: "
+            f"{size / 2**30:.1f} GiB in all. Shorten the ids, or write .parquet."
+        )
 
 
 def _shown(bar: tqdm | None, total: int) -> AbstractContextManager[tqdm]:

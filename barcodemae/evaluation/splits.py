@@ -80,7 +80,8 @@ class Barcodes:
         """
         from barcodemae.data import read_barcodes
 
-        present = read_barcodes(sources, prepare=prepare).unique("split")
+        how = {"prepare": prepare, "ids": "number"}
+        present = read_barcodes(sources, **how).unique("split")
         present = sorted(name for name in present if name is not None)
         for name in splits:
             if name not in present:
@@ -89,7 +90,7 @@ class Barcodes:
                     f"there is no barcode in the split {name!r} of {', '.join(map(str, sources))}. "
                     f"Splits there: {there}"
                 )
-        return cls(read_barcodes(sources, prepare=prepare, split=list(splits)).to_pandas())
+        return cls(read_barcodes(sources, split=list(splits), **how).to_pandas())
 
     def get(self, name: str) -> BarcodeSet:
         """The barcodes of a split, or of several in their order ("val,val_unseen")."""

@@ -55,7 +55,14 @@ def read_splits(arguments: FinetuneArguments) -> dict[str, pd.DataFrame]:
     Raises:
         BarcodeMAEError: a split does not occur.
     """
-    barcodes = read_barcodes(arguments.train_data, on_error=arguments.on_error)
+    barcodes = read_barcodes(
+        arguments.train_data,
+        repeats="join",
+        ids="keep",
+        degap=arguments.degap,
+        labels_matter=True,
+        on_error=arguments.on_error,
+    )
     splits = barcodes.unique("split")
     columns = ["nucleotides", "split", *arguments.ranks]
     table = barcodes.select_columns(columns).to_pandas()

@@ -27,6 +27,7 @@ class RunArguments:
     )
     output_dir: str = field(default="", metadata={"help": "where models and records go"})
     on_error: str = field(default="raise", metadata={"help": "raise or skip faulty records"})
+    degap: bool = field(default=False, metadata={"help": "take gaps (- and .) out of the barcodes"})
     epochs: float = field(default=35.0, metadata={"help": "passes over the barcodes"})
     batch_size: int = field(
         default=32, metadata={"help": "barcodes in a step, of all processes together"}

@@ -67,6 +67,8 @@ class TrainingRun(ABC):
                 split=arguments.split or None,
                 phylum=arguments.phylum or None,
                 min_length=arguments.min_length or None,
+                ids="keep",
+                degap=arguments.degap,
                 on_error=arguments.on_error,
                 progress=self.accelerator.is_main_process,
             )

@@ -9,7 +9,7 @@ NAMED = {b"ids": b"headers"}  # metadata of a table whose ids are never a missin
 
 
 @dataclass
-class Settings:
+class SourceSettings:
     """What the user asked for, and what reading found out about one source.
 
     Attributes:
