@@ -34,6 +34,9 @@ def identify(
     ] = "",
     batch_size: Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")] = "",
+    trust_remote_code: Annotated[
+        bool, typer.Option(help="Run code from the repository of a model that is none of ours.")
+    ] = False,
     on_error: Annotated[
         str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
     ] = "raise",
@@ -55,7 +58,8 @@ def identify(
     split = [name.strip() for name in reference_split.split(",") if name.strip()]
     known = read_barcodes(reference, split=split, on_error=on_error)
     unknown = read_barcodes(queries, prepare=False, on_error=on_error)
-    encoder = load_encoder(model, device or None, batch_size)
+    remote_code = "any" if trust_remote_code else "none"
+    encoder = load_encoder(model, device or None, batch_size, remote_code=remote_code)
     named = [rank.strip() for rank in ranks.split(",")]
     library = ReferenceLibrary(encoder, known, named, options)
     write_names(output, library, unknown, neighbours)

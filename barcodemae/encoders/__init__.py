@@ -1,9 +1,11 @@
-"""Encoders behind one small interface: barcodes in, one vector each out."""
+"""Encoders behind one small interface: barcodes in, one vector each out; found by a registry."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +13,8 @@ import numpy as np
 
 from barcodemae.encoders.corruption import Corruption
 from barcodemae.errors import BarcodeMAEError
+
+_REVISION = re.compile(r"(.+)@([0-9a-f]{40})")
 
 
 class Encoder(Protocol):
@@ -21,18 +25,82 @@ class Encoder(Protocol):
         settings: what the report says of it.
         corruptions: the kinds of `Corruption` that it knows.
         num_offsets: reading frames that differ for it (k of non-overlapping k-mers, else 1).
+        knows_frames: whether `starts` make a difference to it.
     """
 
     fingerprint: str
     settings: dict
     corruptions: tuple[str, ...]
     num_offsets: int
+    knows_frames: bool
 
     def embed(
-        self, sequences: Sequence[str], offset: int = 0, corruption: Corruption | None = None
+        self,
+        sequences: Sequence[str],
+        offset: int = 0,
+        corruption: Corruption | None = None,
+        starts: np.ndarray | None = None,
     ) -> np.ndarray:
-        """(n, dim); where frames differ, also with `starts=`: places (n,) of first nucleotides."""
+        """Embed n barcodes.
+
+        Args:
+            sequences: n barcodes.
+            offset: nucleotides cut from the front of each.
+            corruption: tokens to hide.
+            starts: (n,) places of the first nucleotides among those of a whole barcode; only
+                where `knows_frames`, and without a corruption.
+
+        Returns:
+            (n, dim) float32, dense or CSR; zeros for a barcode that has nothing to embed.
+        """
         ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an encoder may need beside its name.
+
+    Attributes:
+        device: default: the accelerator that PyTorch sees, else the CPU.
+        batch_size: barcodes in a batch.
+        seed: of random weights.
+        remote_code: whose code from a Hub repository is run: "none", "known" (pinned in
+            `baselines.yaml`), or "any" that is named with a revision.
+    """
+
+    device: str | None = None
+    batch_size: int = 64
+    seed: int = 0
+    remote_code: str = "known"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An entry of the registry.
+
+    Attributes:
+        make: "module:function" under this package, called with what follows the name and `Options`.
+        form: how it is written, for messages and help.
+        needs: extra of the package that it needs beyond the base installation; "" none.
+    """
+
+    make: str
+    form: str
+    needs: str = ""
+
+    def __call__(self, detail: str, options: Options) -> Encoder:
+        module, _, name = self.make.partition(":")
+        make: Callable = getattr(import_module(f"{__name__}.{module}"), name)
+        return make(detail, options)
+
+
+# NAME or NAME:DETAIL -> what makes it. What is none of these is a checkpoint or a Hub id.
+KINDS = {
+    "kmer": Kind("kmer_frequencies:from_spec", "kmer:K"),
+    "untrained": Kind("pretrained:untrained_from_spec", "untrained[:PRESET_OR_DIR]"),
+    "cls": Kind("pretrained:cls_from_spec", "cls:DIR_OR_HUB_ID"),
+}
+FORMS = ", ".join(["DIR_OR_HUB_ID", *(kind.form for kind in KINDS.values())])
 
 
 def load_encoder(
@@ -40,37 +108,35 @@ def load_encoder(
     device: str | None = None,
     batch_size: int = 64,
     seed: int = 0,
-    trust_remote_code: bool = False,
+    remote_code: str = "known",
 ) -> Encoder:
     """Make the encoder that `spec` names.
 
-    `kmer:K`; `untrained`, `untrained:PRESET` or `untrained:DIR`; a baseline of `baselines.yaml` by
-    name or Hub id; a BarcodeMAE checkpoint directory or Hub id, after `cls:` pooled by its [CLS];
-    any other transformers encoder.
+    A directory, before all else; a name of `KINDS`; a baseline of `baselines.yaml` by name or Hub
+    id; the Hub id of a model of ours; any other transformers encoder, ID or ID@REVISION.
 
     Raises:
         BarcodeMAEError: it cannot be had; the message says what is missing.
     """
-    kind, _, detail = spec.partition(":")
-    if kind == "kmer":
-        from barcodemae.encoders.kmer_frequencies import KmerFrequencies
+    options = Options(device, batch_size, seed, remote_code)
+    name, _, detail = spec.partition(":")
+    if name in KINDS and not Path(spec).exists():
+        return KINDS[name](detail, options)
+    from barcodemae.encoders.huggingface import HuggingFaceEncoder, known_entry
+    from barcodemae.encoders.pretrained import from_spec
+    from barcodemae.families import FAMILIES
 
-        return KmerFrequencies(int(detail) if detail.isdecimal() else 0)
-    from barcodemae.encoders.embedder import Embedder
-    from barcodemae.encoders.huggingface import Entry, HuggingFaceEncoder, known_entries
-    from barcodemae.encoders.pretrained import BarcodeMAEEncoder
+    repository, revision = split_revision(spec)
+    entry = None if Path(spec).exists() else known_entry(repository, revision)
+    if entry is None and model_type(repository) in FAMILIES:
+        return from_spec(spec, options)
+    return HuggingFaceEncoder.from_spec(entry, spec, options)
 
-    if kind == "untrained":
-        return BarcodeMAEEncoder.untrained(detail or "barcodemae-k6", device, batch_size, seed)
-    if kind == "cls":
-        embedder = Embedder.from_pretrained(detail, device, pooling="cls")
-        return BarcodeMAEEncoder(embedder, batch_size, detail)
-    entry = known_entries().get(spec)
-    if entry is None and model_type(spec) == "barcodemae":
-        return BarcodeMAEEncoder(Embedder.from_pretrained(spec, device), batch_size, spec)
-    if entry is None:
-        entry = Entry(name=spec, id=spec, remote_code=trust_remote_code)
-    return HuggingFaceEncoder(entry, device, batch_size)
+
+def split_revision(spec: str) -> tuple[str, str | None]:
+    """ "org/name@SHA" -> ("org/name", "SHA"); without a commit's full SHA the whole is the id."""
+    found = None if Path(spec).exists() else _REVISION.fullmatch(spec)
+    return (found[1], found[2]) if found else (spec, None)
 
 
 def model_type(spec: str) -> str | None:
@@ -89,7 +155,9 @@ def model_type(spec: str) -> str | None:
         )
     try:
         config, _ = PretrainedConfig.get_config_dict(spec)
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise BarcodeMAEError(f"{spec} cannot be loaded: {reason}") from error
+        raise BarcodeMAEError(
+            f"{spec} cannot be loaded: {reason}. --model takes {FORMS}, or a baseline's name."
+        ) from error
     return config.get("model_type")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import transformers
 import yaml
 from transformers import AutoTokenizer
 
+from barcodemae.encoders import Options, split_revision
 from barcodemae.encoders.corruption import KINDS, Corruption
 from barcodemae.encoders.embedder import usable_device
 from barcodemae.encoders.pretrained import hash_weights
@@ -36,7 +37,8 @@ class Entry:
         max_nucleotides, max_tokens: where a barcode is cut.
         packages: modules that its code needs, besides torch and transformers.
         auto_class: the transformers class that loads it.
-        remote_code: whether code from its repository is run.
+        remote_code: whether it needs code from its repository.
+        revision: commit that weights and code are taken from; None: the newest, and no code.
     """
 
     name: str
@@ -48,7 +50,8 @@ class Entry:
     max_tokens: int = 512
     packages: list[str] = field(default_factory=list)
     auto_class: str = "AutoModel"
-    remote_code: bool = True
+    remote_code: bool = False
+    revision: str | None = None
 
 
 @cache
@@ -57,6 +60,12 @@ def known_entries() -> dict[str, Entry]:
     rows = yaml.safe_load(Path(__file__).with_name("baselines.yaml").read_text())
     entries = [Entry(**row) for row in rows]
     return {key: entry for entry in entries for key in (entry.name, entry.id)}
+
+
+def known_entry(spec: str, revision: str | None) -> Entry | None:
+    """The baseline of that name or Hub id, at the revision that is asked for; None: no baseline."""
+    entry = known_entries().get(spec)
+    return replace(entry, revision=revision) if entry and revision else entry
 
 
 class HuggingFaceEncoder:
@@ -68,6 +77,34 @@ class HuggingFaceEncoder:
     Raises:
         BarcodeMAEError: a package or the weights are missing, or the model cannot be loaded.
     """
+
+    num_offsets, knows_frames = 1, False
+
+    @classmethod
+    def from_spec(cls, entry: Entry | None, spec: str, options: Options) -> HuggingFaceEncoder:
+        """A baseline, or (`entry` None) an encoder that no table knows: ID or ID@REVISION.
+
+        Raises:
+            BarcodeMAEError: it needs code from its repository, which may not be run.
+        """
+        name, revision = split_revision(spec)
+        if entry is None:
+            wanted = options.remote_code == "any"
+            entry = Entry(name=name, id=name, remote_code=wanted, revision=revision)
+            if Path(name).exists():
+                return cls(entry, options.device, options.batch_size)
+        if entry.remote_code and options.remote_code == "none":
+            raise BarcodeMAEError(
+                f"{entry.name} needs code from its repository {entry.id}, which is run on this "
+                "machine with your rights. Read it, and allow it with --trust-remote-code."
+            )
+        if entry.remote_code and entry.revision is None:
+            raise BarcodeMAEError(
+                f"{entry.name} needs code from its repository {entry.id}, which is run at a fixed "
+                f"commit alone: look one up at https://huggingface.co/{entry.id}/commits/main and "
+                f"give --model {entry.id}@COMMIT, its 40 letters."
+            )
+        return cls(entry, options.device, options.batch_size)
 
     def __init__(self, entry: Entry, device: str | None = None, batch_size: int = 64):
         if entry.pooling not in _POOLINGS:
@@ -88,14 +125,17 @@ class HuggingFaceEncoder:
         self.accepts = set(inspect.signature(self.model.forward).parameters)
         has_mask = self.tokenizer.mask_token_id is not None
         self.corruptions = KINDS if has_mask else ("drop",)
-        self.num_offsets = 1
         self.settings = {"encoder": entry.id, **asdict(entry)}
         self.fingerprint = hash_weights(
             self.model, self.settings, sorted(self.tokenizer.get_vocab().items())
         )
 
     def embed(
-        self, sequences: Sequence[str], offset: int = 0, corruption: Corruption | None = None
+        self,
+        sequences: Sequence[str],
+        offset: int = 0,
+        corruption: Corruption | None = None,
+        starts: np.ndarray | None = None,
     ) -> np.ndarray:
         """(n, hidden) float32 of n barcodes, `offset` nucleotides cut from the front."""
         entry = self.entry
@@ -166,7 +206,7 @@ class HuggingFaceEncoder:
 
 
 def _load(entry: Entry):
-    trust = {"trust_remote_code": entry.remote_code}
+    trust = {"trust_remote_code": entry.remote_code, "revision": entry.revision or "main"}
     try:
         tokenizer = AutoTokenizer.from_pretrained(entry.id, **trust)
         model = getattr(transformers, entry.auto_class).from_pretrained(entry.id, **trust)

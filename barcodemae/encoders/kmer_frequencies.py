@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
+from barcodemae.encoders import Options
 from barcodemae.encoders.corruption import Corruption
 from barcodemae.errors import BarcodeMAEError
 
@@ -27,7 +28,7 @@ class KmerFrequencies:
     """
 
     corruptions = ("drop",)
-    num_offsets = 1  # overlapping k-mers know no reading frame
+    num_offsets, knows_frames = 1, False  # overlapping k-mers know no reading frame
 
     def __init__(self, k: int):
         if not 1 <= k <= MAX_K:
@@ -37,7 +38,11 @@ class KmerFrequencies:
         self.settings = {"encoder": f"overlapping {k}-mer frequencies", "dimensions": 4**k}
 
     def embed(
-        self, sequences: Sequence[str], offset: int = 0, corruption: Corruption | None = None
+        self,
+        sequences: Sequence[str],
+        offset: int = 0,
+        corruption: Corruption | None = None,
+        starts: np.ndarray | None = None,
     ) -> np.ndarray | sparse.csr_matrix:
         """(n, 4^k) float32; zeros for a barcode without a k-mer. `offset` nucleotides are cut."""
         k, joined = self.k, "#".join(sequence[offset:] for sequence in sequences)
@@ -70,3 +75,8 @@ class KmerFrequencies:
             for row, count, span in zip(hidden, windows, spans, strict=True)
         ]
         return np.concatenate(flags)
+
+
+def from_spec(detail: str, options: Options) -> KmerFrequencies:
+    """ "6" -> frequencies of 6-mers."""
+    return KmerFrequencies(int(detail) if detail.isdecimal() else 0)

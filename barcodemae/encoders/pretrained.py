@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae.encoders import Options
 from barcodemae.encoders.corruption import KINDS, Corruption
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.presets import preset_config
@@ -39,6 +40,7 @@ class BarcodeMAEEncoder:
     """
 
     corruptions = KINDS
+    knows_frames = True
 
     def __init__(self, embedder: Embedder, batch_size: int, origin: str):
         self.embedder = embedder
@@ -119,3 +121,23 @@ class BarcodeMAEEncoder:
         tensors = (torch.from_numpy(np.array(a)) for a in (ids, real, positions))
         output = model(*(tensor.to(device) for tensor in tensors))
         return self.embedder.pooled(output).cpu().numpy()
+
+
+def from_spec(detail: str, options: Options) -> BarcodeMAEEncoder:
+    """A checkpoint directory or Hub id, pooled as its config says."""
+    embedder = Embedder.from_pretrained(detail, options.device)
+    return BarcodeMAEEncoder(embedder, options.batch_size, detail)
+
+
+def cls_from_spec(detail: str, options: Options) -> BarcodeMAEEncoder:
+    """A checkpoint directory or Hub id, pooled by its [CLS]."""
+    embedder = Embedder.from_pretrained(detail, options.device, pooling="cls")
+    return BarcodeMAEEncoder(embedder, options.batch_size, detail)
+
+
+def untrained_from_spec(detail: str, options: Options) -> BarcodeMAEEncoder:
+    """Random weights in the architecture of a preset, the best one by default, or a directory."""
+    architecture = detail or "barcodemae-k6"
+    return BarcodeMAEEncoder.untrained(
+        architecture, options.device, options.batch_size, options.seed
+    )

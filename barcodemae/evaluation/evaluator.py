@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from barcodemae.data import RANKS
-from barcodemae.encoders import load_encoder
+from barcodemae.encoders import Encoder, load_encoder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import report, tasks
 from barcodemae.evaluation.aligners import Aligner, is_aligner
@@ -58,9 +58,21 @@ class Request:
 
 
 def split_label(text: str) -> tuple[str, str]:
-    """ "ours=runs/best" -> ("ours", "runs/best"); without a label the name is what is given."""
+    """ "ours=runs/best" -> ("ours", "runs/best"); without a label the name is what is given.
+
+    What exists as it stands is a path: "runs/lr=1e-3/best" bears no label.
+    """
     label, equals, spec = text.partition("=")
-    return (label, spec) if equals else (text, text)
+    return (label, spec) if equals and not Path(text).exists() else (text, text)
+
+
+def _cannot(encoder: Encoder, variant: Sequence[str]) -> str:
+    """Why an encoder has no row for options at inference; "": it has."""
+    if transforms.ALIGNED in variant and not encoder.knows_frames:
+        return "it knows no frames, so its barcodes cannot be aligned"
+    if encoder.num_offsets == 1 and set(variant) <= set(transforms.FRAMES):
+        return "frames make no difference to it"
+    return ""
 
 
 def load_rows(
@@ -91,17 +103,19 @@ def load_rows(
             if is_aligner(spec):
                 rows.append(Row(label, aligner=Aligner(spec, threads)))
                 continue
-            encoder = load_encoder(spec, device, batch_size, seed, trust_remote_code)
+            encoder = load_encoder(
+                spec, device, batch_size, seed, "any" if trust_remote_code else "known"
+            )
         except (BarcodeMAEError, ValueError) as error:
             skipped.append({"model": label, "task": None, "reason": str(error)})
             continue
         rows.append(Row(label, encoder=encoder))
         for variant in variants:
-            if encoder.num_offsets == 1 and (
-                set(variant) <= set(transforms.FRAMES) or transforms.ALIGNED in variant
-            ):
-                continue  # a frame makes no difference to it, or cannot be given
-            rows.append(Row(f"{label} + {' + '.join(variant)}", encoder, variant=variant))
+            name = f"{label} + {' + '.join(variant)}"
+            if reason := _cannot(encoder, variant):
+                skipped.append({"model": name, "task": None, "reason": reason})
+                continue
+            rows.append(Row(name, encoder, variant=variant))
     if not rows:
         reasons = "\n".join(f"  {row['model']}: {row['reason']}" for row in skipped)
         raise NoModelError(f"none of the models can be evaluated:\n{reasons}")

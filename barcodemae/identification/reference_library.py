@@ -66,7 +66,7 @@ class ReferenceLibrary:
         self.encoder = encoder
         self.inference = tuple(inference)
         self.progress = progress
-        if transforms.ALIGNED in self.inference and encoder.num_offsets == 1:
+        if transforms.ALIGNED in self.inference and not encoder.knows_frames:
             raise BarcodeMAEError(
                 f"{encoder.settings['encoder']}: barcodes cannot be aligned for this model, which "
                 "is given no frame. Leave the option `aligned` out."

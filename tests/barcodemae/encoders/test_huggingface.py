@@ -121,7 +121,7 @@ FAMILIES = {
     "bert": (save_bert, {}),
     "esm": (save_esm, {"auto_class": "AutoModelForMaskedLM", "special_tokens": True}),
     "mamba": (save_mamba, {"max_tokens": 1024}),
-    "long convolution": (save_long_convolution, {"max_tokens": 1024}),
+    "long convolution": (save_long_convolution, {"max_tokens": 1024, "remote_code": True}),
 }
 
 
@@ -187,6 +187,8 @@ def test_a_missing_package_is_named():
 def test_missing_weights_are_named(tmp_path):
     with pytest.raises(BarcodeMAEError, match=r"HyenaDNA-tiny .* cannot be loaded"):
         load_encoder("HyenaDNA-tiny", "cpu")
+    with pytest.raises(BarcodeMAEError, match="takes DIR_OR_HUB_ID, kmer:K"):
+        load_encoder("nothing", "cpu")
     with pytest.raises(BarcodeMAEError, match="cannot be loaded"):
         load_encoder("nobody/nothing", "cpu")
 
@@ -196,7 +198,34 @@ def test_code_of_an_unknown_repository_is_not_run(encoder):
         pytest.skip("no code of its own")
     with pytest.raises(BarcodeMAEError, match="cannot be loaded"):
         load_encoder(encoder.entry.id, "cpu")
-    assert load_encoder(encoder.entry.id, "cpu", trust_remote_code=True).settings["remote_code"]
+    allowed = load_encoder(encoder.entry.id, "cpu", remote_code="any")
+    assert allowed.settings["remote_code"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "remote_code", "said"),
+    [
+        ("HyenaDNA-tiny", "none", "allow it with --trust-remote-code"),
+        ("DNABERT-S", "known", "fixed commit.*--model zhihan1996/DNABERT-S@COMMIT"),
+        ("someone/else", "any", "fixed commit.*someone/else@COMMIT"),
+    ],
+)
+def test_code_is_run_at_a_pinned_commit_and_where_it_is_allowed(
+    monkeypatch, spec, remote_code, said
+):
+    monkeypatch.setattr("barcodemae.encoders.model_type", lambda _: "other")
+    with pytest.raises(BarcodeMAEError, match=said):
+        load_encoder(spec, "cpu", remote_code=remote_code)
+
+
+def test_a_commit_named_with_the_model_is_the_one_that_is_loaded(monkeypatch):
+    monkeypatch.setattr("barcodemae.encoders.model_type", lambda _: "other")
+    loaded = []
+    monkeypatch.setattr(HuggingFaceEncoder, "__init__", lambda _, entry, *__: loaded.append(entry))
+    for spec in ("someone/else", "DNABERT-S", "zhihan1996/DNABERT-2-117M"):
+        load_encoder(f"{spec}@{'a1' * 20}", "cpu", remote_code="any")
+    assert [entry.revision for entry in loaded] == ["a1" * 20] * 3
+    assert [entry.remote_code for entry in loaded] == [True] * 3
 
 
 def test_every_baseline_of_the_paper_has_an_entry():

@@ -18,7 +18,7 @@ class Counting(KmerFrequencies):
     """Tells how many barcodes it has embedded, and can be stopped."""
 
     embedded, stop_after = 0, None
-    num_offsets = 4
+    num_offsets, knows_frames = 4, True
 
     def embed(self, sequences, offset=0, corruption=None):
         if self.stop_after is not None and self.embedded >= self.stop_after:
