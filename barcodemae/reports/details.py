@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,16 @@ def environment() -> Environment:
     made.filters["percent"] = lambda value: "" if pd.isna(value) else f"{100 * value:.1f} %"
     made.globals["verdict_class"] = lambda verdict: f"v{VERDICTS.index(verdict)}"
     return made
+
+
+def source(name: str) -> str:
+    """The text of one of our own files among the templates."""
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+def style_of_details() -> str:
+    """The style sheet of the pieces that `Details` makes."""
+    return source("details.css")
 
 
 def _printed(value: object) -> object:

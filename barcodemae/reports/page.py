@@ -23,7 +23,7 @@ from barcodemae.cells import one_line
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.answers import VERDICTS, Answers
 from barcodemae.outputs import check_output, write_whole_text
-from barcodemae.reports.details import Details, environment
+from barcodemae.reports.details import Details, environment, source, style_of_details
 from barcodemae.reports.summary import by_order, sentence
 from barcodemae.reports.workbook import flat
 
@@ -75,7 +75,8 @@ def render(answers: Answers) -> str:
     from barcodemae import __version__
 
     made = environment()
-    script, style = (made.loader.get_source(made, f"report.{part}")[0] for part in ("js", "css"))
+    script = source("report.js")
+    style = style_of_details() + source("report.css")
     table = answers.table
     rows = _chosen(table, MOST_ROWS)
     detailed = rows[:MOST_DETAILS]
