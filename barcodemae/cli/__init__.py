@@ -14,6 +14,7 @@ from barcodemae.cli.evaluate import evaluate
 from barcodemae.cli.export import export
 from barcodemae.cli.identify import identify
 from barcodemae.cli.push import push
+from barcodemae.cli.serve import serve
 from barcodemae.cli.simulate import simulate
 from barcodemae.errors import BarcodeMAEError
 
@@ -23,7 +24,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for _command in (check, classify, convert, embed, evaluate, export, identify, push, simulate):
+for _command in (
+    check,
+    classify,
+    convert,
+    embed,
+    evaluate,
+    export,
+    identify,
+    push,
+    serve,
+    simulate,
+):
     app.command()(_command)
 
 

@@ -156,9 +156,7 @@ def build(libraries: Mapping[str, Identify], limits: Limits) -> gr.Blocks:
             show_search="search",
             pinned_columns=2,
         )
-        row = gr.Number(
-            label="Look at barcode # (or click its row)", precision=0, interactive=True
-        )
+        row = gr.Number(label="Look at barcode # (or click its row)", precision=0, interactive=True)
         details = gr.HTML(elem_classes="details-of")
         files = gr.File(label="Files to take away", file_count="multiple", interactive=False)
         private = {"api_visibility": "private"}
