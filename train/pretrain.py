@@ -119,7 +119,7 @@ class Pretraining(TrainingRun):
         if self.accelerator.is_main_process:
             draws = range(min(len(self.training), _BARCODES_FOR_GUESS))
             sample = [self.training[draw][1] for draw in draws]
-            guess = context_free_guess(sample, self.validation_batches(), self.config.kmer_size)
+            guess = context_free_guess(sample, self.all_validation_batches(), self.config.kmer_size)
             self.metrics.write(0, guess_loss=guess["loss"], guess_accuracy=guess["accuracy"])
 
 

@@ -33,6 +33,13 @@ def evaluate(
     seen: Annotated[str, typer.Option(help="Split of the linear probe.")] = "test",
     rank: Annotated[str, typer.Option(help="Rank that the probe names.")] = "genus",
     neighbours: Annotated[int, typer.Option(help="k of the similarity-weighted vote.")] = 1,
+    temperature: Annotated[
+        float,
+        typer.Option(
+            help="Weigh the votes by a softmax of the similarities (BarcodeMAE+: 0.02); "
+            "0: by the similarities."
+        ),
+    ] = 0.0,
     clusters: Annotated[
         str, typer.Option(help="Number of clusters: that of species, or of dna_bin.")
     ] = "species",
@@ -101,6 +108,7 @@ def evaluate(
             seen=seen,
             rank=rank,
             neighbours=neighbours,
+            temperature=temperature,
             clusters=clusters,
             umap_neighbours=umap_neighbours,
             shares=hidden,

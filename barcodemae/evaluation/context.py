@@ -110,6 +110,15 @@ class Context:
             sum(embedded.cpu_seconds for embedded in sums),
         )
 
+    def fingerprint(self, row: Row) -> str:
+        """Changes with all that a row's vectors depend on: its model, and what it is fitted on."""
+        fitted = set(row.variant) - {transforms.OFFSETS}
+        rank, reference = self.settings.rank, self.reference
+        labels = [rank, digest(reference.labels(rank))] if transforms.SUPERVISED in fitted else []
+        return content_key(
+            row=row.fingerprint, reference=[reference.digest, *labels] if fitted else None
+        )
+
     def transform_of(self, row: Row) -> transforms.Transform:
         """The row's inference options, fitted on the reference set alone."""
         if not set(row.variant) - set(transforms.FRAMES):

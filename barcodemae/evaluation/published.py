@@ -17,9 +17,8 @@ def published() -> dict:
 
 
 def rows() -> dict[str, dict]:
-    """The rows of Table 1 and those beside it, by key; `name` filled in."""
-    tables = published()["table_1"] + published()["beside_table_1"]
-    return {row["key"]: {"name": row["key"], **row} for row in tables}
+    """The rows of Table 1, by key; `name` filled in."""
+    return {row["key"]: {"name": row["key"], **row} for row in published()["table_1"]}
 
 
 def comparable(results: dict, figure: str) -> bool:

@@ -17,6 +17,8 @@ class Settings:
         seen: split of the linear probe; its species are those of `reference`.
         rank: taxonomic rank that the probe names.
         neighbours: k of the k-NN vote.
+        temperature: of a softmax of the similarities that the votes are weighted by; 0: by the
+            similarities. BarcodeMAE+ votes with 0.02.
         umap_neighbours, umap_seed: the clustering headline.
         umap_grid, umap_seeds: what is reported beside it.
         clusters: column whose number of values is the number of clusters (species or dna_bin).
@@ -33,6 +35,7 @@ class Settings:
     seen: str = "test"
     rank: str = "genus"
     neighbours: int = 1
+    temperature: float = 0.0
     umap_neighbours: int = 15
     umap_seed: int = 42
     umap_grid: tuple[int, ...] = (5, 10, 15)

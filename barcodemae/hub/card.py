@@ -106,6 +106,8 @@ def _settings(arguments: dict) -> dict:
         silent.update(_OF_LABELS)
     if arguments.get("objective") != "contrastive":
         silent.update(_OF_CONTRAST)
+    if arguments.get("model"):
+        silent.add("preset")  # the architecture is that of the model it began from
     return {
         name: value
         for name, value in arguments.items()

@@ -106,16 +106,40 @@ def read_results(path: Path, model: str | None, names: tuple[str, ...], new_name
     data = results.get("data") or {}
     if isinstance(sources := data.get("sources"), list):
         data = {**data, "sources": [source.rsplit("/", 1)[-1] for source in sources]}
-    return {**_rename(results, ours[0], new_name), "data": data, "model": new_name}
+    return {**_renamed(results, ours[0], new_name), "data": data, "model": new_name}
 
 
-def _rename(content, old: str, new: str):
-    """`content` with `old` replaced by `new`, as key and as value, at any depth."""
-    if isinstance(content, dict):
-        return {_rename(key, old, new): _rename(value, old, new) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_rename(value, old, new) for value in content]
-    return new if content == old else content
+def _renamed(results: dict, old: str, new: str) -> dict:
+    """The results with the model `old` called `new`, wherever a model is named and nowhere else."""
+
+    def rename(name):
+        return new if name == old else name
+
+    def settings_of(record: dict) -> dict:
+        settings = dict(record.get("settings") or {})
+        if "against" in settings:
+            settings["against"] = rename(settings["against"])
+        return settings
+
+    renamed = dict(results)
+    renamed["records"] = [
+        {**record, "model": rename(record["model"]), "settings": settings_of(record)}
+        for record in results["records"]
+    ]
+    for part in ("models", "points", "right"):  # by model
+        if part in results:
+            renamed[part] = {rename(name): value for name, value in results[part].items()}
+    if "models" in results:
+        # What an encoder was loaded from may be the name, and a folder of one machine.
+        renamed["models"] = {
+            name: {key: rename(value) if key == "encoder" else value for key, value in own.items()}
+            for name, own in renamed["models"].items()
+        }
+    if "skipped" in results:
+        renamed["skipped"] = [
+            {**row, "model": rename(row.get("model"))} for row in results["skipped"]
+        ]
+    return renamed
 
 
 def scores(results: dict) -> list[Score]:

@@ -79,12 +79,16 @@ def _best(similarities: torch.Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
     return best.numpy(), at.numpy()
 
 
-def vote(similarities: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def vote(
+    similarities: np.ndarray, codes: np.ndarray, temperature: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Settle on one label for each query by a vote weighted with similarity.
 
     Args:
         similarities: (n, k), falling.
         codes: (n, k) integer labels of the neighbours.
+        temperature: of a softmax of the similarities, by which they are weighted then (BarcodeMAE+
+            takes 0.02); 0: by the similarities themselves.
 
     Returns:
         (n,) the winning label, and its share (n,) of the votes. Of labels with equal votes the one
@@ -92,6 +96,8 @@ def vote(similarities: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.nd
     """
     same = codes[:, :, None] == codes[:, None, :]  # (n, k, k)
     weights = np.clip(similarities, 0, None)
+    if temperature:
+        weights = np.exp((similarities - similarities[:, :1]) / temperature)
     votes = (same * weights[:, None, :]).sum(axis=2)  # (n, k): votes for the label in each place
     winner = votes.argmax(axis=1)  # the first of equals, and so the nearest
     rows = np.arange(len(codes))

@@ -79,11 +79,16 @@ def fit(names: Sequence[str], reference, labels: np.ndarray, seed: int = 0) -> T
         A function (n, dim) -> (n, dim'), float32.
 
     Raises:
-        BarcodeMAEError: the discriminants lack labels.
+        BarcodeMAEError: there is one reference, or the discriminants lack labels.
     """
     wanted = [name for name in NAMES if name in names and name not in FRAMES]
     if not wanted:
         return lambda embeddings: embeddings
+    if reference.shape[0] < 2:
+        raise BarcodeMAEError(
+            f"{wanted[0]} is fitted on the references, and there is {reference.shape[0]}: give two "
+            "or more, or leave the option out"
+        )
     steps = [*reduction(reference, seed), *(_STEPS[name]() for name in wanted)]
     pipeline = make_pipeline(*steps)
     if SUPERVISED in wanted:

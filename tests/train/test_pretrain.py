@@ -10,10 +10,11 @@ from transformers import AutoModel
 
 import barcodemae  # noqa: F401  (registers the Auto classes)
 from barcodemae.errors import BarcodeMAEError
-from runs import TINY, kill, start, train, train_here, wait_for
+from runs import OPTIONS, TINY, kill, start, train, train_here, wait_for
 from train.loop.arguments import PretrainArguments
 from train.loop.devices import bf16_is_slow
 from train.loop.run import make_config
+from train.pretrain import Pretraining
 
 TWO = pytest.param(2, id="two", marks=pytest.mark.slow)
 
@@ -128,3 +129,15 @@ def test_bf16_is_slow_where_the_cpu_says_that_it_lacks_the_instructions():
     assert bf16_is_slow({"avx512_bf16": False, "amx_bf16": False})
     assert not bf16_is_slow({"avx512_bf16": False, "amx_bf16": True})
     assert not bf16_is_slow({})
+
+
+def test_the_guess_is_made_on_all_held_out_barcodes_whatever_a_process_has(data, tmp_path):
+    given = {**OPTIONS, "train_data": [str(data)], "output_dir": str(tmp_path / "run")}
+    run = Pretraining(PretrainArguments(**given))
+
+    def labelled(batches):
+        return sum(int((batch["labels"] != -100).any(dim=1).sum()) for batch in batches)
+
+    shares = [labelled(run._held_out(process, 2)) for process in (0, 1)]
+    assert min(shares) > 0 and sum(shares) == len(run.validation)
+    assert labelled(run.all_validation_batches()) == len(run.validation)

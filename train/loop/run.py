@@ -158,22 +158,29 @@ class TrainingRun(ABC):
     def training_batches(self, first_step: int) -> DataLoader:
         accumulation = self.arguments.gradient_accumulation_steps
         batches = range(first_step * accumulation, self.total_steps * accumulation)
-        return self._loader(self.training, batches, self.training_collator())
+        accelerator, collator = self.accelerator, self.training_collator()
+        share = accelerator.process_index, accelerator.num_processes
+        return self._loader(self.training, batches, collator, *share)
 
     def validation_batches(self) -> DataLoader:
-        share = self.batch_size * self.accelerator.num_processes
-        batches = range(-(-len(self.validation) // share))
-        return self._loader(self.validation, batches, self.validation_collator())
+        """This process's share of the held-out barcodes."""
+        return self._held_out(self.accelerator.process_index, self.accelerator.num_processes)
 
-    def _loader(self, draws: Draws, batches: range, collator: Collator) -> DataLoader:
+    def all_validation_batches(self) -> DataLoader:
+        """All held-out barcodes, for what one process works out alone."""
+        return self._held_out(0, 1)
+
+    def _held_out(self, process: int, processes: int) -> DataLoader:
+        batches = range(-(-len(self.validation) // (self.batch_size * processes)))
+        collator = self.validation_collator()
+        return self._loader(self.validation, batches, collator, process, processes)
+
+    def _loader(
+        self, draws: Draws, batches: range, collator: Collator, process: int, processes: int
+    ) -> DataLoader:
         return DataLoader(
             draws,
-            batch_sampler=ShareOfDraws(
-                batches,
-                self.batch_size,
-                self.accelerator.process_index,
-                self.accelerator.num_processes,
-            ),
+            batch_sampler=ShareOfDraws(batches, self.batch_size, process, processes),
             collate_fn=collator,
             num_workers=self.arguments.num_workers,
             pin_memory=self.accelerator.device.type == "cuda",

@@ -118,10 +118,8 @@ def clusters_of(row: Row, context: Context, known: np.ndarray, neighbours: int, 
     number = number_of_clusters(context)
     key = content_key(
         task=TASK,
-        row=row.fingerprint,
+        row=context.fingerprint(row),
         barcodes=context.clustering.digest,
-        # Inference options are fitted on the reference.
-        reference=[context.reference.digest, context.settings.rank] if row.variant else None,
         known=np.flatnonzero(known).tolist(),
         settings=[neighbours, seed, number, DIMENSIONS],
     )

@@ -43,6 +43,8 @@ def check(context: Context) -> None:
             f"--neighbours {settings.neighbours}: the reference has {labelled} barcodes with a "
             f"{rank}; give 1 to {labelled}"
         )
+    if settings.temperature < 0:
+        raise BarcodeMAEError(f"--temperature {settings.temperature}: must be 0 or more")
     missed = unreachable(context)
     if missed.all():
         raise BarcodeMAEError(
@@ -102,6 +104,7 @@ def protocol(row: Row, context: Context) -> dict:
         "query": settings.query,
         "rank": settings.rank,
         "neighbours": settings.neighbours if row.encoder else None,
+        **({"temperature": settings.temperature} if settings.temperature and row.encoder else {}),
         "inference": list(row.variant),
         "supervised": row.settings["supervised"],
     }
@@ -117,8 +120,8 @@ def name_queries(
     settings = context.settings
     key = content_key(
         task=TASK,
-        row=row.fingerprint,
-        settings=[settings.rank, settings.neighbours, settings.seed],
+        row=context.fingerprint(row),
+        settings=[settings.rank, settings.neighbours, settings.temperature, settings.seed],
         barcodes=[context.reference.digest, context.query.digest],
         labels=[digest(s.labels(settings.rank)) for s in (context.reference, context.query)],
         corruption=[corruption.as_dict(), corrupt_reference] if corruption else None,
@@ -159,7 +162,7 @@ def _by_embedding(
         transform(query.vectors)[context.query.labels(rank) != ""],
         context.settings.neighbours,
     )
-    winners, _ = vote(similarities, codes[indices])
+    winners, _ = vote(similarities, codes[indices], context.settings.temperature)
     wall, cpu = watch.read()
     return {
         "labels": taxa[winners].tolist(),

@@ -79,11 +79,11 @@ def _name_seen(row: Row, context: Context, known: np.ndarray) -> dict:
     labels = reference.labels(RANK)
     key = content_key(
         task=TASK,
-        row=row.fingerprint,
+        row=context.fingerprint(row),
         barcodes=[reference.digest, context.seen.digest],
         labels=digest(labels),
         known=np.flatnonzero(known).tolist(),
-        settings=[settings.probe_epochs, settings.seed, settings.rank],
+        settings=[settings.probe_epochs, settings.seed],
     )
 
     def compute() -> dict:

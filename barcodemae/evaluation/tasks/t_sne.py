@@ -76,9 +76,8 @@ def _points(row: Row, context: Context, rows: np.ndarray) -> dict:
     settings = context.settings
     key = content_key(
         task=TASK,
-        row=row.fingerprint,
+        row=context.fingerprint(row),
         barcodes=context.query.digest,
-        reference=[context.reference.digest, settings.rank] if row.variant else None,
         rows=np.flatnonzero(rows).tolist(),
         genera=digest(context.query.labels("genus")[rows]),
         seed=settings.seed,

@@ -76,3 +76,16 @@ def test_aligned_is_an_inference_option(table, make_context):
     np.testing.assert_allclose(context.embed(row, context.query).vectors, expected, atol=1e-5)
     with pytest.raises(BarcodeMAEError, match="not measured with the option `aligned`"):
         context.embed(row, context.query, Corruption("drop", 0.5, 0))
+
+
+@pytest.mark.parametrize(
+    ("variant", "changes"),
+    [((), False), (("offsets",), False), (("whiten",), False), (("discriminants",), True)],
+)
+def test_what_reads_the_references_labels_is_kept_by_them(table, make_context, variant, changes):
+    row = Row("m", KmerFrequencies(3), variant=variant)
+    relabelled = table.assign(genus=table["genus"].iloc[::-1].to_numpy())
+    before, after = (make_context(each).fingerprint(row) for each in (table, relabelled))
+    assert (before != after) == changes
+    fewer = make_context(table[table["processid"] != "P0-0-0"]).fingerprint(row)
+    assert (fewer != before) == (variant not in ((), ("offsets",)))

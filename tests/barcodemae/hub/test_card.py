@@ -153,7 +153,7 @@ def test_what_is_not_known_is_left_out(checkpoint, tmp_path):
     assert "No evaluation is recorded" in card
     assert "| decoder | not included |" in card
     for absent in ("## Evaluation", "figures/", "model-index", "None", "null", "fill-mask", "onnx"):
-        assert absent not in card
+        assert absent not in re.sub(r"```python.*?```", "", card, flags=re.DOTALL)
     assert not (directory / ".eval_results").exists()
 
 
@@ -297,3 +297,28 @@ def test_every_snippet_runs(repository, classifier, tmp_path, monkeypatch):
     scope = {}
     exec(ours[0], scope)
     assert scope["embeddings"].shape == (1, 32)
+
+
+def test_the_card_of_a_fine_tuned_model_states_no_preset(checkpoint, tmp_path):
+    arguments = {"objective": "lineage", "model": "someone/BarcodeMAE", "preset": "barcodemae-k6"}
+    card = card_of(checkpoint, arguments, tmp_path)
+    assert "| model | someone/BarcodeMAE |" in card and "| preset |" not in card
+
+
+def test_a_model_may_be_called_what_a_rank_or_a_task_is_called(checkpoint, tmp_path):
+    settings = {"rank": "genus", "query": "genus", "against": "genus"}
+    records = [
+        record("genus", "accuracy", 0.5, settings=settings),
+        record("other", "accuracy", 0.4, settings=settings),
+    ]
+    data = {"sources": ["b.csv"], "barcodes": {}}
+    content = {"records": records, "models": {"genus": {"encoder": "genus", "rank": "genus"}}}
+    (tmp_path / "results.json").write_text(json.dumps({**content, "data": data}))
+    directory = export(
+        checkpoint, tmp_path / "mine", results=tmp_path / "results.json", results_model="genus"
+    )
+    found = json.loads((directory / "results.json").read_text())
+    assert [row["model"] for row in found["records"]] == ["mine", "other"]
+    assert found["records"][0]["settings"] == {"rank": "genus", "query": "genus", "against": "mine"}
+    assert found["models"] == {"mine": {"encoder": "mine", "rank": "genus"}}
+    assert "query genus, rank genus" in read(directory)

@@ -68,3 +68,10 @@ def test_more_neighbours_than_references_are_refused(k):
 def test_other_dimensions_are_refused():
     with pytest.raises(ValueError, match="reference 3, query 2"):
         nearest(np.eye(3), np.eye(2))
+
+
+def test_a_low_temperature_lets_the_nearest_decide_and_a_high_one_the_most():
+    similarities, codes = np.array([[0.8, 0.5, 0.4]]), np.array([[7, 2, 2]])
+    winners, shares = vote(similarities, codes, temperature=0.02)
+    assert winners.tolist() == [7] and shares[0] > 0.999
+    assert vote(similarities, codes, temperature=10.0)[0].tolist() == [2]

@@ -65,3 +65,10 @@ def test_variants_are_read():
     assert transforms.parse_variants("") == []
     with pytest.raises(BarcodeMAEError, match="no inference option 'pca'"):
         transforms.parse_variants("pca")
+
+
+@pytest.mark.parametrize("option", ["centre", "whiten", "discriminants"])
+def test_one_reference_is_too_few_to_fit_anything_on(reference, option):
+    vectors, labels = reference
+    with pytest.raises(BarcodeMAEError, match=f"{option} is fitted on the references.*two or more"):
+        transforms.fit((option,), vectors[:1], labels[:1])
