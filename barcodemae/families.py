@@ -40,6 +40,7 @@ class Family:
         max_nucleotides: of a record, the most that its models read.
         card: template of its model card, in `model_card/`.
         tags: of its card.
+        paper: its number at arXiv.
     """
 
     model_type: str
@@ -49,6 +50,7 @@ class Family:
     max_nucleotides: int
     card: str
     tags: tuple[str, ...]
+    paper: str
 
     @cached_property
     def _configuration(self) -> ModuleType:
@@ -132,6 +134,17 @@ FAMILIES = {
             max_nucleotides=660,
             card="README.md.jinja",
             tags=("dna-barcoding", "biodiversity", "barcodemae", "masked-autoencoder"),
+            paper="2502.18405",
+        ),
+        Family(
+            model_type="enbed",
+            name="ENBED",
+            package="enbed.",
+            tokens="barcodemae.encoders.tokens:byte_batch",
+            max_nucleotides=16384,
+            card="enbed.md.jinja",
+            tags=("genomics", "enbed", "byte-level"),
+            paper="2311.02333",
         ),
     )
 }

@@ -73,8 +73,39 @@ _BARCODEMAE = {
     "barcodemae-coi": _sites(places=658 // 6, site_size=16, embedding_size=768),
 }
 
+# Depths and radii of Base and Large are the paper's; Large is as wide as its 1.2 billion asks for.
+_ENBED = {
+    "enbed-base": {},
+    "enbed-large": {
+        "hidden_size": 1536,
+        "num_layers": 24,
+        "num_decoder_layers": 12,
+        "num_heads": 16,
+        "intermediate_size": 4480,
+    },
+    # For a CPU.
+    "enbed-small": {
+        "hidden_size": 256,
+        "num_layers": 6,
+        "num_decoder_layers": 3,
+        "num_heads": 4,
+        "intermediate_size": 704,
+        "initializer_range": 0.035,
+    },
+    "enbed-tiny": {
+        "hidden_size": 64,
+        "num_layers": 3,
+        "num_decoder_layers": 2,
+        "num_heads": 4,
+        "intermediate_size": 192,
+        "radii": [16, 32, 64],
+        "decoder_radius": 64,
+        "initializer_range": 0.05,
+    },
+}
+
 # Family -> name -> fields of its config that differ from the defaults.
-PRESETS = {"barcodemae": _BARCODEMAE}
+PRESETS = {"barcodemae": _BARCODEMAE, "enbed": _ENBED}
 
 
 def _is_int(value) -> bool:

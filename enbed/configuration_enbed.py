@@ -11,7 +11,7 @@ import difflib
 import shutil
 from pathlib import Path
 
-from transformers import T5GemmaConfig, T5GemmaModuleConfig
+from transformers import PretrainedConfig, T5GemmaModuleConfig
 
 AUTO_MAP = {
     "AutoConfig": "configuration_enbed.EnbedConfig",
@@ -23,35 +23,8 @@ AUTO_MAP = {
 }
 HUB_FILES = ("configuration_enbed.py", "tokenization_enbed.py", "modeling_enbed.py")
 
-# Depths and radii of Base and Large are the paper's. Large is as wide as 1.2 billion asks for.
-PRESETS = {
-    "enbed-base": {},
-    "enbed-large": {
-        "hidden_size": 1536,
-        "num_layers": 24,
-        "num_decoder_layers": 12,
-        "num_heads": 16,
-        "intermediate_size": 4480,
-    },
-    "enbed-small": {
-        "hidden_size": 256,
-        "num_layers": 6,
-        "num_decoder_layers": 3,
-        "num_heads": 4,
-        "intermediate_size": 704,
-        "initializer_range": 0.035,
-    },
-    "enbed-tiny": {
-        "hidden_size": 64,
-        "num_layers": 3,
-        "num_decoder_layers": 2,
-        "num_heads": 4,
-        "intermediate_size": 192,
-        "radii": [16, 32, 64],
-        "decoder_radius": 64,
-        "initializer_range": 0.05,
-    },
-}
+# T5's: <pad> is 0, </s> is 1 and also starts what is decoded.
+_TOKENS = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 1}
 
 # field: the least that is allowed
 _LEAST = {
@@ -67,8 +40,11 @@ _LEAST = {
 }
 
 
-class EnbedConfig(T5GemmaConfig):
+class EnbedConfig(PretrainedConfig):
     """Architecture of an ENBED. The defaults are Base.
+
+    No T5GemmaConfig, though its blocks are T5Gemma's: sentence-transformers would take such a
+    config's encoder for T5Gemma's own, which attends to everything.
 
     Args:
         hidden_size, num_layers, num_decoder_layers, num_heads, intermediate_size: both stacks.
@@ -88,6 +64,8 @@ class EnbedConfig(T5GemmaConfig):
     """
 
     model_type = "enbed"
+    keys_to_ignore_at_inference = ["past_key_values"]
+    sub_configs = {"encoder": T5GemmaModuleConfig, "decoder": T5GemmaModuleConfig}
 
     def __init__(
         self,
@@ -125,45 +103,41 @@ class EnbedConfig(T5GemmaConfig):
             kwargs.pop(derived, None)
         for name in kwargs:
             close = difflib.get_close_matches(name, fields, n=1, cutoff=0.8)
-            if close and name not in dir(T5GemmaConfig):
+            if close and name not in dir(PretrainedConfig):
                 raise ValueError(f"EnbedConfig has no field {name!r}. Did you mean {close[0]!r}?")
-        # T5's: <pad> is 0, </s> is 1 and also starts what is decoded.
-        tokens = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 1}
-        shared = {
-            "vocab_size": vocab_size,
-            "hidden_size": hidden_size,
-            "intermediate_size": intermediate_size,
-            "num_attention_heads": num_heads,
-            "num_key_value_heads": num_heads,
-            "head_dim": hidden_size // num_heads,
-            "query_pre_attn_scalar": hidden_size // num_heads,
-            "max_position_embeddings": max_position_embeddings,
-            "initializer_range": initializer_range,
-            "attn_logit_softcapping": None,
-            "final_logit_softcapping": None,
-            **tokens,
-        }
-        kwargs |= {**tokens, "decoder_start_token_id": 1}
-        super().__init__(
-            encoder=_stack("sliding_attention", num_layers, shared),
-            decoder=_stack("full_attention", num_decoder_layers, shared),
-            dropout_rate=dropout_rate,
-            vocab_size=vocab_size,
-            **kwargs,
-        )
         for field, value in fields.items():
             setattr(self, field, value)
+        self.dropout_rate = dropout_rate
+        self.vocab_size = vocab_size
+        self.encoder = self._stack(num_layers, "sliding_attention", is_decoder=False)
+        self.decoder = self._stack(num_decoder_layers, "full_attention", is_decoder=True)
+        self.decoder.cross_attention_hidden_size = hidden_size
+        super().__init__(
+            **{"tie_word_embeddings": True, **kwargs, **_TOKENS, "decoder_start_token_id": 1},
+            is_encoder_decoder=True,
+        )
 
-    @classmethod
-    def preset(cls, name: str, **overrides) -> "EnbedConfig":
-        """The ready-made sizes `name` (a key of `PRESETS`), with `overrides` on top.
-
-        Raises:
-            ValueError: there is no such preset; the message lists those there are.
-        """
-        if name not in PRESETS:
-            raise ValueError(f"no preset {name!r}. Presets: {', '.join(PRESETS)}")
-        return cls(**{**PRESETS[name], **overrides})
+    def _stack(self, depth: int, attention: str, is_decoder: bool) -> T5GemmaModuleConfig:
+        head_dim = self.hidden_size // self.num_heads
+        stack = T5GemmaModuleConfig(
+            vocab_size=self.vocab_size,
+            hidden_size=self.hidden_size,
+            intermediate_size=self.intermediate_size,
+            num_hidden_layers=depth,
+            num_attention_heads=self.num_heads,
+            num_key_value_heads=self.num_heads,
+            head_dim=head_dim,
+            query_pre_attn_scalar=head_dim,
+            layer_types=[attention] * depth,
+            max_position_embeddings=self.max_position_embeddings,
+            initializer_range=self.initializer_range,
+            attn_logit_softcapping=None,
+            final_logit_softcapping=None,
+            is_decoder=is_decoder,
+            **_TOKENS,
+        )
+        stack.dropout_rate = self.dropout_rate
+        return stack
 
     def to_dict(self) -> dict:
         # The two stacks follow from the fields. The map names the files beside the checkpoint,
@@ -191,10 +165,6 @@ class EnbedConfig(T5GemmaConfig):
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
 
-def _stack(attention: str, depth: int, shared: dict) -> T5GemmaModuleConfig:
-    return T5GemmaModuleConfig(num_hidden_layers=depth, layer_types=[attention] * depth, **shared)
-
-
 def _check(fields: dict) -> None:
     for field, least in _LEAST.items():
         value = fields[field]
@@ -220,4 +190,4 @@ def _check(fields: dict) -> None:
 # transformers then writes `auto_map` when a config alone is saved, too.
 EnbedConfig.register_for_auto_class("AutoConfig")
 
-__all__ = ["AUTO_MAP", "HUB_FILES", "PRESETS", "EnbedConfig"]
+__all__ = ["AUTO_MAP", "HUB_FILES", "EnbedConfig"]

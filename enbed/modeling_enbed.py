@@ -230,6 +230,11 @@ class EnbedPreTrainedModel(T5GemmaPreTrainedModel):
     main_input_name = "input_ids"
     _keys_to_ignore_on_load_unexpected = [r"(^|\.)decoder\.", r"^lm_head\.", r"^score\."]
 
+    def __init__(self, config: EnbedConfig):
+        # Who is handed a model with a decoder may take its encoder alone, and miss the pooling.
+        config.is_encoder_decoder = False
+        super().__init__(config)
+
     def get_input_embeddings(self) -> nn.Embedding:
         return self.base_model.encoder.embed_tokens
 

@@ -3,8 +3,8 @@ import json
 import pytest
 import torch
 
+from barcodemae.presets import PRESETS, preset_config
 from enbed import EnbedConfig, EnbedForConditionalGeneration
-from enbed.configuration_enbed import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -17,23 +17,23 @@ from enbed.configuration_enbed import PRESETS
     ],
 )
 def test_presets(preset, depths, millions):
-    config = EnbedConfig.preset(preset)
+    config = preset_config(preset)
     assert (config.num_layers, config.num_decoder_layers) == depths
     with torch.device("meta"):
         model = EnbedForConditionalGeneration(config)
     assert model.num_parameters() // 1_000_000 == pytest.approx(millions, abs=1)
-    assert set(PRESETS) == {"enbed-base", "enbed-large", "enbed-small", "enbed-tiny"}
+    assert set(PRESETS["enbed"]) == {"enbed-base", "enbed-large", "enbed-small", "enbed-tiny"}
 
 
 @pytest.mark.parametrize("preset", ["enbed-base", "enbed-large"])
 def test_the_reach_is_the_papers(preset):
-    config = EnbedConfig.preset(preset)
+    config = preset_config(preset)
     assert config.radii[:4] == [64, 64, 64, 128] and set(config.radii[3:]) == {128}
     assert (config.vocab_size, config.max_position_embeddings) == (384, 16384)
 
 
 def test_a_saved_config_is_flat_and_comes_back(tmp_path):
-    config = EnbedConfig.preset("enbed-tiny", learned_positions=9, num_labels=10)
+    config = preset_config("enbed-tiny", learned_positions=9, num_labels=10)
     config.save_pretrained(tmp_path)
     saved = json.loads((tmp_path / "config.json").read_text())
     assert "encoder" not in saved and saved["radii"] == [16, 32, 64]
@@ -52,5 +52,5 @@ def test_a_saved_config_is_flat_and_comes_back(tmp_path):
 def test_what_is_not_allowed_is_named(fields, said):
     with pytest.raises(ValueError, match=said):
         EnbedConfig(**fields)
-    with pytest.raises(ValueError, match="Presets: enbed-base"):
-        EnbedConfig.preset("enbed-huge")
+    with pytest.raises(ValueError, match="no preset 'enbed-huge'. Did you mean"):
+        preset_config("enbed-huge")

@@ -8,7 +8,8 @@ import sys
 import pytest
 import torch
 
-from enbed import EnbedConfig, EnbedForConditionalGeneration, EnbedTokenizer
+from barcodemae.presets import preset_config
+from enbed import EnbedForConditionalGeneration, EnbedTokenizer
 
 SCRIPT = """
 import json, sys
@@ -52,7 +53,7 @@ print(json.dumps(found))
 def model():
     torch.manual_seed(0)
     fields = {"learned_positions": 30, "num_layers": 2, "radii": [16, 32]}
-    return EnbedForConditionalGeneration(EnbedConfig.preset("enbed-tiny", **fields)).eval()
+    return EnbedForConditionalGeneration(preset_config("enbed-tiny", **fields)).eval()
 
 
 def test_every_auto_class_and_pipeline_loads_a_saved_directory(model, tmp_path):
