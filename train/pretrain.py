@@ -23,7 +23,7 @@ import torch
 from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.errors import BarcodeMAEError
 from train.contrast.run import Contrasting, config_of
-from train.loop.arguments import PretrainArguments, parse_arguments
+from train.loop.arguments import PretrainArguments, named_preset, parse_arguments
 from train.loop.barcodes import Draws
 from train.loop.run import Collator, TrainingRun, errors_in_a_line, make_config
 from train.masked_lm.compilation import StaticShapes, compile_model
@@ -151,7 +151,13 @@ def run_of(arguments: PretrainArguments) -> TrainingRun:
 
 def main() -> None:
     with errors_in_a_line("train.pretrain"):
-        run_of(parse_arguments()).run()
+        if named_preset().startswith("enbed"):
+            # Only now: genomes and edit tags need what a BarcodeMAE does not.
+            from train.enbed.pretraining import EnbedArguments, EnbedPretraining
+
+            EnbedPretraining(parse_arguments(kind=EnbedArguments)).run()
+        else:
+            run_of(parse_arguments()).run()
 
 
 if __name__ == "__main__":

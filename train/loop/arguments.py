@@ -244,6 +244,24 @@ def parse_arguments(
     return parsed
 
 
+def named_preset(arguments: list[str] | None = None) -> str:
+    """The preset that the command line or its `--config` names; "" where neither does.
+
+    A faulty config is told of by `parse_arguments`.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", type=Path)
+    first.add_argument("--preset", default="")
+    found, _ = first.parse_known_args(arguments)
+    if found.preset or not (found.config and found.config.is_file()):
+        return found.preset
+    try:
+        values = yaml.safe_load(found.config.read_text(encoding="utf-8"))
+    except yaml.YAMLError:
+        return ""
+    return str(values.get("preset", "")) if isinstance(values, dict) else ""
+
+
 def _read_yaml(path: Path, kind: type) -> dict:
     if not path.is_file():
         raise BarcodeMAEError(f"{path}: no such file. Ready-made ones are in train/configs/.")

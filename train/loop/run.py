@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -62,16 +62,7 @@ class TrainingRun(ABC):
         self.accelerator = make_accelerator(arguments)
         self.output_dir = Path(arguments.output_dir)
         with self.accelerator.main_process_first():
-            barcodes = read_barcodes(
-                arguments.train_data,
-                split=arguments.split or None,
-                phylum=arguments.phylum or None,
-                min_length=arguments.min_length or None,
-                ids="keep",
-                degap=arguments.degap,
-                on_error=arguments.on_error,
-                progress=self.accelerator.is_main_process,
-            )
+            barcodes = self.read()
         self.global_batch = arguments.batch_size
         self.batch_size = share_of_batch(
             arguments.batch_size,
@@ -119,6 +110,19 @@ class TrainingRun(ABC):
     def make_schedule(self, optimizer: torch.optim.Optimizer) -> LRScheduler:
         """OneCycle as in the paper."""
         return one_cycle(optimizer, self.total_steps)
+
+    def read(self) -> Sized:
+        """What `train_data` holds: barcodes, or what else draws are made of."""
+        return read_barcodes(
+            self.arguments.train_data,
+            split=self.arguments.split or None,
+            phylum=self.arguments.phylum or None,
+            min_length=self.arguments.min_length or None,
+            ids="keep",
+            degap=self.arguments.degap,
+            on_error=self.arguments.on_error,
+            progress=self.accelerator.is_main_process,
+        )
 
     def make_draws(
         self, barcodes: datasets.Dataset, rows: np.ndarray, held_out: np.ndarray

@@ -1,0 +1,147 @@
+"""Pretrain an ENBED, on the loop and with the exact resume of `train.pretrain`.
+
+Objectives: `spans` (the default: hidden spans, written by the decoder) and `tokens` (single hidden
+nucleotides, named by the encoder) read genomes, FASTA or FASTA.gz; `edits` reads COI barcodes, puts
+sequencing errors into them and learns the tags that undo them, for `barcodemae check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from barcodemae.checking.tagging import WIDTH
+from barcodemae.checking.tags import LABELS
+from barcodemae.errors import BarcodeMAEError
+from enbed import EnbedForConditionalGeneration, EnbedForTokenClassification
+from train.enbed.edits import EditCollator, profile_places
+from train.enbed.genomes import Genome, WindowDraws, Windows
+from train.enbed.spans import SpanCollator, TokenCollator
+from train.loop.arguments import LoopArguments
+from train.loop.held_out import held_out_means
+from train.loop.run import Collator, TrainingRun, make_config
+
+_VALIDATION_SEED = 20_231_104
+_OBJECTIVES = ("spans", "tokens", "edits")
+
+
+@dataclass
+class EnbedArguments(LoopArguments):
+    """Pretrain an ENBED. What the paper does not state is this project's choice."""
+
+    preset: str = field(default="enbed-base", metadata={"help": "sizes"})
+    objective: str = field(default="spans", metadata={"help": ", ".join(_OBJECTIVES)})
+    window: int = field(default=4096, metadata={"help": "nucleotides in a window of a genome"})
+    hidden_share: float = field(default=0.15, metadata={"help": "of the nucleotides"})
+    span_length: float = field(default=20.0, metadata={"help": "mean, of a hidden span (ByT5's)"})
+    masks_first: float = field(
+        default=0.15, metadata={"help": "edits: share of the training that only hides"}
+    )
+
+    def check(self) -> None:
+        super().check()
+        self.check_values(
+            objective=(self.objective in _OBJECTIVES, f"one of {', '.join(_OBJECTIVES)}"),
+            window=(self.window >= 64, "at least 64"),
+            hidden_share=(0 < self.hidden_share < 1, "in (0, 1)"),
+            span_length=(self.span_length >= 1, "at least 1"),
+            masks_first=(0 <= self.masks_first <= 1, "in [0, 1]"),
+        )
+
+
+class EnbedPretraining(TrainingRun):
+    """A run that learns to name what is hidden, or to undo errors."""
+
+    script = "train.pretrain"
+    measures = (("loss", "accuracy"),)
+
+    def __init__(self, arguments: EnbedArguments):
+        config = make_config(arguments)
+        if arguments.objective != "edits" and arguments.window + 1 > config.max_position_embeddings:
+            raise BarcodeMAEError(
+                f"--window {arguments.window}: the model has {config.max_position_embeddings} "
+                "positions, and </s> needs one"
+            )
+        if arguments.objective == "edits":
+            config.learned_positions = config.learned_positions or WIDTH
+            config.id2label = dict(enumerate(LABELS))
+        elif arguments.objective == "tokens":
+            config.id2label = dict(enumerate("ACGT"))
+        config.label2id = {label: number for number, label in config.id2label.items()}
+        super().__init__(arguments, config)
+
+    def read(self):
+        if self.arguments.objective == "edits":
+            return super().read()
+        genome = Genome(self.arguments.train_data, Path(self.arguments.output_dir) / "genome")
+        return Windows(genome, self.arguments.window)
+
+    def hold_out(self, barcodes):
+        if self.arguments.objective == "edits":
+            return super().hold_out(barcodes)
+        # The last windows, without a list of them all: their number grows with the genome.
+        end = len(barcodes) - max(1, round(self.arguments.validation_share * len(barcodes)))
+        return range(end), range(end, len(barcodes))
+
+    def make_draws(self, barcodes, rows, held_out):
+        if self.arguments.objective == "edits":
+            return super().make_draws(barcodes, rows, held_out)
+        seed = self.arguments.seed
+        return WindowDraws(barcodes, rows, seed), WindowDraws(barcodes, held_out, seed=None)
+
+    def make_model(self) -> torch.nn.Module:
+        if self.arguments.objective == "spans":
+            return EnbedForConditionalGeneration(self.config)
+        model = EnbedForTokenClassification(self.config)
+        if self.arguments.objective == "edits":
+            places = model.model.encoder.embed_tokens.places.weight
+            with torch.no_grad():
+                places += profile_places(*places.shape, self.arguments.seed)
+        return model
+
+    def training_collator(self) -> Collator:
+        return self._collator(self.arguments.seed, None)
+
+    def validation_collator(self) -> Collator:
+        return self._collator(_VALIDATION_SEED, len(self.validation))
+
+    def _collator(self, seed: int, end: int | None) -> Collator:
+        arguments = self.arguments
+        if arguments.objective == "spans":
+            return SpanCollator(arguments.hidden_share, arguments.span_length, seed, end)
+        if arguments.objective == "tokens":
+            return TokenCollator(arguments.hidden_share, seed, end)
+        draws = self.total_steps * self.global_batch
+        return EditCollator(seed, draws, arguments.masks_first, end)
+
+    def count(self, batch: dict) -> torch.Tensor:
+        """(1,) labelled tokens."""
+        return (batch["labels"] != -100).sum()[None]
+
+    def loss_of(
+        self, batch: dict, shares: torch.Tensor
+    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        output = self.model(**batch, num_items_in_batch=shares[0])
+        right = (output.logits.argmax(-1) == batch["labels"]).sum()
+        return output.loss, [output.loss * shares[0], right]
+
+    def validate(self) -> dict[str, float]:
+        def sums_of(batch: dict) -> torch.Tensor:
+            output = self.model(**batch, num_items_in_batch=1)
+            right = (output.logits.argmax(-1) == batch["labels"]).sum()
+            count = (batch["labels"] != -100).sum()
+            return torch.stack([output.loss.double(), right.double(), count.double()])
+
+        batches = self.validation_batches()
+        loss, accuracy = held_out_means(self.model, batches, self.accelerator, sums_of)
+        return {"loss": loss, "accuracy": accuracy}
+
+    def record_start(self) -> None:
+        """The accuracy of the commonest label: what a guess that reads nothing reaches."""
+        if self.accelerator.is_main_process:
+            labels = torch.cat([b["labels"].flatten() for b in self.validation_batches()])
+            counts = torch.bincount(labels[labels != -100])
+            self.metrics.write(0, guess_accuracy=float(counts.max() / counts.sum()))
