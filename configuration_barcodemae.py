@@ -62,7 +62,7 @@ class BarcodeMAEConfig(PretrainedConfig):
         hidden_size, num_hidden_layers, num_attention_heads, intermediate_size: the encoder.
         decoder_hidden_size, decoder_num_hidden_layers, decoder_num_attention_heads,
             decoder_intermediate_size: the decoder; 0 layers: no decoder (BarcodeBERT).
-        encoder_sees_mask: whether hidden k-mers reach the encoder as [MASK] (BarcodeMAE w/MASK,
+        encoder_sees_mask: whether masked k-mers reach the encoder as [MASK] (BarcodeMAE w/MASK,
             BarcodeBERT) or not at all (BarcodeMAE, Eq. 1).
         cls_token: whether a learned vector, [CLS], stands in front of the k-mers (BarcodeMAE+).
             It is not in the vocabulary, and k-mers keep their positions.
@@ -75,7 +75,7 @@ class BarcodeMAEConfig(PretrainedConfig):
         nucleotide_init: whether k-mers begin with embeddings, and rows of the head, that are sums
             of one vector for each nucleotide at its place, so that k-mers of few differences begin
             alike. A start alone: training may change any of them.
-        mask_ratio: share of a barcode's k-mers hidden in pretraining; read by the collator.
+        mask_ratio: share of a barcode's k-mers masked in pretraining; read by the collator.
         max_position_embeddings: most tokens in one barcode.
         hidden_act, hidden_dropout_prob, attention_probs_dropout_prob, initializer_range,
             layer_norm_eps: as in BERT, for both stacks.
@@ -187,7 +187,7 @@ class BarcodeMAEConfig(PretrainedConfig):
         if self.decoder_num_hidden_layers == 0 and not self.encoder_sees_mask:
             raise ValueError(
                 "encoder_sees_mask = False is not allowed with decoder_num_hidden_layers = 0: "
-                "without a decoder only an encoder that sees [MASK] can predict hidden k-mers. Set "
+                "without a decoder only an encoder that sees [MASK] can predict masked k-mers. Set "
                 "encoder_sees_mask = True (BarcodeBERT) or give the decoder layers."
             )
         self._check_pooling()

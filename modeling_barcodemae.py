@@ -1,8 +1,8 @@
 """BarcodeMAE (arXiv 2502.18405): two BERTs and a mask.
 
 The encoder reads the visible k-mers alone and never meets a [MASK] (Eq. 1). The decoder gets the
-encoder's output at the visible positions and the [MASK] embedding at the hidden ones (Eq. 2), and
-names the hidden k-mers. After pretraining the decoder is thrown away: a barcode's embedding is the
+encoder's output at the visible positions and the [MASK] embedding at the masked ones (Eq. 2), and
+names the masked k-mers. After pretraining the decoder is thrown away: a barcode's embedding is the
 mean of the encoder's last layer over its real k-mers.
 
 Hidden positions are those whose `input_ids` is [MASK]; drawing them is the collator's work.
@@ -89,7 +89,7 @@ def _bert(config: BarcodeMAEConfig, prefix: str = "") -> BertModel:
         initializer_range=config.initializer_range,
         layer_norm_eps=config.layer_norm_eps,
         use_cache=False,
-        # [UNK] also stands for spoilt k-mers inside a barcode: its embedding must be trainable.
+        # [UNK] also stands for ambiguous k-mers inside a barcode: its embedding must be trainable.
         pad_token_id=None,
     )
     bert_config._attn_implementation = config._attn_implementation
@@ -539,6 +539,22 @@ class VisibleBlock:
         num_visible: int | None,
         config: BarcodeMAEConfig,
     ) -> "VisibleBlock":
+        """Bring the visible tokens of each row to the front: what the encoder reads (Eq. 1).
+
+        The encoder's work then grows with the visible tokens alone. As its input has the tokens'
+        own positions, order and place in the block mean nothing, and `positions` says later where
+        the decoder finds each state.
+
+        Args:
+            input_ids: (batch, length), [MASK] at masked positions.
+            attention_mask: (batch, length), False at padding; None: there is none.
+            num_visible: most visible tokens in a row. None: counted, which waits for the device.
+                Given without an attention mask, every row must have exactly so many.
+            config: says which ids are [MASK] and [UNK].
+
+        Returns:
+            The block, as wide as the row with most visible tokens, and at least 1.
+        """
         # (batch, length)
         is_visible = _both(input_ids != config.mask_token_id, attention_mask)
         is_dense = attention_mask is None and num_visible is not None
@@ -564,7 +580,7 @@ def _count(flags: torch.Tensor, given: int | None) -> int:
 
 
 class BarcodeMAEForMaskedLM(BarcodeMAEPreTrainedModel):
-    """Encoder, decoder and head, for pretraining and for filling in hidden k-mers."""
+    """Encoder, decoder and head, for pretraining and for filling in masked k-mers."""
 
     _keys_to_ignore_on_load_unexpected = [r"^classifier\."]
     _own_weights = ("decoder", "head")
@@ -600,19 +616,19 @@ class BarcodeMAEForMaskedLM(BarcodeMAEPreTrainedModel):
         inputs_embeds: torch.Tensor | None = None,
         **kwargs,
     ) -> BarcodeMAEMaskedLMOutput:
-        """Predict hidden k-mers.
+        """Predict masked k-mers.
 
         Args:
-            input_ids: (batch, length), [MASK] at hidden positions, any integer type.
+            input_ids: (batch, length), [MASK] at masked positions, any integer type.
             attention_mask: (batch, length), 0 at padding; None: no padding.
             labels: (batch, length) k-mer ids at the positions to predict, -100 elsewhere.
                 [UNK] and [MASK] are never predicted, whatever the labels say.
             num_visible: most visible tokens in a row of the batch. Without `attention_mask` it is
                 a promise that every row has exactly so many, and attention runs without a mask.
-            num_predicted: most labelled positions in a row. Both numbers are the collator's gift:
-                without them each is counted on the device, which stalls a GPU. With this one there
-                are logits at the labelled positions alone, as in training.
-            inputs_embeds: not taken: which k-mers are hidden is told by `input_ids`.
+            num_predicted: most labelled positions in a row. The collator gives
+                both numbers: without them each is counted on the device, which stalls a GPU. With
+                this one there are logits at the labelled positions alone, as in training.
+            inputs_embeds: not taken: which k-mers are masked is told by `input_ids`.
             kwargs: reach the loss (`num_items_in_batch`).
 
         Raises:

@@ -407,8 +407,8 @@ class BarcodeMAETokenizer(PreTrainedTokenizerFast):
     White space is ignored, lower case and RNA are accepted. A k-mer that holds anything but ACGT
     (N, an IUPAC code, a gap) is [UNK]; its neighbours are not touched. N and gaps at the end are
     no part of a barcode and are dropped. So is an incomplete last k-mer: a barcode shorter than k
-    has no tokens. "[MASK]" in the text is one hidden k-mer. [UNK] pads; `attention_mask` tells
-    padding from a spoilt k-mer.
+    has no tokens. "[MASK]" in the text is one masked k-mer. [UNK] pads; `attention_mask` tells
+    padding from a ambiguous k-mer.
 
     With a grid, barcodes are laid on it first (`Grid.lay`): all have as many tokens as the grid
     has k-mers, [UNK] where a barcode has nothing. One that fits nowhere is [UNK] throughout, and

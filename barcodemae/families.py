@@ -100,13 +100,6 @@ class Family:
         folder = Path(self._configuration.__file__).parent
         return [folder / name for name in self._configuration.HUB_FILES]
 
-    @property
-    def presets(self) -> dict[str, dict]:
-        """Ready-made variants: name -> fields of the config."""
-        from barcodemae.presets import PRESETS
-
-        return PRESETS[self.model_type]
-
     @cached_property
     def token_batch(self) -> Callable:
         """The function that `tokens` names."""

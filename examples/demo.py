@@ -2,7 +2,7 @@
 
     python examples/demo.py --output_dir demo
 
-Exits with an error unless pretraining has learnt something: hidden k-mers of held-out barcodes
+Exits with an error unless pretraining has learnt something: masked k-mers of held-out barcodes
 must be named clearly better than by the best guess that ignores the barcode. The genus accuracies
 are printed as they come out; minutes of training on simulated barcodes prove nothing about them.
 """
@@ -132,7 +132,7 @@ def report(run: Path) -> bool:
         (line for line in lines if "validation_loss" in line),
         key=lambda line: line["validation_loss"],
     )
-    print("\n6. Hidden k-mers of held-out barcodes")
+    print("\n6. Masked k-mers of held-out barcodes")
     print(f"   {'':28s}   loss  accuracy")
     print(
         f"   {'k-mer frequencies by position':28s} {guess['guess_loss']:6.3f}"

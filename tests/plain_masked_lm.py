@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 def masked_lm_loss(weights, config, barcodes):
-    """Mean cross-entropy over hidden k-mers.
+    """Mean cross-entropy over masked k-mers.
 
     `weights`: name -> tensor, as in the model's state dict. `barcodes`: (input_ids, labels) pairs
     of lists.

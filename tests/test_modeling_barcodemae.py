@@ -52,7 +52,7 @@ def masked_lm(config, **changes):
 
 
 def draw_barcodes(lengths, seed=0, share=0.5):
-    """(input_ids, labels) lists with a share hidden; one spoilt k-mer in each second barcode."""
+    """(input_ids, labels) lists with a share hidden; one ambiguous k-mer in each second barcode."""
     generator = torch.Generator().manual_seed(seed)
     barcodes = []
     for number, length in enumerate(lengths):

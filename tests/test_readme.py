@@ -12,7 +12,8 @@ from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.cli import app
 from barcodemae.presets import preset_config
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 FASTA = ">a\nAACTTTATATTTTATTTTTGGAATTTGAGCAGG\n>b\nAACATTATATTTTATTTTCGGAATTTGAGC\n"
 
 
@@ -55,8 +56,19 @@ def test_the_embed_command_runs(model, tmp_path, monkeypatch):
     assert Path("embeddings.parquet").exists()
 
 
-def test_every_named_file_exists():
-    for path in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
-        assert (Path(__file__).parent.parent / path).exists(), path
-    for preset in re.findall(r"train/configs/([\w-]+)\.yaml", README):
-        assert (Path(__file__).parent.parent / "train" / "configs" / f"{preset}.yaml").exists()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_named_file_exists(page):
+    text = page.read_text(encoding="utf-8")
+    for path in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (page.parent / path).exists(), path
+    for preset in re.findall(r"train/configs/([\w-]+)\.yaml", text):
+        assert (ROOT / "train" / "configs" / f"{preset}.yaml").exists()
+
+
+def test_the_readme_is_read_in_five_minutes_and_leads_to_every_page():
+    assert len(README.splitlines()) <= 150
+    for page in PAGES[1:]:
+        assert f"({page.relative_to(ROOT)})" in README, page.name

@@ -37,7 +37,7 @@ _BARCODES_FOR_GUESS = 20_000
 
 
 class Pretraining(TrainingRun):
-    """A run that learns to name hidden k-mers."""
+    """A run that learns to name masked k-mers."""
 
     script = "train.pretrain"
     measures = (("loss", "accuracy"),)
@@ -91,7 +91,7 @@ class Pretraining(TrainingRun):
         return StaticShapes(collator) if self.arguments.compile else collator
 
     def count(self, batch: dict) -> torch.Tensor:
-        """Hidden k-mers and, semi-supervised, labelled barcodes."""
+        """Masked k-mers and, semi-supervised, labelled barcodes."""
         targets = [name for name in ("labels", "taxa") if name in batch]
         return torch.stack([(batch[name] != -100).sum() for name in targets])
 
@@ -145,7 +145,7 @@ def run_of(arguments: PretrainArguments) -> TrainingRun:
                 f"--{name} is for models that pool by site, or with --label_rank and no [CLS]"
             )
     if not arguments.masked_weight:
-        raise BarcodeMAEError("--masked_weight 0: BarcodeMAE+ learns from hidden k-mers, too")
+        raise BarcodeMAEError("--masked_weight 0: BarcodeMAE+ learns from masked k-mers, too")
     return Pretraining(arguments)
 
 

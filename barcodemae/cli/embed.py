@@ -48,12 +48,16 @@ def embed(
     processes and machines.
     """
     from barcodemae.data import read_barcodes
-    from barcodemae.embedding.files import check_format, check_kmers, write_embeddings
+    from barcodemae.embedding.files import check_format, write_embeddings
     from barcodemae.embedding.shards import check_alone, start_processes, write_shards
     from barcodemae.encoders.embedder import usable_device
     from barcodemae.outputs import is_stream, report
 
-    settings = {"batch_size": batch_size, "offset": offset}
+    settings = {
+        "batch_size": batch_size,
+        "offset": offset,
+        "sources": ", ".join(queries) if on_error == "raise" else "",
+    }
     one_file = bool(output.suffix) or is_stream(output)
     if one_file:
         check_format(output, queries)
@@ -65,8 +69,6 @@ def embed(
         queries, prepare=False, degap=degap, on_error=on_error, progress=is_first
     )
     embedder = _load(model, where, precision, barcodes if is_first else None)
-    if on_error == "raise":
-        check_kmers(barcodes, embedder, queries, offset)
     if state is None:
         written = write_embeddings(output, embedder, barcodes, **settings)
     else:

@@ -28,6 +28,7 @@ def export(
     ] = "",
 ) -> None:
     """Write a repository that loads through every Auto class, with model card and tokenizer."""
+    from barcodemae.evaluation.figures import draw_all
     from barcodemae.hub.export import export as export_checkpoint
 
     data = {"name": data_name, "id": data_id, "license": data_license}
@@ -43,5 +44,6 @@ def export(
         data={key: value for key, value in data.items() if value},
         license=license,
         repo_id=repo_id or None,
+        draw=draw_all,
     )
     print(f"{output}: complete; `barcodemae push {output} USER/NAME` publishes it")

@@ -160,7 +160,7 @@ class ReadReport:
         if self.gapped:
             logger.warning(
                 "%d of %d barcodes hold gaps (- or .), which count as unknown nucleotides and move "
-                "the k-mers behind them. If they come from an alignment, take the gaps out "
+                "the k-mers after them. If they come from an alignment, take the gaps out "
                 "(--degap; in Python degap=True).",
                 self.gapped,
                 self.kept,

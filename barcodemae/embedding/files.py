@@ -44,34 +44,6 @@ def _ending(output: Path) -> str:
     return ".csv" if not output.suffix and is_stream(output) else output.suffix
 
 
-def check_kmers(
-    barcodes: datasets.Dataset, embedder: Embedder, sources: Sequence[str], offset: int = 0
-) -> None:
-    """Raise BarcodeMAEError if a barcode has nothing to embed: before any is embedded.
-
-    `sources` are what the barcodes were read from, for the message; `offset` nucleotides will be
-    dropped from the front of each.
-    """
-    empty, kmer_size = [], embedder.kmer_size
-    for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(_PIECE):
-        tokens, _ = embedder.tokens(rows["nucleotides"], offset)
-        sound = (tokens < 4**kmer_size).any(axis=1)
-        empty += [rows["processid"][row] for row in np.flatnonzero(~sound)]
-    if empty:
-        others = f" (nor have {len(empty) - 1} others)" if len(empty) > 1 else ""
-        behind = f" behind the {offset} that --offset drops" if offset else ""
-        reason = (
-            f"no {kmer_size}-mer of A, C, G and T alone in the first {MAX_NUCLEOTIDES} "
-            f"nucleotides{behind}"
-        )
-        if embedder.grid is not None:
-            reason = "it fits nowhere on the model's grid (too short, or another gene)"
-        raise BarcodeMAEError(
-            f"{', '.join(sources)}: record {empty[0]}: {reason}, so it has no embedding{others}. "
-            "Take it out, or leave such records out with --on-error skip."
-        )
-
-
 def write_embeddings(
     output: Path,
     embedder: Embedder,
@@ -80,21 +52,24 @@ def write_embeddings(
     offset: int = 0,
     piece: int = _PIECE,
     bar: tqdm | None = None,
+    sources: str = "",
 ) -> int:
     """Embed `barcodes` into the file `output`; the number of rows written.
 
-    Barcodes without a k-mer of ACGT alone are left out, and a warning names them: see
-    `check_kmers`. Memory does not grow with the number of barcodes, but for .npz. `bar` is the
-    progress bar of something larger that this is a part of.
+    Each barcode is read once. One that has nothing to embed, no k-mer of ACGT alone, is left out
+    and named in a warning; where `sources` say what the barcodes were read from, it ends the work
+    instead, is named with them, and `output` stays as it was. Memory does not grow with the number
+    of barcodes, but for .npz. `bar` is the progress bar of something larger that this is a part of.
 
     Raises:
-        BarcodeMAEError: `output` cannot be written, has an unknown ending, or cannot hold the ids.
+        BarcodeMAEError: `output` cannot be written, has an unknown ending, or cannot hold the ids;
+            or, with `sources`, a barcode has no embedding.
     """
     check_format(output)
     if output.suffix == ".npz":
         _check_ids(output, barcodes)
     with whole_file(output) as temporary, _shown(bar, len(barcodes)) as bar:
-        parts = _embed_parts(embedder, barcodes, batch_size, offset, piece, bar)
+        parts = _embed_parts(embedder, barcodes, batch_size, offset, piece, bar, sources)
         return _WRITERS[_ending(output)](temporary, embedder.dim, parts)
 
 
@@ -122,6 +97,7 @@ def _embed_parts(
     offset: int,
     piece: int,
     bar: tqdm,
+    sources: str,
 ) -> Iterator[Part]:
     left_out = []
     for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(piece):
@@ -130,6 +106,9 @@ def _embed_parts(
         embeddings = embedder.embed(sequences, batch_size, offset)
         sound = embeddings.any(axis=1)  # without a real k-mer it is 0
         if not sound.all():
+            if sources:
+                record = f"{sources}: record {ids[np.flatnonzero(~sound)[0]]}"
+                raise _nothing_to_embed(embedder, record, offset)
             left_out += [ids[row] for row in np.flatnonzero(~sound)]
             ids = [ids[row] for row in np.flatnonzero(sound)]
             embeddings = embeddings[sound]
@@ -138,6 +117,20 @@ def _embed_parts(
         logger.warning(
             "left out %d records without a k-mer: %s", len(left_out), ", ".join(left_out[:10])
         )
+
+
+def _nothing_to_embed(embedder: Embedder, record: str, offset: int) -> BarcodeMAEError:
+    after = f" after the {offset} that --offset drops" if offset else ""
+    reason = (
+        f"no {embedder.kmer_size}-mer of A, C, G and T alone in the first {MAX_NUCLEOTIDES} "
+        f"nucleotides{after}"
+    )
+    if embedder.grid is not None:
+        reason = "it fits nowhere on the model's grid (too short, or another gene)"
+    return BarcodeMAEError(
+        f"{record}: {reason}, so it has no embedding. Take it out, or "
+        "leave such records out with --on-error skip."
+    )
 
 
 def _write_parquet(path: Path, dim: int, parts: Iterator[Part]) -> int:

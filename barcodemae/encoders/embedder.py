@@ -16,11 +16,12 @@ from tqdm import tqdm
 
 from barcodemae import BarcodeMAEModel
 from barcodemae.data.grid import coi_grid
-from barcodemae.encoders.tokens import grid_ids, kmer_ids
+from barcodemae.encoders.tokens import TokenBatch
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.families import family_of
 from barcodemae.loading import load_model
 from modeling_barcodemae import BarcodeMAEModelOutput
-from tokenization_barcodemae import MAX_NUCLEOTIDES, BarcodeMAETokenizer, Grid
+from tokenization_barcodemae import BarcodeMAETokenizer, Grid
 
 
 def usable_device(name: str | torch.device | None = None) -> torch.device:
@@ -131,56 +132,38 @@ class Embedder:
             # Tokenized piece by piece: ids of millions of barcodes need not be held at once.
             for start in range(0, len(sequences), 64 * batch_size):
                 piece = sequences[start : start + 64 * batch_size]
-                dropped, first = offset, None
-                if starts is not None:
-                    dropped, first = self._frames(starts[start : start + len(piece)], offset)
-                ids, lengths = self.tokens(piece, dropped)
-                if first is not None:
-                    longest = MAX_NUCLEOTIDES // self.kmer_size
-                    lengths = np.clip(longest - first, 0, lengths)
+                given = None if starts is None else starts[start : start + len(piece)]
+                tokens = self.tokens(piece, offset, given)
                 batches, embedded = [], []
-                for rows in _batches_of_like_length(lengths, batch_size):
+                for rows in _batches_of_like_length(tokens.lengths, batch_size):
                     batches.append(rows)
-                    places = None if first is None else first[rows]
-                    embedded.append(self._embed_ids(ids[rows], lengths[rows], places))
+                    embedded.append(self._embed_rows(tokens, rows))
                     bar.update(len(rows))
-                bar.update(int((lengths == 0).sum()))
+                bar.update(int((tokens.lengths == 0).sum()))
                 if batches:
                     # One copy from the device for all: fetching each batch would stall a GPU.
                     embeddings[start + np.concatenate(batches)] = torch.cat(embedded).cpu().numpy()
         return embeddings
 
     def tokens(
-        self, sequences: Sequence[str], offset: int | np.ndarray = 0
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """What the encoder reads of n barcodes: ids (n, longest), int32, and their number (n,).
-
-        On a grid every barcode has as many, and none at all where it fits nowhere.
-        """
-        if self.grid is None:
-            longest = MAX_NUCLEOTIDES // self.kmer_size
-            return kmer_ids(sequences, self.kmer_size, offset, longest)
-        codes, placements = self.grid.lay(sequences)
-        ids = grid_ids(codes, self.kmer_size)
-        return ids, np.where(placements.placed, ids.shape[1], 0)
+        self, sequences: Sequence[str], offset: int = 0, starts: np.ndarray | None = None
+    ) -> TokenBatch:
+        """What the encoder reads of n barcodes; arguments as of `embed`."""
+        return family_of(self.model.config).token_batch(
+            sequences, self.kmer_size, offset, starts, self.grid
+        )
 
     @torch.inference_mode()
-    def _embed_ids(
-        self, ids: np.ndarray, lengths: np.ndarray, first: np.ndarray | None
-    ) -> torch.Tensor:
-        """(batch, dim) float32, on the device; `first` (batch,) are the first k-mers' positions."""
+    def _embed_rows(self, tokens: TokenBatch, rows: np.ndarray) -> torch.Tensor:
+        """(rows, dim) float32, on the device."""
+        lengths = tokens.lengths[rows]
         width = int(lengths.max())
-        input_ids = self._move(ids[:, :width])  # (batch, width)
-        mask = self._move(np.arange(width) < lengths[:, None]) if lengths.min() < width else None
-        positions = None if first is None else self._move(np.arange(width) + first[:, None])
+        input_ids = self._move(tokens.ids[rows, :width])  # (rows, width)
+        mask = self._move(tokens.is_token[rows, :width]) if lengths.min() < width else None
+        positions = None
+        if tokens.first is not None:
+            positions = self._move(np.arange(width) + tokens.first[rows, None])
         return self.pooled(self.model(input_ids, mask, positions))
-
-    def _frames(self, starts: np.ndarray, offset: int) -> tuple[np.ndarray, np.ndarray]:
-        """Nucleotides to drop (n,), and positions of the first k-mers (n,), of barcodes that begin
-        at `starts` (n,)."""
-        behind = starts - offset
-        dropped = np.where(behind < 0, -behind, -behind % self.kmer_size)
-        return dropped, (behind + dropped) // self.kmer_size
 
     def pooled(self, output: BarcodeMAEModelOutput) -> torch.Tensor:
         """The embeddings in what the encoder returned: (batch, dim) float32."""

@@ -49,16 +49,16 @@ class KmerFrequencies:
         # One more separator, so that every barcode ends with one.
         digits = _DIGITS[np.frombuffer((joined + "#" * k).encode("ascii", "replace"), np.uint8)]
         values = np.zeros(len(digits) - k + 1, dtype=np.int64)
-        spoilt = np.zeros(len(values), dtype=bool)
+        ambiguous = np.zeros(len(values), dtype=bool)
         for shift in range(k):
             window = digits[shift : shift + len(values)]
             values = 4 * values + window
-            spoilt |= window == 4
+            ambiguous |= window == 4
         spans = [len(sequence[offset:]) + 1 for sequence in sequences]  # windows that begin in each
         rows = np.repeat(np.arange(len(sequences)), spans)[: len(values)]
         if corruption is not None:
-            spoilt |= self._dropped(corruption, sequences, spans)[: len(values)]
-        kept = ~spoilt
+            ambiguous |= self._dropped(corruption, sequences, spans)[: len(values)]
+        kept = ~ambiguous
         counts = sparse.coo_matrix(
             (np.ones(kept.sum(), dtype=np.float32), (rows[kept], values[kept])),
             shape=(len(sequences), 4**k),

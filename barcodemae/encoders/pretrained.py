@@ -91,15 +91,17 @@ class BarcodeMAEEncoder:
         """
         if corruption is None or corruption.share == 0:
             return self.embedder.embed(sequences, self.batch_size, offset, starts=starts)
-        ids, lengths = self.embedder.tokens(sequences, offset)
+        tokens = self.embedder.tokens(sequences, offset)
+        ids, lengths, is_token = tokens.ids, tokens.lengths, tokens.is_token
         hidden = corruption.hidden(sequences, lengths.tolist())
         pooled = np.zeros((len(sequences), self.embedder.dim), dtype=np.float32)
         order = np.argsort(-lengths, kind="stable")
         order = order[lengths[order] > 0]
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            real = np.arange(ids.shape[1]) < lengths[rows, None]
-            pooled[rows] = self._embed_visible(ids[rows], hidden[rows], real, corruption.kind)
+            pooled[rows] = self._embed_visible(
+                ids[rows], hidden[rows], is_token[rows], corruption.kind
+            )
         return pooled
 
     @torch.inference_mode()

@@ -5,16 +5,75 @@ is even (half as many look-ups), and whatever is no k-mer takes no branch: its l
 and more, which one minimum turns into [UNK].
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from tokenization_barcodemae import UNKNOWN, UNKNOWN_END
+from tokenization_barcodemae import MAX_NUCLEOTIDES, UNKNOWN, UNKNOWN_END, Grid
 
 _HAS_SPACE = re.compile(r"\s").search
 _AT_ONCE = 256  # barcodes; more at a time fall out of the processor's cache
+
+
+def most_tokens(kmer_size: int) -> int:
+    """Tokens that fit in the 660 nucleotides which are read of a barcode."""
+    return MAX_NUCLEOTIDES // kmer_size
+
+
+@dataclass
+class TokenBatch:
+    """What an encoder reads of n barcodes.
+
+    Attributes:
+        ids: (n, longest) int32, filled up with [UNK].
+        lengths: (n,) int64, tokens of each barcode; 0: it has none.
+        first: (n,) positions of the first tokens; None: 0.
+    """
+
+    ids: np.ndarray
+    lengths: np.ndarray
+    first: np.ndarray | None = None
+
+    @property
+    def is_token(self) -> np.ndarray:
+        """(n, longest) bool, False at what only fills a row up."""
+        return np.arange(self.ids.shape[1]) < self.lengths[:, None]
+
+
+def token_batch(
+    sequences: Sequence[str],
+    kmer_size: int,
+    offset: int | np.ndarray = 0,
+    starts: np.ndarray | None = None,
+    grid: Grid | None = None,
+) -> TokenBatch:
+    """The one way in which barcodes become tokens, in training as in embedding.
+
+    Args:
+        sequences: n barcodes; 660 nucleotides of each are read.
+        kmer_size: nucleotides in a token.
+        offset: nucleotides dropped from the front of each barcode, one number or (n,).
+        starts: (n,) places of the first nucleotides among those of a whole barcode: all are cut in
+            its frame then, and keep its positions. None: each begins at 0.
+        grid: that barcodes are laid on; then neither offset nor starts count.
+    """
+    if grid is not None:
+        codes, placements = grid.lay(sequences)
+        ids = grid_ids(codes, kmer_size)
+        return TokenBatch(ids, np.where(placements.placed, ids.shape[1], 0))
+    longest = most_tokens(kmer_size)
+    if starts is None:
+        return TokenBatch(*kmer_ids(sequences, kmer_size, offset, longest))
+    begin = starts - offset
+    dropped = np.where(begin < 0, -begin, -begin % kmer_size)
+    first = (begin + dropped) // kmer_size
+    ids, lengths = kmer_ids(sequences, kmer_size, dropped, longest)
+    return TokenBatch(ids, np.clip(longest - first, 0, lengths), first)
 
 
 def kmer_ids(
@@ -118,7 +177,7 @@ def _powers(base: int, count: int) -> np.ndarray:
 
 
 def _plain(sequences: Sequence[str]) -> list[str]:
-    """Without white space, and one byte a character: an odd letter spoils one k-mer, no more."""
+    """Without white space, one byte a character: an odd letter makes one k-mer ambiguous."""
     return [
         re.sub(r"\s", "", sequence).encode("ascii", errors="replace").decode()
         for sequence in sequences

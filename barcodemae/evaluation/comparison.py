@@ -15,7 +15,7 @@ DIFFERENCE = "accuracy_difference"
 
 
 def pack(flags: np.ndarray) -> str:
-    """Bool (n,), say which queries were named rightly, in a few letters."""
+    """Bool (n,), say which queries were correctly classified, in a few letters."""
     return base64.b64encode(np.packbits(flags).tobytes()).decode()
 
 
@@ -31,7 +31,7 @@ def paired_tests(
 
     Args:
         records: of one evaluation, or of several that were merged.
-        right: which queries a model names rightly, as `pack` tells it.
+        right: which queries a model classifies correctly, as `pack` tells it.
         resamples: of the bootstrap interval.
     """
     probes = [row for row in records if (row["task"], row["metric"]) == ("genus-probe", "accuracy")]

@@ -45,7 +45,7 @@ def draw_all(results: dict, folder: Path) -> list[Picture]:
     drawers = {
         "accuracy": ("Genus accuracy", accuracy),
         "genus-and-bins": ("Genus accuracy and BIN clustering", genus_and_bins),
-        "figure-3-robustness": ("Robustness to hidden tokens (Figure 3)", robustness),
+        "figure-3-robustness": ("Robustness to dropped and masked tokens (Figure 3)", robustness),
         "figure-2-t-sne": ("t-SNE of small genera (Figure 2)", tsne),
     }
     pictures = []
@@ -126,7 +126,7 @@ def marker(index: int) -> str:
 
 
 def robustness(results: dict) -> Figure | None:
-    """Accuracy against the share of hidden tokens: a panel for each kind and scope."""
+    """Accuracy against the share of dropped or masked tokens: a panel for each kind and scope."""
     rows = [row for row in results["records"] if row["task"] == "robustness"]
     if not rows:
         return None
@@ -156,7 +156,7 @@ def robustness(results: dict) -> Figure | None:
         axes.set_ylim(0, 100)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    figure.supxlabel("tokens hidden, %")
+    figure.supxlabel("tokens dropped or masked, %")
     figure.supylabel(f"{results['settings']['rank']} accuracy, %")
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.tight_layout()

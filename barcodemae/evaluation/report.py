@@ -128,7 +128,8 @@ def merge(runs: Sequence[dict]) -> dict:
 
     A model that stands in two runs keeps the records of each; where both have the same record
     (task, metric and settings) the later run's stays. Paired tests are against the first model of
-    all; of runs that did not keep which queries they named rightly, what they had of these stays.
+    all; of runs that did not keep which queries they classified correctly, what they had of these
+    stays.
 
     Raises:
         BarcodeMAEError: the runs rest on different barcodes, or a task was another in one than in

@@ -22,7 +22,7 @@ class Settings:
         umap_neighbours, umap_seed: the clustering headline.
         umap_grid, umap_seeds: what is reported beside it.
         clusters: column whose number of values is the number of clusters (species or dna_bin).
-        shares: of tokens hidden in the robustness curves.
+        shares: of tokens dropped or masked in the robustness curves.
         tsne_genera, tsne_smaller_than: Figure 2 draws genera with fewer barcodes.
         probe_epochs: passes over the reference of the linear probe.
         bootstrap: resamples of the queries for the 95 % intervals.

@@ -51,7 +51,7 @@ def paired_test(first: np.ndarray, other: np.ndarray, resamples: int, seed: int)
     """Compare two models on the same queries.
 
     Args:
-        first, other: (n,) bool, whether each names a query rightly.
+        first, other: (n,) bool, whether each classifies a query correctly.
 
     Returns:
         difference in accuracy (other minus first), its 95 % bootstrap interval, and the p-value of

@@ -268,7 +268,7 @@ def linear_probe_table(results: dict) -> Table:
 
 
 def robustness_table(results: dict) -> Table:
-    """Accuracy by the share of hidden tokens (Figure 3)."""
+    """Accuracy by the share of dropped or masked tokens (Figure 3)."""
     shares = results["settings"]["shares"]
     lines = dict.fromkeys(
         (row["model"], row["settings"]["kind"], row["settings"]["scope"])
@@ -293,7 +293,7 @@ def robustness_table(results: dict) -> Table:
             [_marked(results, model), kind, scope, *(percent(r and r["value"]) for r in found)]
         )
     columns = ["model", "tokens", "on", *(f"{share:.0%}" for share in shares)]
-    return Table("Robustness to hidden tokens (Figure 3)", "", columns, rows)
+    return Table("Robustness to dropped and masked tokens (Figure 3)", "", columns, rows)
 
 
 def tsne_table(results: dict) -> Table:

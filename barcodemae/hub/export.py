@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Callable
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def export(
     data: dict | None = None,
     license: str = "mit",
     repo_id: str | None = None,
+    draw: Callable[[dict, Path], object] | None = None,
 ) -> Path:
     """Write a repository that loads through every Auto class, with its card; whole or not at all.
 
@@ -45,12 +47,14 @@ def export(
         encoder_only: leave the decoder (and any head) out, as the paper does after pretraining.
         dtype: of the weights, a key of `DTYPES`; None: as saved.
         onnx: add `onnx/model.onnx` and an example that needs ONNX Runtime alone.
-        results: results.json of an evaluation; the figures are drawn from it.
+        results: results.json of an evaluation.
         results_model: the name of this model in `results`, if it cannot be told.
         results_data: Hub id of the data that it was evaluated on.
         data: more on the training data for the card: name, id (on the Hub), license.
         license: of the weights, as the Hub abbreviates it.
         repo_id: what the card's snippets load; default: the name of `output`.
+        draw: draws the figures of `results` in a folder (`evaluation.figures.draw_all`); None:
+            the card has none.
 
     Raises:
         BarcodeMAEError: the checkpoint is not finished, `output` is not empty, or an argument is
@@ -74,7 +78,7 @@ def export(
             directory / TRAINING_RECORD, _public_record(loaded.training, data or {}, license)
         )
         if results:
-            _write_results(directory, found)
+            _write_results(directory, found, draw)
         if onnx:
             _write_onnx(directory, path)
         (directory / "README.md").write_text(render_card(directory, name), encoding="utf-8")
@@ -115,14 +119,14 @@ def _without_folders(source: str) -> str:
     return path.name if path.is_absolute() or path.exists() or path.suffix else source
 
 
-def _write_results(directory: Path, results: dict) -> None:
+def _write_results(
+    directory: Path, results: dict, draw: Callable[[dict, Path], object] | None
+) -> None:
     _write_json(directory / RESULTS, results)
     write_eval_results(directory, results)
-    if {"settings", "points"} <= results.keys():
-        from barcodemae.evaluation.figures import draw_all
-
+    if draw is not None and {"settings", "points"} <= results.keys():
         # Drawn anew: the evaluation's own figures call the model by the folder it lay in.
-        draw_all(results, directory / "figures")
+        draw(results, directory / "figures")
 
 
 def _write_onnx(directory: Path, checkpoint: Path) -> None:

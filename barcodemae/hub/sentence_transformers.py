@@ -1,7 +1,7 @@
 """The files that make a checkpoint a sentence-transformers model.
 
 One `Transformer` module that hands on `pooler_output`: the encoder pools already, leaving out
-padding and spoilt k-mers, which a `Pooling` module could not tell from the real ones.
+padding and ambiguous k-mers, which a `Pooling` module could not tell from the real ones.
 """
 
 import json

@@ -34,8 +34,8 @@ from ..barcodemae.hub.hub_server import TOKEN, Hub
 
 PROJECT = Path(__file__).parent.parent.parent
 EXAMPLE = PROJECT / "model_card" / "finetune.py"
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
-(LORA,) = re.findall(r"```python\n(from peft .*?)```", README, flags=re.DOTALL)
+PAGE = (PROJECT / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
+(LORA,) = re.findall(r"```python\n(from peft .*?)```", PAGE, flags=re.DOTALL)
 WITHOUT_THE_PROJECT = """
 import runpy, sys
 for name in ("barcodemae", "train", "configuration_barcodemae", "modeling_barcodemae",
@@ -105,7 +105,7 @@ def run_example(folder, checkpoint, *options, processes=1, script=EXAMPLE, **env
 
 
 def test_readme_prints_the_example():
-    assert f"```python\n{EXAMPLE.read_text()}```" in README
+    assert f"```python\n{EXAMPLE.read_text()}```" in PAGE
 
 
 LEARNS = ("--num_train_epochs=4", "--learning_rate=1e-2", "--per_device_train_batch_size=8")
@@ -298,7 +298,7 @@ def test_other_heads_learn_and_are_served(kind, num_labels, tmp_path):
 
 
 def test_lora_trains_little_and_merges(tmp_path):
-    """As the README prints it: `target_modules` are the names of BERT's own layers."""
+    """As the page prints it: `target_modules` are the names of BERT's own layers."""
     base = tiny_model()
     exec(LORA, names := {"model": tiny_model()})
     adapted = names["model"]

@@ -1,1 +1,1 @@
-"""Supervised contrast: barcodes of a taxon come together, beside or without hidden k-mers."""
+"""Supervised contrast: barcodes of a taxon come together, beside or without masked k-mers."""

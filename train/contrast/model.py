@@ -1,4 +1,4 @@
-"""The model of a run that contrasts barcodes, and names hidden k-mers where it is to."""
+"""The model of a run that contrasts barcodes, and names masked k-mers where it is to."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Contrasted(nn.Module):
     """One forward pass for both losses, so that gradients of several processes are averaged once.
 
     Args:
-        inner: a masked LM, or an encoder where no hidden k-mers are learned.
+        inner: a masked LM, or an encoder where no masked k-mers are learned.
         temperature: of the contrast.
         grid: that barcodes lie on; it is saved with the model.
     """

@@ -1,4 +1,4 @@
-"""A run over laid barcodes: hidden k-mers, contrast between taxa, or both at once."""
+"""A run over laid barcodes: masked k-mers, contrast between taxa, or both at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FOR_CENTRE = 2_000  # barcodes
 
 
 class Contrasting(TrainingRun):
-    """Learns from laid barcodes to name hidden k-mers, to bring taxa together, or both."""
+    """Learns from laid barcodes to name masked k-mers, to bring taxa together, or both."""
 
     script = "train.pretrain"
 
@@ -135,7 +135,7 @@ class Contrasting(TrainingRun):
         return _Masked(masking)
 
     def count(self, batch: dict) -> torch.Tensor:
-        """Hidden k-mers, and barcodes that have another one of their taxon in the batch."""
+        """Masked k-mers, and barcodes that have another one of their taxon in the batch."""
         counts = []
         if self.masked:
             counts.append((batch["masked"]["labels"] != -100).sum())
@@ -165,7 +165,7 @@ class Contrasting(TrainingRun):
         return warmed_up(arguments.label_weight, self.schedule.last_epoch, warm_up_steps)
 
     def validate(self) -> dict[str, float]:
-        """`loss`: of the hidden k-mers; with contrast the share of wrong nearest neighbours."""
+        """`loss`: of the masked k-mers; with contrast the share of wrong nearest neighbours."""
         found = {}
         if self.masked:
             found = self._hidden_kmers()

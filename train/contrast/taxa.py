@@ -76,7 +76,7 @@ class ContrastDraws(LaidDraws):
         together = self.taxa_in_batch * self.size
         is_filled = together == self.batch_size
         if together > self.batch_size or not (is_filled or arguments.masked_weight):
-            wanted = "at most" if arguments.masked_weight else "(without hidden k-mers) exactly"
+            wanted = "at most" if arguments.masked_weight else "(without masked k-mers) exactly"
             raise BarcodeMAEError(
                 f"{asked}: {together} labelled barcodes in a batch, where there must be {wanted} "
                 f"{self.batch_size}, as --batch_size is shared out"

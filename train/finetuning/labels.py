@@ -175,8 +175,8 @@ def _tell_what_is_left_out(
         if len(unknown):
             logger.warning(
                 "%d of %d barcodes of %s belong to %d taxa of the rank %s that training lacks "
-                "(%s); they cannot be named rightly and are left out there. Add barcodes of these "
-                "taxa to training, or choose a higher rank.",
+                "(%s); they cannot be classified correctly and are left out there. Add barcodes of "
+                "these taxa to training, or choose a higher rank.",
                 *(
                     len(unknown),
                     len(table),

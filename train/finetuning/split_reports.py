@@ -61,7 +61,7 @@ def report_split(
 
 
 def accuracies(logits: torch.Tensor, labels: np.ndarray, lineages: Lineages) -> dict[str, float]:
-    """Share named rightly at each rank, `accuracy_RANK`, and `accuracy`: the finest's.
+    """Share correctly classified at each rank, `accuracy_RANK`, and `accuracy`: the finest's.
 
     Where no barcode has a label at the finest rank, that of the finest that has some.
 

@@ -13,9 +13,8 @@ from torch.utils.data import Sampler
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
 from barcodemae import BarcodeMAEForSequenceClassification
-from barcodemae.encoders.tokens import kmer_ids
+from barcodemae.encoders.tokens import token_batch
 from barcodemae.identification.lineages import Lineages
-from tokenization_barcodemae import MAX_NUCLEOTIDES
 from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.freezing import GradualUnfreezing, parameter_groups
 from train.finetuning.heads import lineage_loss
@@ -133,12 +132,10 @@ class BarcodeCollator:
     def __call__(self, items: Sequence[dict]) -> dict[str, torch.Tensor]:
         """input_ids and attention_mask (batch, length), labels (batch, ranks)."""
         sequences = [item["nucleotides"] for item in items]
-        offsets = [item["offset"] for item in items]
-        ids, lengths = kmer_ids(
-            sequences, self.kmer_size, offsets, MAX_NUCLEOTIDES // self.kmer_size
-        )
+        offsets = np.array([item["offset"] for item in items])
+        tokens = token_batch(sequences, self.kmer_size, offsets)
         return {
-            "input_ids": torch.from_numpy(ids).long(),
-            "attention_mask": torch.from_numpy(np.arange(ids.shape[1]) < lengths[:, None]).long(),
+            "input_ids": torch.from_numpy(tokens.ids).long(),
+            "attention_mask": torch.from_numpy(tokens.is_token).long(),
             "labels": torch.from_numpy(np.stack([item["labels"] for item in items])),
         }

@@ -149,7 +149,7 @@ class PretrainArguments(LoopArguments):
         default="", metadata={"help": "grid.safetensors of the region; default: COI's"}
     )
     masked_weight: float = field(
-        default=1.0, metadata={"help": "of the loss of hidden k-mers; 0: none are hidden"}
+        default=1.0, metadata={"help": "of the loss of masked k-mers; 0: none are masked"}
     )
     label_rank: str = field(
         default="",

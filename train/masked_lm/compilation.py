@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import pad
 
-from tokenization_barcodemae import MAX_NUCLEOTIDES
+from barcodemae.encoders.tokens import most_tokens
 from train.masked_lm.masking import MaskingCollator
 
 _STEP = 8  # tokens; a multiple of what tensor cores multiply at a time
 _WIDE_STEP = 16  # where the mask ratio varies: half as many shapes to compile
-_SPOILT_STEP = 24  # beyond what a whole barcode shows: for spoilt k-mers, which are never hidden
+_AMBIGUOUS_STEP = (
+    24  # beyond what a whole barcode shows: for ambiguous k-mers, which are never masked
+)
 _MOST_SHAPES = 64  # beyond dynamo's limit it would run uncompiled, without a word
 
 
@@ -21,19 +23,19 @@ class StaticShapes:
 
     Lengths and counts of visible tokens are rounded up to multiples of 8 tokens, and there always
     is an attention mask. Loss and gradients stay the same; whole barcodes give one shape, for at
-    most 2 % more work. One barcode with many spoilt k-mers makes its whole batch wider: then the
+    most 2 % more work. One barcode with many ambiguous k-mers makes its whole batch wider: then the
     count is rounded up by steps of 24 tokens from there, which gives one more shape for nearly all
     such batches. Each shape costs a compilation in every process, of training and validation.
 
     A mask ratio that varies brings counts of visible tokens of every size, which are then rounded
-    up to multiples of 16: five shapes where U(0.2, 0.8) of 110 k-mers are hidden. Slots for
+    up to multiples of 16: five shapes where U(0.2, 0.8) of 110 k-mers are masked. Slots for
     predictions are cheap, the head being a few per cent of the work: there always are as many as
     the highest ratio needs, so they add no shape.
     """
 
     def __init__(self, collator: MaskingCollator):
         self.collator = collator
-        self.longest = MAX_NUCLEOTIDES // collator.kmer_size
+        self.longest = most_tokens(collator.kmer_size)
         lowest, self.highest_ratio = collator.mask_ratios
         self.ratio_varies = lowest != self.highest_ratio
         self.visible_of_whole = self._round(
@@ -60,7 +62,7 @@ class StaticShapes:
         if self.ratio_varies:
             return self._round(count, width, _WIDE_STEP)
         if count > whole:
-            return min(whole + self._round(count - whole, width, _SPOILT_STEP), width)
+            return min(whole + self._round(count - whole, width, _AMBIGUOUS_STEP), width)
         return self._round(count, width)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Which k-mers are hidden: barcodes -> the batch that `BarcodeMAEForMaskedLM` reads."""
+"""Which k-mers are masked: barcodes -> the batch that `BarcodeMAEForMaskedLM` reads."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from barcodemae.encoders.tokens import kmer_ids
-from tokenization_barcodemae import MAX_NUCLEOTIDES
+from barcodemae.encoders.tokens import most_tokens, token_batch
 from train.loop.draws import MASK_RATIO, batch_generator, random_bits
 
 
 class MaskingCollator:
-    """Tokenize barcodes and hide a share of each one's real k-mers.
+    """Tokenize barcodes and mask a share of each one's real k-mers.
 
-    Exactly round(mask ratio x k-mers) of a barcode's real k-mers are hidden, never a spoilt one
-    ([UNK]) and never padding. Everything random follows from `seed` and the draw's number.
+    Exactly round(mask ratio x k-mers) of a barcode's real k-mers are masked, never an ambiguous
+    one ([UNK]) and never padding. Everything random follows from `seed` and the draw's number.
 
     Args:
         kmer_size: nucleotides in a token, k.
@@ -61,7 +60,7 @@ class MaskingCollator:
             many visible ones as the others; num_visible and num_predicted, the most in a row.
         """
         draws, barcodes = zip(*items, strict=True)
-        longest = MAX_NUCLEOTIDES // self.kmer_size
+        longest = most_tokens(self.kmer_size)
         bits = random_bits(self.seed, np.array(draws), 2 * longest + 1)
         offsets = (bits[:, 0] % self.kmer_size).astype(int) if self.random_offset else 0
         ids, is_token = self.cut(np.array(draws), barcodes, offsets)
@@ -98,9 +97,8 @@ class MaskingCollator:
         self, draws: np.ndarray, barcodes: Sequence[str], offsets: np.ndarray | int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Token ids (batch, length), and whether each is a token of its barcode."""
-        longest = MAX_NUCLEOTIDES // self.kmer_size
-        ids, lengths = kmer_ids(barcodes, self.kmer_size, offsets, longest)
-        return ids, np.arange(ids.shape[1]) < lengths[:, None]
+        tokens = token_batch(barcodes, self.kmer_size, offsets)
+        return tokens.ids, tokens.is_token
 
     def _ratio(self, draw: int) -> float:
         """The mask ratio of the global batch that the draw belongs to."""

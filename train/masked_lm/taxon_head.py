@@ -1,4 +1,4 @@
-"""Naming taxa beside hidden k-mers: what makes pretraining semi-supervised (BarcodeMAE+)."""
+"""Naming taxa beside masked k-mers: what makes pretraining semi-supervised (BarcodeMAE+)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SemiSupervisedOutput(BarcodeMAEMaskedLMOutput):
 class SemiSupervised(nn.Module):
     """A masked LM with [CLS], and a head that names the barcode's taxon from the encoder's [CLS].
 
-    As in the authors' code the encoder has only seen what was not hidden, and the head is a norm,
+    As in the authors' code the encoder has only seen what was visible, and the head is a norm,
     dropout and a linear layer. It is there for training alone: like the decoder it is no part of
     what a model is used for, and `save_pretrained` leaves it out.
     """

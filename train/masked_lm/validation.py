@@ -1,4 +1,4 @@
-"""How well hidden k-mers are named on held-out barcodes, by the model and by a guess."""
+"""How well masked k-mers are named on held-out barcodes, by the model and by a guess."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from barcodemae.encoders.tokens import kmer_ids
-from tokenization_barcodemae import MAX_NUCLEOTIDES
+from barcodemae.encoders.tokens import token_batch
 from train.loop.held_out import held_out_means
 
 
 def hidden_tokens_right(output, labels: torch.Tensor) -> torch.Tensor:
-    """() number of hidden k-mers whose likeliest k-mer is the true one."""
+    """() number of masked k-mers whose likeliest k-mer is the true one."""
     targets = labels.long().gather(1, output.predicted_positions)  # (batch, predicted)
     return (output.logits.argmax(dim=-1) == targets).sum()
 
 
 def validate(model: torch.nn.Module, batches: Iterable[dict], accelerator: Accelerator) -> dict:
-    """Mean loss and accuracy over all hidden k-mers of `batches`, of every process together."""
+    """Mean loss and accuracy over all masked k-mers of `batches`, of every process together."""
 
     def sums_of(batch: dict) -> torch.Tensor:
         output = model(**batch, num_items_in_batch=1)
@@ -38,7 +37,7 @@ def context_free_guess(training: Sequence[str], validation: Iterable[dict], kmer
     Frequencies at a position are smoothed towards those of all positions, with the weight that
     suits the validation barcodes best: the guess is given every advantage.
     """
-    ids, _ = kmer_ids(training, kmer_size, max_length=MAX_NUCLEOTIDES // kmer_size)
+    ids = token_batch(training, kmer_size).ids
     counts = np.zeros((ids.shape[1], 4**kmer_size))
     for position, kmers in enumerate(ids.T):
         np.add.at(counts[position], kmers[kmers < 4**kmer_size], 1)

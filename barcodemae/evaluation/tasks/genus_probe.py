@@ -49,7 +49,7 @@ def check(context: Context) -> None:
     if missed.all():
         raise BarcodeMAEError(
             f"no {rank} of the query {query.name!r} occurs in the reference {reference.name!r}, so "
-            "no query could be named rightly. Choose other splits or a higher --rank."
+            "no query could be classified correctly. Choose other splits or a higher --rank."
         )
     if missed.any():
         context.warnings.append(

@@ -23,13 +23,13 @@ RANK = "species"
 
 def check(context: Context) -> None:
     reference, seen = context.reference, context.seen
-    taught, asked = set(reference.labels(RANK)) - {""}, seen.labels(RANK)
-    if len(taught) < 2:
+    known, asked = set(reference.labels(RANK)) - {""}, seen.labels(RANK)
+    if len(known) < 2:
         raise BarcodeMAEError(
             f"the linear probe needs at least two species; the split {reference.name!r} names "
-            f"{len(taught)}"
+            f"{len(known)}"
         )
-    lacking = int((~np.isin(asked[asked != ""], list(taught))).sum())
+    lacking = int((~np.isin(asked[asked != ""], list(known))).sum())
     if lacking == (asked != "").sum():
         raise BarcodeMAEError(
             f"no species of the split {seen.name!r} is in {reference.name!r}: the linear probe "

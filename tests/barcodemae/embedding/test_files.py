@@ -5,7 +5,7 @@ import torch
 
 from barcodemae import BarcodeMAEModel
 from barcodemae.data import read_barcodes, simulate_barcodes
-from barcodemae.embedding.files import check_format, check_kmers, write_embeddings
+from barcodemae.embedding.files import check_format, write_embeddings
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.presets import preset_config
@@ -55,19 +55,36 @@ def spoilt(tmp_path):
     return read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
 
 
-def test_a_record_without_a_kmer_is_named_before_the_work(embedder, tmp_path):
-    check_kmers(spoilt(tmp_path).select([0, 2]), embedder, ["b.fasta"])
-    with pytest.raises(BarcodeMAEError, match="b.fasta: record short: no 4-mer .*--on-error skip"):
-        check_kmers(spoilt(tmp_path), embedder, ["b.fasta"])
-    with pytest.raises(BarcodeMAEError, match=r"behind the 5 .*\(nor have 2 others\)"):
-        check_kmers(spoilt(tmp_path), embedder, ["b.fasta"], offset=5)
+def test_the_first_record_without_a_kmer_ends_the_work_with_nothing_written(embedder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    for options, said in (
+        ({}, "b.fasta: record short: no 4-mer .*--on-error skip"),
+        ({"offset": 5}, "record good: .* after the 5 that --offset drops"),
+    ):
+        with pytest.raises(BarcodeMAEError, match=said):
+            write_embeddings(
+                out / "e.csv", embedder, spoilt(tmp_path), piece=1, sources="b.fasta", **options
+            )
+        assert not list(out.iterdir())
+    assert write_embeddings(
+        out / "e.csv", embedder, spoilt(tmp_path).select([0, 2]), sources="b.fasta"
+    )
 
 
 def test_only_what_is_embedded_counts(embedder, tmp_path):
     (tmp_path / "b.fasta").write_text(">late\n" + "-" * 660 + "ACGT" * 10 + "\n")
     barcodes = read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
     with pytest.raises(BarcodeMAEError, match="record late: .* in the first 660 nucleotides"):
-        check_kmers(barcodes, embedder, ["b.fasta"])
+        write_embeddings(tmp_path / "e.csv", embedder, barcodes, sources="b.fasta")
+
+
+@pytest.mark.parametrize("sources", ["", "b.fasta"])
+def test_each_record_is_read_once(embedder, barcodes, sources, tmp_path, monkeypatch):
+    read, tokens = [], embedder.tokens
+    monkeypatch.setattr(embedder, "tokens", lambda s, *a: read.extend(s) or tokens(s, *a))
+    write_embeddings(tmp_path / "e.csv", embedder, barcodes, piece=16, sources=sources)
+    assert read == barcodes["nucleotides"][:]
 
 
 @pytest.mark.parametrize("ending", ["parquet", "npz", "csv"])

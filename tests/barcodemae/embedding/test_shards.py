@@ -152,14 +152,15 @@ def test_standard_output_gets_csv_and_the_input_is_no_output(inputs, tmp_path):
     assert "2 embeddings of 128 dimensions" in result.stderr
 
 
-def test_a_record_without_a_kmer_stops_the_run_before_it_begins(inputs, tmp_path):
+def test_a_record_without_a_kmer_stops_the_run_with_no_half_written_shard(inputs, tmp_path):
     (tmp_path / "late.fasta").write_text(">a\nACGTACGT\n>b\nACGTACGA\n>short\nACG\n")
     output = tmp_path / "embeddings"
     command = ["embed", str(tmp_path / "late.fasta"), f"--model={inputs / 'model'}"]
     command += [f"--output={output}", "--shard-size=1", "--device=cpu"]
     with pytest.raises(BarcodeMAEError, match="late.fasta: record short: no 4-mer"):
         CliRunner().invoke(app, command, catch_exceptions=False)
-    assert not output.exists()
+    whole = [f"part-0000{number}-of-00003.parquet" for number in (0, 1)]
+    assert sorted(path.name for path in output.glob("*part*")) == whole
     result = CliRunner().invoke(app, [*command, "--on-error=skip"])
     assert result.exit_code == 0, result.output
     assert pd.read_parquet(output)["id"].tolist() == ["a", "b"]

@@ -8,7 +8,7 @@ from transformers import AutoModel, AutoTokenizer
 from barcodemae import BarcodeMAEModel, BarcodeMAETokenizer
 from barcodemae.data import read_barcodes
 from barcodemae.data.grid import coi_grid
-from barcodemae.embedding.files import check_kmers
+from barcodemae.embedding.files import write_embeddings
 from barcodemae.embedding.precision import at_precision
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.pretrained import BarcodeMAEEncoder
@@ -53,7 +53,7 @@ def test_what_fits_nowhere_has_no_embedding_and_is_named(embedder, tmp_path):
     (tmp_path / "b.fasta").write_text(f">good\n{barcode}\n>odd\n{noise(600)}\n")
     barcodes = read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
     with pytest.raises(BarcodeMAEError, match="b.fasta: record odd: it fits nowhere on the model"):
-        check_kmers(barcodes, embedder, ["b.fasta"])
+        write_embeddings(tmp_path / "e.csv", embedder, barcodes, sources="b.fasta")
 
 
 def test_an_encoder_on_a_grid_has_one_frame_and_its_own_fingerprint(embedder):

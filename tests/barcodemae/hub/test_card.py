@@ -8,6 +8,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.evaluation.figures import draw_all
 from barcodemae.hub.card import FOLDER, render_card
 from barcodemae.hub.export import export
 
@@ -49,6 +50,7 @@ def repository(checkpoint, run, tmp_path_factory):
         checkpoint,
         tmp_path_factory.mktemp("hub") / "barcodes-k4",
         results=run / "results.json",
+        draw=draw_all,
         results_data="bioscan-ml/BIOSCAN-5M",
         data={"name": "BIOSCAN-5M", "id": "bioscan-ml/BIOSCAN-5M", "license": "cc-by-3.0"},
     )
@@ -173,10 +175,10 @@ def with_record(checkpoint, folder, data=None, **arguments):
 
 
 def test_how_much_was_hidden(repository, checkpoint, tmp_path):
-    assert "\n50.0% of the k-mers of a barcode were hidden; the encoder" in read(repository)
+    assert "\n50.0% of the k-mers of a barcode were masked; the encoder" in read(repository)
     drawn = with_record(checkpoint, tmp_path / "drawn", mask_ratio_between=[0.2, 0.8])
     card = read(export(drawn, tmp_path / "repository"))
-    assert "20.0% to 80.0% of the k-mers of a barcode were hidden, a share drawn for each" in card
+    assert "20.0% to 80.0% of the k-mers of a barcode were masked, a share drawn for each" in card
     assert "| mask_ratio_between | 0.2, 0.8 |" in card
 
 

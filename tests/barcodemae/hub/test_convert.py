@@ -89,7 +89,7 @@ def published_embeddings(model, barcodes, num_special, pool_unknown):
 
 def assert_embeds_alike(directory, bert, num_special=2):
     embedder = Embedder.from_pretrained(directory, device="cpu")
-    # The published code also pools spoilt k-mers; on clean barcodes there is no difference.
+    # The published code also pools ambiguous k-mers; on clean barcodes there is no difference.
     for barcodes, pool_unknown in ((CLEAN, True), (CLEAN, False), (SPOILT, False)):
         expected = published_embeddings(bert, barcodes, num_special, pool_unknown)
         found = embedder.embed(barcodes)

@@ -1,4 +1,4 @@
-"""Training on the grid as its users start it: hidden k-mers, contrast, both."""
+"""Training on the grid as its users start it: masked k-mers, contrast, both."""
 
 import json
 

@@ -58,8 +58,8 @@ def test_spoilt_kmers_add_one_shape_and_whole_barcodes_stay_tight(kmer_size, who
     collate = StaticShapes(MaskingCollator(kmer_size, 0.5, 1, random_offset=False))
     plain = ["ACGT" * 165] * 8
     visible = set()
-    for spoilt in range(0, 24):  # k-mers of one barcode
-        barcode = "N" * (spoilt * kmer_size) + plain[0]
+    for ambiguous in range(0, 24):  # k-mers of one barcode
+        barcode = "N" * (ambiguous * kmer_size) + plain[0]
         batch = collate(list(enumerate([barcode[:660], *plain])))
         visible.add(batch["num_visible"])
     assert visible == {whole, whole + 24}

@@ -4,7 +4,7 @@ import datasets
 import evaluate
 import numpy as np
 
-_DESCRIPTION = "Share of barcodes named rightly, with a percentile bootstrap interval."
+_DESCRIPTION = "Share of barcodes correctly classified, with a percentile bootstrap interval."
 _INPUTS = """
 Args:
     predictions (list of int or str): the taxon named for each barcode.
