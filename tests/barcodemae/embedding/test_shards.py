@@ -161,6 +161,7 @@ def test_a_record_without_a_kmer_stops_the_run_with_no_half_written_shard(inputs
         CliRunner().invoke(app, command, catch_exceptions=False)
     whole = [f"part-0000{number}-of-00003.parquet" for number in (0, 1)]
     assert sorted(path.name for path in output.glob("*part*")) == whole
+    command[-3] = f"--output={(output := tmp_path / 'skipping')}"
     result = CliRunner().invoke(app, [*command, "--on-error=skip"])
     assert result.exit_code == 0, result.output
     assert pd.read_parquet(output)["id"].tolist() == ["a", "b"]
