@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+import tokenization_barcodemae
 from barcodemae.data.grid import coi_grid, fit_grid
 from coi import draw, noise, turned
 from tokenization_barcodemae import Grid
@@ -90,6 +93,36 @@ def test_a_place_does_not_depend_on_the_other_barcodes(grid, whole):
         alone_codes, alone = grid.lay([records[row]])
         assert (alone_codes[0] == codes[row]).all()
         assert alone.start[0] == placements.start[row] and alone.score[0] == placements.score[row]
+
+
+@st.composite
+def records(pick):
+    """Barcodes cut, broken, mutated, turned, and with other DNA at their ends."""
+    seed = pick(st.integers(0, 10**6))
+    barcode = draw(1, seed)[0]
+    front, end = sorted(pick(st.tuples(st.integers(0, 658), st.integers(0, 658))))
+    barcode = barcode[front:end]
+    for _ in range(pick(st.integers(0, 2))):
+        at = pick(st.integers(0, max(len(barcode) - 1, 0)))
+        barcode = barcode[:at] + pick(st.sampled_from(["", "AC", "N", "TTTT"])) + barcode[at + 1 :]
+    rng = np.random.default_rng(seed)
+    share = pick(st.sampled_from([0, 0.02, 0.1, 0.25]))
+    barcode = "".join(rng.choice(list("ACGT")) if rng.random() < share else b for b in barcode)
+    ends = pick(st.tuples(st.integers(0, 60), st.integers(0, 60)))
+    barcode = noise(ends[0], seed) + barcode + noise(ends[1], seed + 1)
+    return turned(barcode) if pick(st.booleans()) else barcode
+
+
+@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(barcodes=st.lists(records(), min_size=1, max_size=12))
+def test_the_quick_look_finds_what_the_whole_search_finds(grid, barcodes):
+    codes, placements = grid.lay(barcodes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenization_barcodemae, "_SURE", np.inf)  # nothing is, then
+        expected_codes, expected = grid.lay(barcodes)
+    assert (codes == expected_codes).all()
+    for name in ("start", "strand", "score", "placed", "breaks"):
+        assert (getattr(placements, name) == getattr(expected, name)).all()
 
 
 def test_a_grid_is_saved_and_loaded(grid, whole, tmp_path):
