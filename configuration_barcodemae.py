@@ -164,6 +164,11 @@ class BarcodeMAEConfig(PretrainedConfig):
         return self.embedding_size if self.pooling == "sites" else self.hidden_size
 
     @property
+    def projection_dim(self) -> int:
+        """As `pooled_size`, by the name that sentence-transformers asks for."""
+        return self.pooled_size
+
+    @property
     def unk_token_id(self) -> int:
         return self.num_kmers
 

@@ -43,6 +43,8 @@ def _sites(places: int, site_size: int, embedding_size: int) -> dict:
         "site_size": site_size,
         "embedding_size": embedding_size,
         "nucleotide_init": True,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
     }
 
 
@@ -66,11 +68,11 @@ _BARCODEMAE = {
     "barcodemae-tiny": {"kmer_size": 4, **_width(128, 2, 4)},
     # Not the paper's: for barcodes on the grid of the 658 nucleotides of COI, to identify with.
     "barcodemae-coi-small": {
-        **_width(128, 3, 4),
+        **_width(128, 3, 2),
         "decoder_num_hidden_layers": 1,
-        **_sites(places=658 // 6, site_size=12, embedding_size=384),
+        **_sites(places=658 // 6, site_size=24, embedding_size=384),
     },
-    "barcodemae-coi": _sites(places=658 // 6, site_size=16, embedding_size=768),
+    "barcodemae-coi": _sites(places=658 // 6, site_size=24, embedding_size=768),
 }
 
 # Depths and radii of Base and Large are the paper's; Large is as wide as its 1.2 billion asks for.

@@ -6,13 +6,15 @@
 The same command, given again, goes on where the run was stopped or killed. OUTPUT_DIR holds
 
     best/                 complete, calibrated model directory, for pipeline("text-classification")
-                          and `barcodemae classify QUERIES --model OUTPUT_DIR/best -o calls.tsv`;
-                          with --objective contrastive an encoder, for `barcodemae evaluate`
+                          and `barcodemae classify QUERIES --model OUTPUT_DIR/best -o calls.tsv`
     metrics.json          what it was learned from, and how well each split is named
     SPLIT/RANK/           per_class.csv, reliability.png and confusion.png (of a classifier)
     learning_curves.png, history.json (a logistic regression has none)
     arguments.json        what the run was started with
     checkpoints/          states to resume from
+
+With --objective contrastive it trains an encoder as `train.pretrain` does, from labels alone: its
+arguments, and what it leaves behind, are those of that script.
 """
 
 from __future__ import annotations
@@ -27,16 +29,12 @@ from accelerate.utils import set_seed
 
 from barcodemae import BarcodeMAEForSequenceClassification, BarcodeMAEModel
 from barcodemae.encoders.embedder import Embedder
-from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.calibration import best_temperature, confidence_thresholds, divide
 from barcodemae.identification.classification import Classifier
 from barcodemae.outputs import write_whole_text
+from train.contrast.run import Contrasting
+from train.contrast.tuning import TuningArguments, objective_asked
 from train.finetuning import curves as figures
-from train.finetuning.contrastive import (
-    ContrastiveTrainer,
-    ignore_unplaced,
-    nearest_accuracies,
-)
 from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.labels import (
     LabelledBarcodes,
@@ -45,13 +43,12 @@ from train.finetuning.labels import (
     read_splits,
     tell_imbalance,
 )
-from train.finetuning.models import make_encoder, with_heads, without_head
+from train.finetuning.models import make_encoder, with_heads
 from train.finetuning.probe import cached_embeddings, fit_probe
-from train.finetuning.sampling import TaxonSampler
 from train.finetuning.split_reports import report_split
 from train.finetuning.trainer import FinetuneTrainer
 from train.loop.arguments import parse_arguments
-from train.loop.devices import make_accelerator, share_of_batch
+from train.loop.devices import make_accelerator
 from train.loop.records import claim_output_dir, save_model
 from train.loop.run import errors_in_a_line
 
@@ -74,8 +71,7 @@ class Finetuning:
         self.training.seed = arguments.seed
         if arguments.random_offset:
             self.training.offset_below = self.model.config.kmer_size
-        is_balanced = arguments.balanced_sampling or arguments.objective == "contrastive"
-        self.classes = tell_imbalance(self.training, self.lineages, is_balanced)
+        self.classes = tell_imbalance(self.training, self.lineages, arguments.balanced_sampling)
 
     def make_model(self, encoder: BarcodeMAEModel) -> BarcodeMAEForSequenceClassification:
         return with_heads(encoder, self.lineages)
@@ -196,76 +192,6 @@ class Finetuning:
         return Path(self.arguments.cache_dir or self.output_dir / "embeddings")
 
 
-class ContrastiveTuning(Finetuning):
-    """A run that brings barcodes of a taxon together, and leaves an encoder without a head."""
-
-    def __init__(self, arguments: FinetuneArguments):
-        super().__init__(arguments)
-        for barcodes in (self.training, *self.splits.values()):
-            ignore_unplaced(barcodes, self.lineages)
-        self.sampler = TaxonSampler(
-            self.training.labels,
-            arguments.ranks.index(arguments.sampled_rank),
-            self.taxa_in_batch(),
-            arguments.barcodes_per_taxon,
-            arguments.seed,
-        )
-
-    def taxa_in_batch(self) -> int:
-        """Taxa that a process contrasts at once.
-
-        Raises:
-            BarcodeMAEError: its share of the batch does not hold two or more of them whole.
-        """
-        arguments, processes = self.arguments, self.accelerator.num_processes
-        parts = arguments.gradient_accumulation_steps
-        share = share_of_batch(arguments.batch_size, parts, processes)
-        taxa, rest = divmod(share, arguments.barcodes_per_taxon)
-        if rest or taxa < 2:
-            raise BarcodeMAEError(
-                f"--batch_size {arguments.batch_size} in {processes} x {parts} parts: each must "
-                "be a multiple of barcodes_per_taxon, "
-                f"{arguments.barcodes_per_taxon}, and of two taxa or more"
-            )
-        return taxa
-
-    def make_model(self, encoder: BarcodeMAEModel) -> BarcodeMAEForSequenceClassification:
-        return without_head(encoder)
-
-    def make_trainer(self) -> ContrastiveTrainer:
-        return ContrastiveTrainer(
-            self.model,
-            self.arguments,
-            self.lineages,
-            self.training,
-            self.validation,
-            sampler=self.sampler,
-        )
-
-    def finish_model(self) -> None:
-        self.model = self.model.barcodemae
-
-    def report(self) -> dict:
-        """1-NN accuracy of each split against training."""
-        embedder = Embedder(self.model, self.accelerator.device)
-        reference = cached_embeddings(embedder, self.training.nucleotides, self._cache)
-        return {
-            "metrics": {
-                split: nearest_accuracies(
-                    reference,
-                    self.training.labels,
-                    cached_embeddings(embedder, barcodes.nucleotides, self._cache),
-                    barcodes.labels,
-                    self.lineages.ranks,
-                )
-                for split, barcodes in self.splits.items()
-            }
-        }
-
-
-RUNS = {"lineage": Finetuning, "contrastive": ContrastiveTuning}
-
-
 def newest_checkpoint(folder: Path) -> str | None:
     """The newest complete `checkpoint-N` in a folder; None where there is none.
 
@@ -285,8 +211,10 @@ def _write_json(path: Path, value: object) -> None:
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     with errors_in_a_line("train.finetune"):
-        arguments = parse_arguments(kind=FinetuneArguments)
-        RUNS[arguments.objective](arguments).run()
+        if objective_asked() == "contrastive":
+            Contrasting(parse_arguments(kind=TuningArguments)).run()
+        else:
+            Finetuning(parse_arguments(kind=FinetuneArguments)).run()
 
 
 if __name__ == "__main__":

@@ -14,13 +14,15 @@ def embed(
         list[str],
         typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; .gz and globs too."),
     ],
-    model: Annotated[str, typer.Option(help="Checkpoint directory or Hub id.")],
     output: Annotated[
         Path,
         typer.Option(
             "--output", "-o", help="File to write: .parquet, .npz or .csv. No ending: a folder."
         ),
     ],
+    model: Annotated[
+        str, typer.Option(help="Checkpoint directory or Hub id; default: the model shipped here.")
+    ] = "",
     batch_size: Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")] = 64,
     offset: Annotated[
         int, typer.Option(min=0, help="Nucleotides to drop from the front of each barcode.")
@@ -51,8 +53,10 @@ def embed(
     from barcodemae.embedding.files import check_format, write_embeddings
     from barcodemae.embedding.shards import check_alone, start_processes, write_shards
     from barcodemae.encoders.embedder import usable_device
+    from barcodemae.encoders.shipped import shipped_model
     from barcodemae.outputs import is_stream, report
 
+    model = model or shipped_model()
     settings = {
         "batch_size": batch_size,
         "offset": offset,

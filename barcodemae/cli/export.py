@@ -14,6 +14,14 @@ def export(
         str, typer.Option(help="float32, bfloat16 or float16; default: as saved.")
     ] = "",
     onnx: Annotated[bool, typer.Option(help="Add the encoder as ONNX.")] = False,
+    fold_metric: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled barcodes: what brings those of a genus together becomes part of a model "
+            "that pools by site."
+        ),
+    ] = None,
+    fold_rank: Annotated[str, typer.Option(help="Rank of the labels for --fold-metric.")] = "genus",
     results: Annotated[Path | None, typer.Option(help="results.json of an evaluation.")] = None,
     results_model: Annotated[
         str, typer.Option(help="This model's name in the results, if they hold several.")
@@ -32,12 +40,18 @@ def export(
     from barcodemae.hub.export import export as export_checkpoint
 
     data = {"name": data_name, "id": data_id, "license": data_license}
+    metric = None
+    if fold_metric:
+        from barcodemae.identification.folding import metric_to_fold
+
+        metric = metric_to_fold(checkpoint, fold_metric, fold_rank)
     export_checkpoint(
         checkpoint,
         output,
         encoder_only=encoder_only,
         dtype=dtype or None,
         onnx=onnx,
+        metric=metric,
         results=results,
         results_model=results_model or None,
         results_data=results_data or None,

@@ -31,7 +31,8 @@ _OPERATIONAL = (
 )
 # Those that say nothing where labels are not used, or not by contrast.
 _OF_LABELS = ("label_weight", "label_warm_up_epochs", "label_taxa", "label_barcodes")
-_OF_CONTRAST = ("temperature", "barcodes_per_taxon", "sampled_rank")
+_OF_CONTRAST = ("temperature", "label_species", "label_power", "drop", "noise")
+_OF_WINDOWS = ("window_share", "window_between")
 
 
 def render_card(directory: Path, repo_id: str) -> str:
@@ -43,6 +44,7 @@ def render_card(directory: Path, repo_id: str) -> str:
     training = read_json(directory / TRAINING_RECORD)
     results = read_json(directory / RESULTS)
     family = FAMILIES[config["model_type"]]
+    contrast = _contrast(config, training)
     metadata = _metadata(family, config, training, results, repo_id)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
@@ -57,13 +59,16 @@ def render_card(directory: Path, repo_id: str) -> str:
         name=repo_id.rsplit("/", 1)[-1],
         config=config,
         variant=_variant(config),
+        size=config.get("embedding_size") or config.get("hidden_size"),
+        on_grid=config.get("pooling") == "sites",
+        contrast=contrast,
         kind=(config.get("architectures") or [family.encoder_class.__name__])[0],
         paper=family.paper,
         max_nucleotides=family.max_nucleotides,
         max_tokens=family.max_nucleotides // config.get("kmer_size", 1),
         parameters=_count_parameters(directory),
         training=training,
-        settings=_settings(training.get("arguments", {})),
+        settings=_settings(training.get("arguments", {}), bool(contrast)),
         validation=_listed(training.get("validation", {})),
         versions=_listed(training.get("versions", {})),
         original=_listed(training.get("original", {})),
@@ -100,20 +105,32 @@ def _metadata(
     )
 
 
-def _settings(arguments: dict) -> dict:
+def _settings(arguments: dict, contrast: bool) -> dict:
     """The arguments of training that matter for the weights and are not off."""
     silent = set(_OPERATIONAL)
     if not arguments.get("label_rank"):
         silent.update(_OF_LABELS)
-    if arguments.get("objective") != "contrastive":
+    if not contrast:
         silent.update(_OF_CONTRAST)
     if arguments.get("model"):
         silent.add("preset")  # the architecture is that of the model it began from
+    if not arguments.get("window_share"):
+        silent.update(_OF_WINDOWS)
     return {
         name: value
         for name, value in arguments.items()
         if name not in silent and (name == "seed" or value)
     }
+
+
+def _contrast(config: dict, training: dict) -> str:
+    """What a model that brings barcodes of a taxon together has learned from; "": it does not."""
+    arguments = training.get("arguments", {})
+    rank = arguments.get("label_rank")
+    if not rank or config.get("cls_token"):
+        return ""
+    hidden = " and hidden k-mers" if arguments.get("masked_weight", 0) else ""
+    return f"labels ({rank}){hidden}"
 
 
 def _listed(values: dict) -> str:
@@ -134,7 +151,7 @@ def _variant(config: dict) -> str:
 
 def _count_parameters(directory: Path) -> int:
     count = 0
-    for path in directory.glob("*.safetensors"):
+    for path in directory.glob("model*.safetensors"):
         with safe_open(path, framework="pt") as tensors:
             names = tensors.keys()
             count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)

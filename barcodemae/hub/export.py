@@ -7,18 +7,21 @@ from collections.abc import Callable
 from importlib.metadata import requires
 from pathlib import Path
 
+import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.card import EMBED_WITH_ONNXRUNTIME, FOLDER, render_card
 from barcodemae.hub.directories import whole_directory
 from barcodemae.hub.results import RESULTS, read_results, write_eval_results
 from barcodemae.hub.sentence_transformers import write_sentence_transformers
-from barcodemae.hub.source import TRAINING_RECORD, Checkpoint
+from barcodemae.hub.source import TRAINING_RECORD, Checkpoint, check_finished
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # What the repository's own Python files import.
 _NEEDED = ("torch", "transformers", "safetensors")
+_GRID = "grid.safetensors"
 # Arguments of a training run.
 _FOLDERS = ("output_dir", "cache_dir")
 _MODELS = ("model",)
@@ -31,6 +34,7 @@ def export(
     encoder_only: bool = False,
     dtype: str | None = None,
     onnx: bool = False,
+    metric: tuple[np.ndarray, np.ndarray] | None = None,
     results: str | Path | None = None,
     results_model: str | None = None,
     results_data: str | None = None,
@@ -47,6 +51,8 @@ def export(
         encoder_only: leave the decoder (and any head) out, as the paper does after pretraining.
         dtype: of the weights, a key of `DTYPES`; None: as saved.
         onnx: add `onnx/model.onnx` and an example that needs ONNX Runtime alone.
+        metric: (size, size) map and (size,) mean that become part of a model that pools by site:
+            its embedding is then the map of what it was, less the mean.
         results: results.json of an evaluation.
         results_model: the name of this model in `results`, if it cannot be told.
         results_data: Hub id of the data that it was evaluated on.
@@ -71,7 +77,10 @@ def export(
             found["data"] |= {"id": results_data, "name": results_data.rsplit("/", 1)[-1]}
     with whole_directory(output) as directory:
         loaded = Checkpoint.read(path, encoder_only, DTYPES.get(dtype))
+        _fold(loaded.model, metric)
         loaded.model.save_pretrained(directory)
+        if (path / _GRID).is_file():  # its own, which may not be the usual one
+            shutil.copyfile(path / _GRID, directory / _GRID)
         write_sentence_transformers(directory)
         _write_requirements(directory / "requirements.txt")
         _write_json(
@@ -80,7 +89,7 @@ def export(
         if results:
             _write_results(directory, found, draw)
         if onnx:
-            _write_onnx(directory, path)
+            _write_onnx(directory, path, encoder_only, metric)
         (directory / "README.md").write_text(render_card(directory, name), encoding="utf-8")
     return output
 
@@ -129,11 +138,31 @@ def _write_results(
         draw(results, directory / "figures")
 
 
-def _write_onnx(directory: Path, checkpoint: Path) -> None:
+def _fold(model: PreTrainedModel, metric: tuple[np.ndarray, np.ndarray] | None) -> None:
+    if metric is None:
+        return
+    pooling = getattr(model.base_model, "site_pooling", None)
+    if pooling is None:
+        raise BarcodeMAEError(
+            "--fold-metric is for models that pool by site (pooling = 'sites'): the embedding of "
+            "this one is no linear map, so that there is nothing to fold a metric into"
+        )
+    pooling.fold(*map(torch.from_numpy, metric))
+
+
+def _write_onnx(
+    directory: Path,
+    checkpoint: Path,
+    encoder_only: bool,
+    metric: tuple[np.ndarray, np.ndarray] | None,
+) -> None:
     from barcodemae.hub.onnx import write_onnx
 
-    encoder = Checkpoint.read(checkpoint, encoder_only=True, dtype=torch.float32).model
-    write_onnx(encoder, directory / "onnx" / "model.onnx")
+    is_classifier = check_finished(checkpoint)[1].endswith("ForSequenceClassification")
+    without_head = encoder_only or not is_classifier
+    model = Checkpoint.read(checkpoint, encoder_only=without_head, dtype=torch.float32).model
+    _fold(model, metric)
+    write_onnx(model, directory / "onnx" / "model.onnx")
     shutil.copyfile(FOLDER / EMBED_WITH_ONNXRUNTIME, directory / EMBED_WITH_ONNXRUNTIME)
 
 

@@ -1,19 +1,24 @@
 """The files that make a checkpoint a sentence-transformers model.
 
-One `Transformer` module that hands on `pooler_output`: the encoder pools already, leaving out
-padding and ambiguous k-mers, which a `Pooling` module could not tell from the real ones.
+One module that hands on `pooler_output`, and the k-mers' states: the encoder pools already, leaving
+out padding and ambiguous k-mers, which a `Pooling` module could not tell from the real ones.
 """
 
 import json
+import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import model_card
+
+FOLDER = Path(model_card.__file__).parent
+MODULE = "sentence_barcodemae.py"
 MODULES = [
     {
         "idx": 0,
         "name": "0",
         "path": "",
-        "type": "sentence_transformers.base.modules.transformer.Transformer",
+        "type": "sentence_barcodemae.BarcodeMAETransformer",
     }
 ]
 TRANSFORMER = {
@@ -24,7 +29,7 @@ TRANSFORMER = {
 
 
 def write_sentence_transformers(directory: Path) -> None:
-    """Write modules.json, sentence_bert_config.json, config_sentence_transformers.json."""
+    """Write the module's code, and the files that name and describe it."""
     model = {
         "__version__": _versions(),
         "model_type": "SentenceTransformer",
@@ -39,6 +44,7 @@ def write_sentence_transformers(directory: Path) -> None:
     }
     for name, content in files.items():
         (directory / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    shutil.copyfile(FOLDER / MODULE, directory / MODULE)
 
 
 def _versions() -> dict[str, str]:

@@ -11,13 +11,15 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM, BarcodeMAEModel
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification.lineages import IGNORED
 from barcodemae.loading import family_at, load_whole
 from train.contrast.collator import ContrastCollator, LaidMasking
 from train.contrast.laid import LaidBarcodes, LaidDraws, grid_of
 from train.contrast.model import Contrasted
 from train.contrast.nearest import NearestNeighbours
+from train.contrast.start import centre, quieten, read_discriminants, read_nucleotides
 from train.contrast.taxa import ContrastDraws, hold_out_species
-from train.contrast.views import Views, kmers_of
+from train.contrast.views import Views
 from train.loop.arguments import PretrainArguments
 from train.loop.held_out import held_out_means
 from train.loop.optimization import cosine, make_optimizer, matrices_apart
@@ -39,6 +41,8 @@ class Contrasting(TrainingRun):
         self.masked, self.contrasts = arguments.masked_weight > 0, bool(arguments.label_rank)
         rank = f"{arguments.label_rank}_" if self.masked else ""
         measures = [("loss", "accuracy")] if self.masked else []
+        if arguments.start == "discriminants" and not self.contrasts:
+            raise BarcodeMAEError("--start discriminants needs labels: give --label_rank, too")
         self.measures = (*measures, *([(f"{rank}loss", f"{rank}accuracy")] * self.contrasts))
         super().__init__(arguments, config_of(arguments))
 
@@ -76,7 +80,7 @@ class Contrasting(TrainingRun):
         model = Contrasted(inner, arguments.temperature, self.grid)
         if model.encoder.site_pooling is not None:
             if not arguments.model:
-                self._set_centre(model.encoder)
+                self._start(model.encoder)
             # Without contrast nothing is learned from embeddings.
             model.encoder.site_pooling.requires_grad_(self.contrasts)
         half = arguments.mixed_precision == "bf16"
@@ -99,14 +103,17 @@ class Contrasting(TrainingRun):
     def make_schedule(self, optimizer: torch.optim.Optimizer) -> LRScheduler:
         return cosine(optimizer, self.total_steps, self.arguments.warm_up_steps)
 
-    @torch.no_grad()
-    def _set_centre(self, encoder: BarcodeMAEModel) -> None:
-        rows = self.training.rows[:: max(1, len(self.training.rows) // _FOR_CENTRE)]
-        ids = torch.from_numpy(kmers_of(self.laid.codes[rows], self.config.kmer_size))
-        encoder.eval()
-        states = torch.cat([encoder(part).last_hidden_state for part in ids.split(256)])
-        encoder.site_pooling.set_centre(states, ids < self.config.num_kmers)
-        encoder.train()
+    def _start(self, encoder: BarcodeMAEModel) -> None:
+        """Weights to begin with that follow from the barcodes."""
+        rows = self.training.rows
+        some = self.laid.codes[rows[:: -(-len(rows) // _FOR_CENTRE)]]
+        if self.arguments.start == "random":
+            centre(encoder, some)
+        else:
+            quieten(encoder)
+            read_nucleotides(encoder, some)
+            rows = rows[self.training.taxa[rows] != IGNORED]
+            read_discriminants(encoder, self.laid.codes[rows], self.training.taxa[rows])
 
     def training_collator(self) -> Collator:
         arguments, k = self.arguments, self.config.kmer_size

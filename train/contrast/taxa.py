@@ -20,13 +20,15 @@ class ContrastDraws(LaidDraws):
     """Draws of which those that begin each process's batch are of a few taxa, several of each.
 
     A taxon is drawn with a probability that grows with the number of its barcodes to the power of
-    `label_power`; of each one `label_barcodes` barcodes (some repeatedly, where it has fewer). The
-    rest of a batch, if there is one, goes through all barcodes epoch by epoch, as `Draws` does.
+    `label_power`; of each one `label_barcodes` barcodes (some repeatedly, where it has fewer),
+    shared out over `label_species` of its species, where it has so many. The rest of a batch, if
+    there is one, goes through all barcodes epoch by epoch, as `Draws` does.
     A draw comes as (draw, codes, taxon, species, whether it is there for contrast).
 
     Args:
         barcodes, laid, rows: what there is, and which of it is for training.
-        arguments: seed, label_rank, label_taxa, label_barcodes, label_power, batch_size.
+        arguments: seed, label_rank, label_taxa, label_barcodes, label_species, label_power,
+            batch_size.
         batch_size: draws in one process's batch; `label_taxa` are spread evenly over the batches of
             a global one.
 
@@ -49,6 +51,7 @@ class ContrastDraws(LaidDraws):
     ):
         super().__init__(barcodes, laid, rows, arguments.seed)
         self.rank, self.size = arguments.label_rank, arguments.label_barcodes
+        self.species_of_taxon = arguments.label_species
         self.batch_size, batches = batch_size, arguments.batch_size // batch_size
         self.taxa = taxa_of_rows(barcodes, rows, self.rank)
         self.species = finer_taxa(barcodes, self.rank)
@@ -118,10 +121,18 @@ class ContrastDraws(LaidDraws):
         taxa = generator.choice(
             len(self.members), self.taxa_in_batch, replace=False, p=self.weights
         )
-        members = [self.members[taxon] for taxon in taxa]
-        return np.concatenate(
-            [generator.choice(rows, self.size, replace=len(rows) < self.size) for rows in members]
-        )
+        return np.concatenate([self._some(self.members[taxon], generator) for taxon in taxa])
+
+    def _some(self, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """`size` of the rows of a taxon, evenly of some of its species."""
+        species = self.species[rows]
+        kinds = generator.permutation(np.unique(species))[: self.species_of_taxon]
+        chosen = []
+        for number, kind in enumerate(kinds):
+            own = rows[species == kind]
+            size = (self.size + number) // len(kinds)  # in sum `self.size`
+            chosen.append(generator.choice(own, size, replace=len(own) < size))
+        return np.concatenate(chosen)
 
 
 def finer_taxa(barcodes: datasets.Dataset, rank: str) -> np.ndarray:

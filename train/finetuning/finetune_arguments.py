@@ -15,7 +15,7 @@ class FinetuneArguments(RunArguments):
 
     objective: str = field(
         default="lineage",
-        metadata={"help": "lineage: a head that names taxa; contrastive: an encoder for 1-NN"},
+        metadata={"help": "lineage: a head that names taxa (contrastive: see train.pretrain)"},
     )
 
     model: str = field(default="", metadata={"help": "pretrained checkpoint directory or Hub id"})
@@ -56,14 +56,6 @@ class FinetuneArguments(RunArguments):
     )
     label_smoothing: float = field(default=0.0, metadata={"help": "share given to other taxa"})
 
-    temperature: float = field(default=0.1, metadata={"help": "of the contrastive loss"})
-    barcodes_per_taxon: int = field(
-        default=4, metadata={"help": "of each taxon in a contrastive batch"}
-    )
-    sampled_rank: str = field(
-        default="", metadata={"help": "of the taxa in a contrastive batch; default: the coarsest"}
-    )
-
     patience: int = field(
         default=0, metadata={"help": "stop after so many epochs without a gain; 0: never"}
     )
@@ -85,7 +77,7 @@ class FinetuneArguments(RunArguments):
             raise BarcodeMAEError("--linear_probe needs a pretrained --model, not --from_scratch")
         probes = ("", "sgd", "logistic_regression")
         self.check_values(
-            objective=(self.objective in ("lineage", "contrastive"), "lineage or contrastive"),
+            objective=(self.objective == "lineage", "lineage or contrastive"),
             ranks=(self.ranks and set(self.ranks) <= set(RANKS), f"of {', '.join(RANKS)}"),
             encoder=(self.encoder in ("frozen", "unfrozen", "gradual"), "one of those named"),
             linear_probe=(self.linear_probe in probes, "sgd or logistic_regression"),
@@ -98,28 +90,6 @@ class FinetuneArguments(RunArguments):
             confident_accuracy=(0 < self.confident_accuracy <= 1, "in (0, 1]"),
         )
         self.ranks = sorted(set(self.ranks), key=RANKS.index)  # coarse to fine
-        if self.objective == "contrastive":
-            self._check_contrastive()
-
-    def _check_contrastive(self) -> None:
-        for name, given in (
-            ("linear_probe", self.linear_probe),
-            ("encoder", self.encoder != "unfrozen"),
-            ("balanced_sampling", self.balanced_sampling),
-            ("label_smoothing", self.label_smoothing),
-        ):
-            if given:
-                raise BarcodeMAEError(
-                    f"--{name} is for heads that name taxa: not with --objective contrastive"
-                )
-        self.sampled_rank = self.sampled_rank or self.ranks[0]
-        self.check_values(
-            temperature=(self.temperature > 0, "positive"),
-            barcodes_per_taxon=(self.barcodes_per_taxon > 1, "2 or more: one has none to be near"),
-            sampled_rank=(self.sampled_rank in self.ranks, f"of --ranks {' '.join(self.ranks)}"),
-        )
 
     def may_change(self) -> set[str]:
-        free = super().may_change() | {"cache_dir"}
-        # A barcode is contrasted with those of its own part of the batch.
-        return free - {"gradient_accumulation_steps"} if self.objective == "contrastive" else free
+        return super().may_change() | {"cache_dir"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from barcodemae import BarcodeMAEForSequenceClassification, BarcodeMAEModel
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.identification.classification import check_kmer_size
@@ -35,11 +33,4 @@ def with_heads(encoder: BarcodeMAEModel, lineages: Lineages) -> BarcodeMAEForSeq
     model.classifier = LineageHeads(
         encoder.config.hidden_size, lineages, encoder.config.initializer_range
     )
-    return model
-
-
-def without_head(encoder: BarcodeMAEModel) -> BarcodeMAEForSequenceClassification:
-    """The encoder as a model whose logits are its embeddings (n, hidden)."""
-    model = BarcodeMAEForSequenceClassification(encoder.config)
-    model.barcodemae, model.dropout, model.classifier = encoder, nn.Identity(), nn.Identity()
     return model

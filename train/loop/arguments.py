@@ -148,6 +148,12 @@ class PretrainArguments(LoopArguments):
     grid: str = field(
         default="", metadata={"help": "grid.safetensors of the region; default: COI's"}
     )
+    start: str = field(
+        default="random",
+        metadata={
+            "help": "of the pooling by site: random, or discriminants of the labelled barcodes"
+        },
+    )
     masked_weight: float = field(
         default=1.0, metadata={"help": "of the loss of masked k-mers; 0: none are masked"}
     )
@@ -164,6 +170,9 @@ class PretrainArguments(LoopArguments):
     )
     label_taxa: int = field(default=16, metadata={"help": "taxa sure to be in a global batch"})
     label_barcodes: int = field(default=4, metadata={"help": "barcodes of each of them"})
+    label_species: int = field(
+        default=2, metadata={"help": "species of each of them in contrast, where it has so many"}
+    )
     label_power: float = field(
         default=0.5,
         metadata={"help": "contrast draws taxa by their number of barcodes to this power"},
@@ -194,11 +203,13 @@ class PretrainArguments(LoopArguments):
                 "two numbers with 0 < LOW < HIGH < 1",
             ),
             label_rank=(self.label_rank in ("", *RANKS), f"empty or one of {', '.join(RANKS)}"),
+            start=(self.start in ("random", "discriminants"), "random or discriminants"),
             masked_weight=(self.masked_weight >= 0, "0 or more"),
             label_weight=(self.label_weight > 0, "positive"),
             label_warm_up_epochs=(self.label_warm_up_epochs >= 0, "0 or more"),
             label_taxa=(self.label_taxa > 0, "positive"),
             label_barcodes=(self.label_barcodes > 0, "positive"),
+            label_species=(self.label_species > 0, "positive"),
             temperature=(self.temperature > 0, "positive"),
             window_share=(0 <= self.window_share <= 1, "in [0, 1]"),
             window_between=(

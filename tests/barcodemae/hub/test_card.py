@@ -217,18 +217,18 @@ def card_of(checkpoint, arguments, tmp_path):
 
 
 def test_an_encoder_that_learned_from_labels_says_so(checkpoint, tmp_path):
-    arguments = {"objective": "contrastive", "ranks": ["genus", "species"], "temperature": 0.1}
-    arguments |= {"barcodes_per_taxon": 4, "sampled_rank": "genus", "model": "/home/x/large/best"}
+    arguments = {"label_rank": "genus", "temperature": 0.1, "masked_weight": 0.0}
+    arguments |= {"label_barcodes": 4, "model": "/home/x/large/best"}
     card = card_of(checkpoint, arguments, tmp_path)
-    assert "It has learned from labels (genus, species): barcodes of the same taxon" in card
+    assert "It has learned from labels (genus): barcodes of the same taxon" in card
     assert "at temperature 0.1, in batches with 4 barcodes of each genus." in card
     assert "without their labels" not in card and "hidden" not in card.split("## Training")[2]
     assert "| model | large/best |" in card and "| temperature | 0.1 |" in card
 
 
 def test_settings_of_another_objective_are_not_listed(checkpoint, tmp_path):
-    card = card_of(checkpoint, {"objective": "lineage", "barcodes_per_taxon": 4}, tmp_path)
-    assert "| objective | lineage |" in card and "barcodes_per_taxon" not in card
+    card = card_of(checkpoint, {"objective": "lineage", "label_barcodes": 4}, tmp_path)
+    assert "| objective | lineage |" in card and "label_barcodes" not in card
 
 
 def test_which_model_is_ours_must_be_clear(checkpoint, run, tmp_path):

@@ -17,6 +17,8 @@ model.save_pretrained(COPY)
 found.append(SentenceTransformer(COPY, trust_remote_code=True, device="cpu").encode(BARCODES))
 assert model.similarity_fn_name == "cosine"
 assert model.get_embedding_dimension() == 32
+states = model.encode(BARCODES[:1], output_value="token_embeddings")[0]
+assert tuple(states.shape) == (len(BARCODES[0]) // 4, 32)
 numpy.save(OUTPUT, numpy.stack(found))
 """
 

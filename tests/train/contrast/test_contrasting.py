@@ -1,17 +1,24 @@
 """Training on the grid as its users start it: masked k-mers, contrast, both."""
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from transformers import AutoModel
 
-import barcodemae  # noqa: F401  (registers the Auto classes)
+from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
+from barcodemae.data.grid import coi_grid
 from barcodemae.errors import BarcodeMAEError
 from runs import OPTIONS, kill, start, train, wait_for
+from tokenization_barcodemae import Grid
+from train import finetune
 from train.contrast.run import Contrasting
+from train.contrast.tuning import objective_asked
 from train.loop.arguments import PretrainArguments
 from train.pretrain import Pretraining, run_of
 
@@ -150,3 +157,54 @@ def test_the_papers_models_keep_their_run(coi_data, tmp_path):
     assert type(run_of(PretrainArguments(**with_labels))) is Contrasting
     with pytest.raises(BarcodeMAEError, match="--grid is for models that pool by site"):
         run_of(PretrainArguments(**plain, grid="grid.safetensors"))
+
+
+def test_fine_tuning_by_contrast_begins_with_any_checkpoint(coi_data, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    fields = yaml.safe_load(TINY)
+    for name in ("pooling", "site_size", "embedding_size"):
+        del fields[name]
+    config = BarcodeMAEConfig(**fields)
+    BarcodeMAEForMaskedLM(config).save_pretrained(tmp_path / "paper")
+    config_file = Path(__file__).parents[3] / "train" / "configs" / "finetune-contrastive.yaml"
+    words = ["--config", config_file, "--model", tmp_path / "paper", "--train_data", coi_data]
+    words += ["--output_dir", tmp_path / "run", "--batch_size", 8, "--label_taxa", 4]
+    words += ["--label_barcodes", 2, "--max_steps", 3, "--validation_share", 0.1, "--cpu", True]
+    monkeypatch.setattr(sys, "argv", ["train.finetune", *map(str, words)])
+    finetune.main()
+    tuned = AutoModel.from_pretrained(tmp_path / "run" / "last")
+    assert tuned.config.pooling == "mean" and type(tuned).__name__ == "BarcodeMAEModel"
+    assert not (tmp_path / "run" / "last" / "grid.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "objective"),
+    [
+        ([], ""),
+        (["--objective", "contrastive"], "contrastive"),
+        (["--objective=lineage"], "lineage"),
+    ],
+)
+def test_the_objective_is_known_before_its_arguments(words, objective, tmp_path):
+    assert objective_asked(["--other", "1", *words]) == objective
+    (tmp_path / "a.yaml").write_text("objective: contrastive\n")
+    expected = objective or "contrastive"
+    assert objective_asked(["--config", str(tmp_path / "a.yaml"), *words]) == expected
+
+
+def test_a_start_by_discriminants_knows_genera_before_it_learns(coi_data, tmp_path):
+    # A short grid, whose scatter is soon solved.
+    Grid(coi_grid().profile[:, 200:299]).save(tmp_path / "grid.safetensors")
+    overrides = TINY.replace("site_size: 6", "site_size: 12").replace("219", "33")
+    options = {**CONTRAST, "max_steps": 1, "base_learning_rate": 1e-9, "window_share": 0.0}
+    options |= {"grid": str(tmp_path / "grid.safetensors"), "model_overrides": overrides}
+    found = {}
+    for kind in ("random", "discriminants"):
+        lines = run(coi_data, tmp_path / kind, **options, start=kind)
+        found[kind] = lines[0]["validation_genus_accuracy"]
+    assert found["discriminants"] >= max(found["random"], 0.9)
+    with pytest.raises(BarcodeMAEError, match="set site_size to 12, not 6"):
+        six = {**options, "model_overrides": overrides.replace("site_size: 12", "site_size: 6")}
+        run(coi_data, tmp_path / "six", **six, start="discriminants")
+    with pytest.raises(BarcodeMAEError, match="needs labels"):
+        run(coi_data, tmp_path / "none", **MASKED, start="discriminants")

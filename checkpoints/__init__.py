@@ -1,0 +1,1 @@
+"""Exported weights small enough for the repository, and for the package."""

@@ -1,0 +1,74 @@
+"""The model that comes with the package."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import coi
+import numpy as np
+import pytest
+from transformers import AutoModel, AutoTokenizer
+from typer.testing import CliRunner
+
+from barcodemae.cli import app
+from barcodemae.encoders.embedder import Embedder
+from barcodemae.encoders.shipped import shipped_model
+from barcodemae.errors import BarcodeMAEError
+
+PROJECT = Path(__file__).parent.parent
+MOST_BYTES = 12 * 2**20
+
+
+def test_it_is_small_and_complete():
+    files = {path.name: path.stat().st_size for path in Path(shipped_model()).iterdir()}
+    assert sum(files.values()) <= MOST_BYTES
+    assert {"config.json", "model.safetensors", "grid.safetensors", "README.md"} <= set(files)
+    assert {"training.json", "tokenizer.json", "modules.json"} <= set(files)
+
+
+def test_its_python_files_are_the_projects():
+    for name in ("configuration_barcodemae", "modeling_barcodemae", "tokenization_barcodemae"):
+        here, there = (folder / f"{name}.py" for folder in (PROJECT, Path(shipped_model())))
+        assert here.read_bytes() == there.read_bytes(), f"export the model anew: {name}.py differs"
+
+
+def test_embed_uses_it_where_no_other_is_named(tmp_path):
+    barcodes = coi.draw(3)
+    lines = [f">{number}\n{text}" for number, text in enumerate(barcodes)]
+    (tmp_path / "a.fasta").write_text("\n".join([*lines, f">back\n{coi.turned(barcodes[0])}\n"]))
+    words = ["embed", str(tmp_path / "a.fasta"), "-o", str(tmp_path / "a.npz")]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    found = np.load(tmp_path / "a.npz")["embeddings"]
+    expected = Embedder.from_pretrained(shipped_model(), "cpu").embed(barcodes)
+    np.testing.assert_allclose(found[:3], expected, atol=1e-5)
+    np.testing.assert_allclose(found[3], found[0], atol=1e-5)  # the other strand
+
+
+def test_the_auto_classes_give_the_same():
+    barcodes = coi.draw(2)
+    tokenizer = AutoTokenizer.from_pretrained(shipped_model())
+    model = AutoModel.from_pretrained(shipped_model(), dtype="float32").eval()
+    found = model(**tokenizer(barcodes, return_tensors="pt")).pooler_output.detach().numpy()
+    expected = Embedder.from_pretrained(shipped_model(), "cpu").embed(barcodes)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_an_installation_without_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("checkpoints.__file__", str(tmp_path / "__init__.py"))
+    with pytest.raises(BarcodeMAEError, match="is not there.*--model"):
+        shipped_model()
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_it(tmp_path):
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    environment = {**os.environ, "PIP_NO_INDEX": "1"}
+    subprocess.run([*command, "-w", tmp_path, PROJECT], check=True, env=environment)
+    (wheel,) = tmp_path.glob("*.whl")
+    listed = subprocess.run(
+        [sys.executable, "-m", "zipfile", "-l", wheel], check=True, capture_output=True, text=True
+    ).stdout
+    assert "checkpoints/barcodemae-coi-small/model.safetensors" in listed
+    assert "checkpoints/barcodemae-coi-small/grid.safetensors" in listed

@@ -1,0 +1,51 @@
+"""Contrast as a way to fine-tune: the arguments of `train.finetune --objective contrastive`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from barcodemae.errors import BarcodeMAEError
+from train.loop.arguments import PretrainArguments
+
+
+@dataclass
+class TuningArguments(PretrainArguments):
+    """Bring barcodes of a taxon together: pretraining from labels alone, from a checkpoint."""
+
+    objective: str = field(default="contrastive", metadata={"help": "contrastive"})
+    masked_weight: float = field(
+        default=0.0, metadata={"help": "of the loss of hidden k-mers; 0: none are hidden"}
+    )
+    label_rank: str = field(default="genus", metadata={"help": "rank of the taxa"})
+    label_weight: float = field(default=1.0, metadata={"help": "of the loss of taxa"})
+    label_warm_up_epochs: float = field(
+        default=0.0, metadata={"help": "over which label_weight is reached"}
+    )
+
+    def check(self) -> None:
+        super().check()
+        if not self.model:
+            raise BarcodeMAEError("--model is missing: give a pretrained checkpoint")
+        self.check_values(
+            objective=(self.objective == "contrastive", "contrastive"),
+            label_rank=(bool(self.label_rank), "a rank"),
+        )
+
+
+def objective_asked(arguments: list[str] | None = None) -> str:
+    """The `objective` that the command line, or else the file of `--config`, asks for; "": none."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--objective", default="")
+    parser.add_argument("--config", type=Path)
+    asked, _ = parser.parse_known_args(arguments)
+    if asked.objective or not asked.config or not asked.config.is_file():
+        return asked.objective
+    try:
+        values = yaml.safe_load(asked.config.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return ""  # whoever reads the whole file says what is wrong with it
+    return str(values.get("objective", "")) if isinstance(values, dict) else ""
