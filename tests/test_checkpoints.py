@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import coi
 import numpy as np
 import pytest
 from transformers import AutoModel, AutoTokenizer
 from typer.testing import CliRunner
 
+import coi
 from barcodemae.cli import app
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.shipped import shipped_model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from accelerate import Accelerator
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
+from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import write_whole_text
 from train.loop.arguments import LoopArguments
 from train.loop.records import Progress
@@ -115,6 +117,7 @@ class TrainingLog:
             sums = [next(found) for _ in names]
             count = max(next(found), 1)
             means |= {name: value / count for name, value in zip(names, sums, strict=True)}
+        self._refuse_nonsense(step, means)
         seconds = time.perf_counter() - self.clock
         speed = (step - self.written_at) * self.global_batch / seconds
         self.progress.seconds += seconds
@@ -130,6 +133,16 @@ class TrainingLog:
         self.sums.zero_()
         self.written_at = step
         self.restart_clock()
+
+    def _refuse_nonsense(self, step: int, means: dict[str, float]) -> None:
+        """Before a checkpoint is written: weights that came to nothing are not gone on from."""
+        broken = [name for name, value in means.items() if not math.isfinite(value)]
+        if broken:
+            raise BarcodeMAEError(
+                f"step {step}: {broken[0]} is {means[broken[0]]}: training has run away. The "
+                "checkpoints before it are whole; start again in another --output_dir with a lower "
+                "--base_learning_rate, or with --max_grad_norm 1"
+            )
 
     def close(self) -> None:
         self.bar.close()

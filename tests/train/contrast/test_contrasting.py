@@ -208,3 +208,9 @@ def test_a_start_by_discriminants_knows_genera_before_it_learns(coi_data, tmp_pa
         run(coi_data, tmp_path / "six", **six, start="discriminants")
     with pytest.raises(BarcodeMAEError, match="needs labels"):
         run(coi_data, tmp_path / "none", **MASKED, start="discriminants")
+
+
+def test_a_run_that_runs_away_stops_and_says_so(coi_data, tmp_path):
+    with pytest.raises(BarcodeMAEError, match=r"step \d+: .* is (nan|inf).*lower"):
+        run(coi_data, tmp_path / "run", **CONTRAST, base_learning_rate=1e30)
+    assert not (tmp_path / "run" / "last").exists()
