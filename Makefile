@@ -6,7 +6,7 @@ TORCH := torch==2.13.0
 EXTRAS := test,evaluation,onnx,sentence-transformers,finetuning,tracking,serve
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow bench lint format clean
+.PHONY: checkpoints demo test test-slow bench lint format clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py --output_dir demo
@@ -19,6 +19,11 @@ test-slow: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.speed
+
+# The Python files beside the shipped weights are the project's own.
+checkpoints:
+	for model in checkpoints/*/; do cp configuration_barcodemae.py tokenization_barcodemae.py \
+		modeling_barcodemae.py $$model; done
 
 lint: $(READY)
 	$(BIN)/ruff check .
