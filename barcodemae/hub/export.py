@@ -12,6 +12,7 @@ import torch
 from transformers import PreTrainedModel
 
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.families import family_of
 from barcodemae.hub.card import EMBED_WITH_ONNXRUNTIME, FOLDER, render_card
 from barcodemae.hub.directories import whole_directory
 from barcodemae.hub.results import RESULTS, read_results, write_eval_results
@@ -80,7 +81,8 @@ def export(
         _fold(loaded.model, metric)
         loaded.model.save_pretrained(directory)
         if (path / _GRID).is_file():  # its own, which may not be the usual one
-            shutil.copyfile(path / _GRID, directory / _GRID)
+            tokenizer_class = family_of(loaded.model.config).tokenizer_class
+            tokenizer_class.from_pretrained(path).save_pretrained(directory)
         write_sentence_transformers(directory)
         _write_requirements(directory / "requirements.txt")
         _write_json(

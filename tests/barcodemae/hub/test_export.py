@@ -2,14 +2,20 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+import coi
 from barcodemae import BarcodeMAEModel
+from barcodemae.data.grid import coi_grid
+from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.export import export
+from barcodemae.presets import preset_config
+from tokenization_barcodemae import BarcodeMAETokenizer, Grid
 
 from .conftest import BARCODES, run_without_project
 
@@ -36,6 +42,7 @@ def test_repository_holds_every_file(complete):
         "modeling_barcodemae.py",
         "modules.json",
         "requirements.txt",
+        "sentence_barcodemae.py",
         "sentence_bert_config.json",
         "tokenization_barcodemae.py",
         "tokenizer.json",
@@ -217,3 +224,40 @@ def test_refuses_a_directory_that_holds_something(checkpoint, tmp_path):
 def test_refuses_an_unknown_dtype(checkpoint, tmp_path):
     with pytest.raises(BarcodeMAEError, match="float32, bfloat16, float16"):
         export(checkpoint, tmp_path / "out", dtype="int8")
+
+
+@pytest.fixture(scope="module")
+def on_grid(tmp_path_factory):
+    """A checkpoint that pools by site, on a grid of its own."""
+    directory = tmp_path_factory.mktemp("run") / "best"
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
+    places = {"max_position_embeddings": 20, "site_size": 4, "embedding_size": 8}
+    model = BarcodeMAEModel(preset_config("barcodemae-coi-small", **sizes, **places))
+    model.save_pretrained(directory)
+    grid = Grid(coi_grid().profile[:, 100:220])
+    BarcodeMAETokenizer(kmer_size=6, grid=grid).save_pretrained(directory)
+    (directory / "training.json").write_text(json.dumps({"arguments": {"label_rank": "genus"}}))
+    return directory
+
+
+def test_a_model_keeps_its_own_grid(on_grid, tmp_path):
+    directory = export(on_grid, tmp_path / "out")
+    names = ("grid.safetensors", "tokenizer.json")
+    for name in names:
+        assert (directory / name).read_bytes() == (on_grid / name).read_bytes()
+    card = (directory / "README.md").read_text()
+    assert "a vector of 8 numbers" in card and "20 non-overlapping k-mers" in card
+    assert "learned from labels (genus)" in card and "reverse-complemented" not in card
+
+
+def test_a_metric_becomes_part_of_the_model(on_grid, checkpoint, tmp_path):
+    generator = np.random.default_rng(0)
+    weight, mean = generator.normal(size=(8, 8)), generator.normal(size=8)
+    folded = export(on_grid, tmp_path / "out", metric=(weight, mean))
+    barcodes = coi.draw(5)
+    before, after = (Embedder.from_pretrained(d, "cpu").embed(barcodes) for d in (on_grid, folded))
+    np.testing.assert_allclose(after, (before - mean) @ weight.T, atol=1e-4)
+    with pytest.raises(BarcodeMAEError, match="--fold-metric is for models that pool by site"):
+        export(checkpoint, tmp_path / "mean", metric=(weight, mean))
+    assert not (tmp_path / "mean").exists()
