@@ -6,7 +6,7 @@ from sentence_transformers.base.modules.transformer import Transformer
 class BarcodeMAETransformer(Transformer):
     """A `Transformer` whose sentence embedding is the encoder's own `pooler_output`.
 
-    Only the encoder can pool: padding, spoilt k-mers and places are its business. Its states are
+    Only the encoder can pool: padding, ambiguous k-mers and places are its business. Its states are
     there as well, for `encode(..., output_value="token_embeddings")`.
     """
 

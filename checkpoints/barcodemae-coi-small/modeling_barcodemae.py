@@ -1,0 +1,778 @@
+"""BarcodeMAE (arXiv 2502.18405): two BERTs and a mask.
+
+The encoder reads the visible k-mers alone and never meets a [MASK] (Eq. 1). The decoder gets the
+encoder's output at the visible positions and the [MASK] embedding at the masked ones (Eq. 2), and
+names the masked k-mers. After pretraining the decoder is thrown away: a barcode's embedding is the
+mean of the encoder's last layer over its real k-mers.
+
+Hidden positions are those whose `input_ids` is [MASK]; drawing them is the collator's work.
+
+A model meant for use on barcodes that all lie on one grid keeps the k-mers' states apart by place
+(`config.pooling = "sites"`): see `SitePooling`.
+
+With `config.cls_token` (BarcodeMAE+) a learned vector, [CLS], stands in front of the k-mers in both
+stacks. It is returned apart, as `cls_state`; all else has the shapes and the meaning that it has
+without.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.functional import pad
+from transformers import BertConfig, BertModel, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
+from transformers.utils import ModelOutput, logging
+from transformers.utils.generic import can_return_tuple
+
+try:  # next to the weights
+    from .configuration_barcodemae import BarcodeMAEConfig
+except ImportError:  # installed
+    from configuration_barcodemae import BarcodeMAEConfig
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass
+class BarcodeMAEModelOutput(BaseModelOutputWithPooling):
+    """What `BarcodeMAEModel` returns.
+
+    Attributes:
+        last_hidden_state: (batch, length, hidden) a vector for each k-mer.
+        pooler_output: (batch, hidden) their mean over real k-mers, or what else `config.pooling`
+            says, (batch, config.pooled_size): the barcode's embedding.
+        hidden_states, attentions: of each layer, on request; [CLS] comes first where there is one.
+        cls_state: (batch, hidden) the last layer's vector for [CLS]; None without `cls_token`.
+    """
+
+    cls_state: torch.FloatTensor | None = None
+
+
+@dataclass
+class BarcodeMAEMaskedLMOutput(ModelOutput):
+    """What `BarcodeMAEForMaskedLM` returns.
+
+    Attributes:
+        loss: () mean cross-entropy over the labelled positions; 0 where there are none.
+        logits: (batch, length, 4^k), indexed by token id. In training, and where the number of
+            predicted k-mers is given: (batch, predicted, 4^k), at the labelled positions alone.
+        predicted_positions: (batch, predicted) the positions that such `logits` stand for, else
+            None. Rows with fewer labels than others are filled with unlabelled positions.
+        hidden_states, attentions: the encoder's, over the tokens that it saw.
+        decoder_hidden_states, decoder_attentions: the decoder's, over all positions.
+        cls_state: (batch, hidden) the encoder's vector for [CLS]; None without `cls_token`.
+        pooler_output: (batch, embedding_size) the embedding of what the encoder saw; None unless
+            `config.pooling` is "sites".
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    predicted_positions: torch.LongTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+    decoder_hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    decoder_attentions: tuple[torch.FloatTensor, ...] | None = None
+    cls_state: torch.FloatTensor | None = None
+    pooler_output: torch.FloatTensor | None = None
+
+
+def _bert(config: BarcodeMAEConfig, prefix: str = "") -> BertModel:
+    """The stack whose sizes are the config's fields that begin with `prefix`."""
+    sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    bert_config = BertConfig(
+        **{size: getattr(config, prefix + size) for size in sizes},
+        vocab_size=config.vocab_size,
+        hidden_act=config.hidden_act,
+        hidden_dropout_prob=config.hidden_dropout_prob,
+        attention_probs_dropout_prob=config.attention_probs_dropout_prob,
+        max_position_embeddings=config.max_position_embeddings,
+        initializer_range=config.initializer_range,
+        layer_norm_eps=config.layer_norm_eps,
+        use_cache=False,
+        # [UNK] also stands for ambiguous k-mers inside a barcode: its embedding must be trainable.
+        pad_token_id=None,
+    )
+    bert_config._attn_implementation = config._attn_implementation
+    return BertModel(bert_config, add_pooling_layer=False)
+
+
+def _behind_cls(
+    cls: torch.Tensor,
+    states: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    position_ids: torch.Tensor | None,
+    token_type_ids: torch.Tensor | None = None,
+) -> dict[str, torch.Tensor | None]:
+    """Inputs of a BertModel: [CLS] (batch, hidden), then states (batch, length, hidden).
+
+    [CLS] is told apart by its vector and stands at position 0, too: k-mers keep their positions.
+    """
+    if position_ids is None:
+        position_ids = torch.arange(states.shape[1], device=states.device).unsqueeze(0)
+    if attention_mask is not None:
+        attention_mask = pad(attention_mask.bool(), (1, 0), value=True)
+    position_ids = pad(position_ids, (1, 0))
+    if token_type_ids is None:
+        # BERT's own default is a token short where a barcode fills every position.
+        token_type_ids = torch.zeros_like(position_ids)
+    else:
+        token_type_ids = pad(token_type_ids, (1, 0))
+    return {
+        "inputs_embeds": torch.cat([cls.unsqueeze(1), states], dim=1),
+        "attention_mask": attention_mask,
+        "position_ids": position_ids,
+        "token_type_ids": token_type_ids,
+    }
+
+
+def mean_of_kmers(states: torch.Tensor, is_kmer: torch.Tensor) -> torch.Tensor:
+    """Mean of `states` (batch, length, hidden) over real k-mers -> (batch, hidden).
+
+    Padding, [UNK] and [MASK] are left out; a barcode without a real k-mer gets zeros.
+    """
+    weights = is_kmer.to(states.dtype)
+    total = torch.einsum("bl,blh->bh", weights, states)
+    return total / weights.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+class SitePooling(nn.Module):
+    """A barcode's embedding from its k-mers' states, kept apart by place.
+
+    Each state becomes `site_size` numbers, and less the `centre` of its place what is left is how
+    far the k-mer is from the usual one there. A place whose k-mer is unknown, hidden or absent
+    counts as the usual one: zeros. All places together go through one linear map, which can take
+    in any other that follows it, and any centring (`fold`).
+
+    Weights: `site` (site_size, hidden), `centre` (places, site_size), `projection` from
+    places x site_size to embedding_size, with a bias; places is max_position_embeddings.
+    """
+
+    def __init__(self, config: BarcodeMAEConfig):
+        super().__init__()
+        self.places = config.max_position_embeddings
+        self.site = nn.Linear(config.hidden_size, config.site_size, bias=False)
+        self.centre = nn.Parameter(torch.zeros(self.places, config.site_size))
+        self.projection = nn.Linear(self.places * config.site_size, config.embedding_size)
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        for weight in (self.site.weight, self.projection.weight):
+            if not _is_loaded(weight):
+                # In float32: there is no orthogonalization in half precision.
+                weight.copy_(nn.init.orthogonal_(torch.empty_like(weight, dtype=torch.float32)))
+        for offset in (self.centre, self.projection.bias):
+            if not _is_loaded(offset):
+                offset.zero_()
+
+    def forward(
+        self, states: torch.Tensor, is_kmer: torch.Tensor, position_ids: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Embed barcodes.
+
+        Args:
+            states: (batch, length, hidden).
+            is_kmer: (batch, length), False where there is no real k-mer.
+            position_ids: (batch, length) or (1, length) the place of each; None: 0, 1, 2, ...
+
+        Returns:
+            (batch, embedding_size).
+        """
+        sites = self.site(states)  # (batch, length, site_size)
+        length = sites.shape[1]
+        centre = self.centre[:length] if position_ids is None else self.centre[position_ids]
+        sites = (sites - centre) * is_kmer.unsqueeze(-1).to(sites.dtype)
+        if position_ids is None:
+            sites = pad(sites, (0, 0, 0, self.places - length))
+        else:
+            # Added, for slots without a k-mer may bear the number of a place that has one.
+            index = position_ids.unsqueeze(-1).expand_as(sites)
+            empty = sites.new_zeros(sites.shape[0], self.places, sites.shape[2])
+            sites = empty.scatter_add(1, index, sites)
+        return self.projection(sites.flatten(1))
+
+    @torch.no_grad()
+    def set_centre(self, states: torch.Tensor, is_kmer: torch.Tensor) -> None:
+        """Set `centre` to the mean over barcodes, place by place, so that a zero is the mean.
+
+        Args:
+            states: (barcodes, places, hidden).
+            is_kmer: (barcodes, places); the centre of a place that none has stays what it is.
+        """
+        weights = is_kmer.to(states.dtype)
+        total = torch.einsum("bl,blh->lh", weights, states)
+        count = weights.sum(dim=0).unsqueeze(1)
+        mean = self.site(total / count.clamp(min=1))
+        self.centre.copy_(torch.where(count > 0, mean, self.centre))
+
+    @torch.no_grad()
+    def fold(self, weight: torch.Tensor, mean: torch.Tensor) -> None:
+        """Make the embedding `weight` @ (embedding - `mean`).
+
+        Args:
+            weight: (embedding_size, embedding_size).
+            mean: (embedding_size,).
+
+        Raises:
+            ValueError: the shapes do not fit.
+        """
+        size = self.projection.out_features
+        if weight.shape != (size, size) or mean.shape != (size,):
+            raise ValueError(
+                f"a map of shape {tuple(weight.shape)} after a mean of shape {tuple(mean.shape)} "
+                f"cannot be folded into embeddings of {size} numbers"
+            )
+        projection, exact = self.projection, torch.float64
+        folded = weight.to(exact) @ projection.weight.to(exact)
+        bias = weight.to(exact) @ (projection.bias.to(exact) - mean.to(exact))
+        projection.weight.copy_(folded)
+        projection.bias.copy_(bias)
+
+
+def _is_loaded(parameter: nn.Parameter) -> bool:
+    """Whether transformers took it from a checkpoint, so that it must not be drawn anew."""
+    return getattr(parameter, "_is_hf_initialized", False)
+
+
+@torch.no_grad()
+def draw_by_nucleotides(rows: torch.Tensor, kmer_size: int, std: float) -> None:
+    """Fill `rows`, of which the first 4^k are those of k-mers, as sums over nucleotides.
+
+    One vector is drawn for each nucleotide at each place in a k-mer; a k-mer's row is the sum of
+    its k vectors, with a standard deviation of `std`.
+    """
+    vectors = torch.empty(kmer_size, 4, rows.shape[1], device=rows.device)
+    vectors.normal_(std=std / kmer_size**0.5)
+    total = vectors.new_zeros(1, rows.shape[1])
+    for place in vectors:  # in ACGT order, the last nucleotide changes fastest
+        total = (total.unsqueeze(1) + place).flatten(0, 1)
+    rows[: 4**kmer_size] = total
+
+
+class BarcodeMAEPreTrainedModel(PreTrainedModel):
+    config_class = BarcodeMAEConfig
+    base_model_prefix = "barcodemae"
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _no_split_modules = ["BertEmbeddings", "BertLayer"]
+
+    # What a class adds to the encoder, and what that has to be trained for.
+    _own_weights: tuple[str, ...] = ()
+    _own_purpose = ""
+
+    def __init__(self, config: BarcodeMAEConfig):
+        config.check_fields()
+        super().__init__(config)
+        # A checkpoint says which class saved it. What another class never had is not missing.
+        if config.architectures and type(self).__name__ not in config.architectures:
+            self._keys_to_ignore_on_load_missing = [rf"^{part}\." for part in self._own_weights]
+
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        """As in transformers; names in plain words what the checkpoint's class did not have."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        saved_by = model.config.architectures or [cls.__name__]
+        new = [part for part in cls._own_weights if getattr(model, part) is not None]
+        if new and cls.__name__ not in saved_by:
+            logger.warning(
+                f"{model.config._name_or_path} was saved by {saved_by[0]}, so these parts of "
+                f"{cls.__name__} start from random weights: {', '.join(new)}. Train the model "
+                f"before you {cls._own_purpose}, or load a checkpoint that {cls.__name__} saved."
+            )
+        return loaded
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, SitePooling):
+            module.reset_parameters()
+
+    def _recorded(self, hidden_states: bool | None, attentions: bool | None) -> dict[str, bool]:
+        """What the stacks shall return beside their output; None: as the config says."""
+        config = self.config
+        return {
+            "output_hidden_states": config.output_hidden_states
+            if hidden_states is None
+            else hidden_states,
+            "output_attentions": config.output_attentions if attentions is None else attentions,
+        }
+
+    def resize_token_embeddings(self, *args, **kwargs):
+        raise NotImplementedError(
+            "the vocabulary of a BarcodeMAE cannot be resized: it is the 4^k k-mers, [UNK] and "
+            f"[MASK], and follows from kmer_size = {self.config.kmer_size}. For another vocabulary "
+            "pretrain a model with another kmer_size."
+        )
+
+
+class BarcodeMAEModel(BarcodeMAEPreTrainedModel):
+    """The encoder: k-mer ids -> one vector for each k-mer, and their mean for the barcode."""
+
+    # A pretraining checkpoint also holds what the encoder is used without.
+    _keys_to_ignore_on_load_unexpected = [r"^decoder\.", r"^head\.", r"^classifier\."]
+
+    def __init__(self, config: BarcodeMAEConfig):
+        super().__init__(config)
+        self.bert = _bert(config)
+        self.cls_embedding = nn.Embedding(1, config.hidden_size) if config.cls_token else None
+        self.site_pooling = SitePooling(config) if config.pooling == "sites" else None
+        self.post_init()
+        if config.nucleotide_init:
+            kmers = self.get_input_embeddings().weight
+            draw_by_nucleotides(kmers, config.kmer_size, config.initializer_range)
+
+    @property
+    def stages(self) -> list[nn.Module]:
+        """What a barcode passes through, first to last: the embeddings, then each layer.
+
+        Fine-tuning frees and slows down layers by them. What pools the last states is none.
+        """
+        embeddings = [self.bert.embeddings, self.cls_embedding]
+        return [nn.ModuleList(filter(None, embeddings)), *self.bert.encoder.layer]
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        return self.bert.embeddings.word_embeddings
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        self.bert.embeddings.word_embeddings = value
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        **kwargs,
+    ) -> BarcodeMAEModelOutput:
+        """Embed barcodes.
+
+        Args:
+            input_ids: (batch, length) k-mer ids, any integer type.
+            attention_mask: (batch, length), 0 at padding; None: no padding.
+            position_ids: (batch, length) or (1, length); default 0, 1, 2, ...
+            token_type_ids: (batch, length), as BERT's; default: zeros.
+            inputs_embeds: (batch, length, hidden) in place of `input_ids`; each of these vectors
+                counts as a real k-mer unless `attention_mask` says that it is padding.
+            output_hidden_states, output_attentions: default: as the config says.
+
+        Returns:
+            last_hidden_state (batch, length, hidden) and pooler_output, the embedding, as
+            `config.pooling` says. "mean": (batch, hidden) over the real k-mers: padding, [UNK],
+            [MASK] and [CLS] left out, zeros where none remains. "cls": cls_state. "sites":
+            (batch, embedding_size), see `SitePooling`; [UNK] is as good as absent then, and so is
+            [MASK] unless `encoder_sees_mask`. With `cls_token` cls_state (batch, hidden).
+
+        Raises:
+            ValueError: no tokens, more tokens than the model has positions, or not one of
+                `input_ids` and `inputs_embeds`.
+        """
+        tokens = _given(input_ids, inputs_embeds)
+        _check_length(tokens, self.config)
+        if input_ids is not None:
+            input_ids = input_ids.long()
+        is_kmer = self._real_kmers(input_ids, tokens, attention_mask)
+        attention_mask = self._attended(input_ids, attention_mask, is_kmer)
+        inputs = {"attention_mask": attention_mask, "position_ids": position_ids}
+        if self.cls_embedding is None:
+            inputs["attention_mask"] = _attend_to_something(attention_mask)
+            inputs |= {"input_ids": input_ids, "inputs_embeds": inputs_embeds}
+            inputs["token_type_ids"] = token_type_ids
+        else:
+            kmers = inputs_embeds
+            if kmers is None:
+                kmers = self.get_input_embeddings()(input_ids)
+            cls = self.cls_embedding.weight.expand(kmers.shape[0], -1)
+            inputs = _behind_cls(cls, kmers, **inputs, token_type_ids=token_type_ids)
+        recorded = self._recorded(output_hidden_states, output_attentions)
+        output = self.bert(**inputs, **recorded, **kwargs)
+        states, cls_state = output.last_hidden_state, None
+        if self.cls_embedding is not None:
+            cls_state, states = states[:, 0], states[:, 1:]
+        if self.site_pooling is not None:
+            embedding = self.site_pooling(states, is_kmer, position_ids)
+        elif self.config.pooling == "cls":
+            embedding = cls_state
+        else:
+            embedding = mean_of_kmers(states, is_kmer)
+        return BarcodeMAEModelOutput(
+            last_hidden_state=states,
+            pooler_output=embedding,
+            hidden_states=output.hidden_states,
+            attentions=output.attentions,
+            cls_state=cls_state,
+        )
+
+    def _real_kmers(
+        self,
+        input_ids: torch.Tensor | None,
+        tokens: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """(batch, length) flags: no padding, no [UNK], no [MASK]."""
+        if input_ids is None:
+            is_kmer = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+        else:
+            is_kmer = input_ids < self.config.num_kmers
+        return _both(is_kmer, attention_mask)
+
+    def _attended(
+        self,
+        input_ids: torch.Tensor | None,
+        attention_mask: torch.Tensor | None,
+        is_kmer: torch.Tensor,
+    ) -> torch.Tensor | None:
+        """The mask of attention (batch, length). On a grid unknown k-mers are as good as absent."""
+        if self.site_pooling is None:
+            return attention_mask
+        if input_ids is None or not self.config.encoder_sees_mask:
+            return is_kmer
+        return _both(input_ids != self.config.unk_token_id, attention_mask)
+
+
+def _both(flags: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
+    """(batch, length) flags that are True where `attention_mask`, if there is one, is not 0."""
+    return flags if attention_mask is None else flags & attention_mask.bool()
+
+
+def _given(input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None) -> torch.Tensor:
+    if (input_ids is None) == (inputs_embeds is None):
+        raise ValueError(
+            "give either input_ids, the k-mer ids that the tokenizer returns, or inputs_embeds, "
+            f"their embeddings: {'neither was' if input_ids is None else 'both were'} given"
+        )
+    return inputs_embeds if input_ids is None else input_ids
+
+
+def _check_length(tokens: torch.Tensor, config: BarcodeMAEConfig) -> None:
+    length = tokens.shape[1]
+    if length == 0:
+        raise ValueError(
+            f"no tokens: every barcode of the batch is shorter than k = {config.kmer_size} "
+            "nucleotides. Leave such barcodes out."
+        )
+    if length > config.max_position_embeddings:
+        raise ValueError(
+            f"{length} tokens, but the model has {config.max_position_embeddings} positions. "
+            "Tokenize with truncation=True, or cut the sequences to the barcode region."
+        )
+
+
+def _attend_to_something(attention_mask: torch.Tensor | None) -> torch.Tensor | None:
+    """A row of padding alone would attend to nothing, which is NaN in some attention kernels."""
+    if attention_mask is None or attention_mask.dim() != 2:
+        return attention_mask
+    attention_mask = attention_mask.bool()
+    return attention_mask | ~attention_mask.any(dim=1, keepdim=True)
+
+
+class BarcodeMAEDecoder(nn.Module):
+    """The encoder's output -> states of all positions (Eq. 2)."""
+
+    def __init__(self, config: BarcodeMAEConfig):
+        super().__init__()
+        self.decoder_embed = nn.Linear(config.hidden_size, config.decoder_hidden_size)
+        self.bert = _bert(config, prefix="decoder_")
+        # The decoder reads vectors, so its own vocabulary would never get a gradient.
+        self.bert.embeddings.word_embeddings = None
+
+    def forward(
+        self,
+        states: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        cls_state: torch.Tensor | None = None,
+        **kwargs,
+    ):
+        """Decode states (batch, length, decoder_hidden), embedded and in their places.
+
+        The encoder's [CLS] (batch, hidden), where there is one, comes in front of them.
+        """
+        if cls_state is None:
+            mask = _attend_to_something(attention_mask)
+            return self.bert(inputs_embeds=states, attention_mask=mask, **kwargs)
+        inputs = _behind_cls(self.decoder_embed(cls_state), states, attention_mask, None)
+        return self.bert(**inputs, **kwargs)
+
+    def put_in_place(
+        self, states: torch.Tensor, mask_embedding: torch.Tensor, visible: "VisibleBlock"
+    ) -> torch.Tensor:
+        """Encoder output (batch, visible, hidden) -> decoder input (batch, length, decoder_hidden).
+
+        The [MASK] embedding (hidden,) fills the positions that the encoder did not see.
+        """
+        states = self.decoder_embed(states)
+        mask = self.decoder_embed(mask_embedding)
+        if visible.attention_mask is not None:
+            states = torch.where(visible.attention_mask.unsqueeze(-1), states, mask)
+        index = visible.positions.unsqueeze(-1).expand_as(states)
+        full = mask.expand(states.shape[0], visible.length, -1)
+        return full.scatter(1, index, states)
+
+
+@dataclass
+class VisibleBlock:
+    """The visible tokens of a batch, gathered to the front of each row.
+
+    Attributes:
+        input_ids: (batch, visible); empty slots hold [UNK].
+        positions: (batch, visible) where each token stands in its barcode.
+        attention_mask: (batch, visible), False at empty slots; None: no slot is empty.
+        length: tokens in a row before gathering.
+    """
+
+    input_ids: torch.Tensor
+    positions: torch.Tensor
+    attention_mask: torch.Tensor | None
+    length: int
+
+    @classmethod
+    def gather(
+        cls,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        num_visible: int | None,
+        config: BarcodeMAEConfig,
+    ) -> "VisibleBlock":
+        """Bring the visible tokens of each row to the front: what the encoder reads (Eq. 1).
+
+        The encoder's work then grows with the visible tokens alone. As its input has the tokens'
+        own positions, order and place in the block mean nothing, and `positions` says later where
+        the decoder finds each state.
+
+        Args:
+            input_ids: (batch, length), [MASK] at masked positions.
+            attention_mask: (batch, length), False at padding; None: there is none.
+            num_visible: most visible tokens in a row. None: counted, which waits for the device.
+                Given without an attention mask, every row must have exactly so many.
+            config: says which ids are [MASK] and [UNK].
+
+        Returns:
+            The block, as wide as the row with most visible tokens, and at least 1.
+        """
+        # (batch, length)
+        is_visible = _both(input_ids != config.mask_token_id, attention_mask)
+        is_dense = attention_mask is None and num_visible is not None
+        width = max(_count(is_visible, num_visible), 1)
+        # A stable sort brings the visible tokens to the front in their order.
+        positions = (~is_visible).int().argsort(dim=1, stable=True)[:, :width]
+        block = input_ids.gather(1, positions)
+        if is_dense and num_visible:
+            return cls(block, positions, None, input_ids.shape[1])
+        filled = is_visible.gather(1, positions)
+        # What lies in an empty slot must not be read, not even by a row with nothing visible.
+        block = block.masked_fill(~filled, config.unk_token_id)
+        return cls(block, positions, filled, input_ids.shape[1])
+
+
+def _count(flags: torch.Tensor, given: int | None) -> int:
+    """Most True flags in a row; `given` by the collator, it spares a wait for the device."""
+    if given is not None:
+        return given
+    if torch.compiler.is_compiling():
+        return flags.shape[1]
+    return int(flags.sum(dim=1).max())
+
+
+class BarcodeMAEForMaskedLM(BarcodeMAEPreTrainedModel):
+    """Encoder, decoder and head, for pretraining and for filling in masked k-mers."""
+
+    _keys_to_ignore_on_load_unexpected = [r"^classifier\."]
+    _own_weights = ("decoder", "head")
+    _own_purpose = "predict k-mers"
+
+    def __init__(self, config: BarcodeMAEConfig):
+        super().__init__(config)
+        self.loss_type = "ForMaskedLM"
+        self.barcodemae = BarcodeMAEModel(config)
+        has_decoder = config.decoder_num_hidden_layers > 0
+        self.decoder = BarcodeMAEDecoder(config) if has_decoder else None
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        width = config.decoder_hidden_size if has_decoder else config.hidden_size
+        self.head = nn.Linear(width, config.num_kmers)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        is_head = module is getattr(self, "head", None)
+        if is_head and self.config.nucleotide_init and not _is_loaded(module.weight):
+            draw_by_nucleotides(module.weight, self.config.kmer_size, self.config.initializer_range)
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        num_visible: int | None = None,
+        num_predicted: int | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        **kwargs,
+    ) -> BarcodeMAEMaskedLMOutput:
+        """Predict masked k-mers.
+
+        Args:
+            input_ids: (batch, length), [MASK] at masked positions, any integer type.
+            attention_mask: (batch, length), 0 at padding; None: no padding.
+            labels: (batch, length) k-mer ids at the positions to predict, -100 elsewhere.
+                [UNK] and [MASK] are never predicted, whatever the labels say.
+            num_visible: most visible tokens in a row of the batch. Without `attention_mask` it is
+                a promise that every row has exactly so many, and attention runs without a mask.
+            num_predicted: most labelled positions in a row. The collator gives
+                both numbers: without them each is counted on the device, which stalls a GPU. With
+                this one there are logits at the labelled positions alone, as in training.
+            inputs_embeds: not taken: which k-mers are masked is told by `input_ids`.
+            kwargs: reach the loss (`num_items_in_batch`).
+
+        Raises:
+            ValueError: no tokens, more tokens than the model has positions, or `inputs_embeds`.
+        """
+        if inputs_embeds is not None or input_ids is None:
+            raise ValueError(
+                "BarcodeMAEForMaskedLM takes input_ids and no inputs_embeds: which k-mers are "
+                "hidden is told by the id of [MASK]. BarcodeMAEModel takes inputs_embeds."
+            )
+        _check_length(input_ids, self.config)
+        input_ids = input_ids.long()
+        record = self._recorded(output_hidden_states, output_attentions)
+        if self.config.pooling == "sites":  # unknown k-mers are as good as absent
+            attention_mask = _both(input_ids != self.config.unk_token_id, attention_mask)
+
+        if self.config.encoder_sees_mask:
+            encoded = self.barcodemae(input_ids, attention_mask, **record)
+            states = encoded.last_hidden_state  # (batch, length, hidden)
+            if self.decoder is not None:
+                states = self.decoder.decoder_embed(states)
+        else:
+            visible = VisibleBlock.gather(input_ids, attention_mask, num_visible, self.config)
+            encoded = self.barcodemae(
+                visible.input_ids, visible.attention_mask, visible.positions, **record
+            )
+            # (batch, visible, hidden) -> (batch, length, decoder_hidden)
+            states = self.decoder.put_in_place(
+                encoded.last_hidden_state, self._mask_embedding(), visible
+            )
+
+        decoded = None
+        if self.decoder is not None:
+            decoded = self.decoder(states, attention_mask, encoded.cls_state, **record)
+            states = decoded.last_hidden_state[:, -input_ids.shape[1] :]  # without [CLS]
+
+        if labels is not None:
+            labels = labels.long().masked_fill(labels >= self.config.num_kmers, -100)
+        positions = None
+        if labels is not None and (self.training or num_predicted is not None):
+            is_labelled = labels != -100
+            width = _count(is_labelled, num_predicted)
+            positions = (~is_labelled).int().argsort(dim=1, stable=True)[:, :width]
+            labels = labels.gather(1, positions)  # (batch, predicted)
+            states = states.gather(1, positions.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
+        logits = self.head(self.dropout(states))
+        loss = None
+        if labels is not None:
+            # A batch without a label has no mean: its loss is 0 and not 0 / 0.
+            if kwargs.get("num_items_in_batch") is None:
+                kwargs["num_items_in_batch"] = (labels != -100).sum().clamp(min=1)
+            loss = self.loss_function(
+                logits=logits, labels=labels, vocab_size=self.config.num_kmers, **kwargs
+            )
+        return BarcodeMAEMaskedLMOutput(
+            loss=loss,
+            logits=logits,
+            predicted_positions=positions,
+            hidden_states=encoded.hidden_states,
+            attentions=encoded.attentions,
+            decoder_hidden_states=decoded.hidden_states if decoded is not None else None,
+            decoder_attentions=decoded.attentions if decoded is not None else None,
+            cls_state=encoded.cls_state,
+            pooler_output=encoded.pooler_output if self.config.pooling == "sites" else None,
+        )
+
+    def _mask_embedding(self) -> torch.Tensor:
+        """The vocabulary's own [MASK] (hidden,), so that it is trained in every variant."""
+        return self.barcodemae.get_input_embeddings().weight[self.config.mask_token_id]
+
+
+class BarcodeMAEForSequenceClassification(BarcodeMAEPreTrainedModel):
+    """Encoder and a linear head on the barcode's embedding: taxa, several labels, or regression."""
+
+    _keys_to_ignore_on_load_unexpected = [r"^decoder\.", r"^head\."]
+    _own_weights = ("classifier",)
+    _own_purpose = "classify barcodes"
+
+    def __init__(self, config: BarcodeMAEConfig):
+        super().__init__(config)
+        self.loss_type = "ForSequenceClassification"
+        self.num_labels = config.num_labels
+        self.barcodemae = BarcodeMAEModel(config)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = nn.Linear(config.pooled_size, config.num_labels)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        **kwargs,
+    ) -> SequenceClassifierOutput:
+        """Classify barcodes: logits (batch, num_labels).
+
+        The loss follows `config.problem_type`, or what `num_labels` and the type of `labels`
+        imply, as in transformers: regression, single_label_classification (class ids), or
+        multi_label_classification (0/1 floats). `kwargs` reach it. Everything else is as in
+        `BarcodeMAEModel`.
+
+        Raises:
+            ValueError: as `BarcodeMAEModel`.
+        """
+        encoded = self.barcodemae(
+            input_ids,
+            attention_mask,
+            position_ids,
+            token_type_ids,
+            inputs_embeds,
+            **self._recorded(output_hidden_states, output_attentions),
+        )
+        logits = self.classifier(self.dropout(encoded.pooler_output))
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(labels, logits, self.config, **kwargs)
+            items = kwargs.get("num_items_in_batch")
+            if items is not None and self.config.problem_type != "single_label_classification":
+                # These two losses stay means over this batch, where Trainer, which does not divide
+                # by the accumulation steps then, counts on a share of the global batch.
+                loss = loss * labels.numel() / items
+        return SequenceClassifierOutput(
+            loss=loss,
+            logits=logits,
+            hidden_states=encoded.hidden_states,
+            attentions=encoded.attentions,
+        )
+
+
+BarcodeMAEModel.register_for_auto_class("AutoModel")
+BarcodeMAEForMaskedLM.register_for_auto_class("AutoModelForMaskedLM")
+BarcodeMAEForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")
+
+__all__ = [
+    "BarcodeMAEForMaskedLM",
+    "BarcodeMAEForSequenceClassification",
+    "BarcodeMAEMaskedLMOutput",
+    "BarcodeMAEModel",
+    "BarcodeMAEModelOutput",
+    "BarcodeMAEPreTrainedModel",
+]
