@@ -116,7 +116,8 @@ def _lineage_alone(header: str) -> Parts:
 
 def _is_lineage_alone(header: str) -> bool:
     # DADA2 writes no blank but within a species, which stands last.
-    return header.count(";") >= 2 and "=" not in header and " " not in header.rpartition(";")[0]
+    above, _, _ = header.rstrip("; ").rpartition(";")
+    return header.count(";") >= 2 and not set("= |").intersection(above)
 
 
 def _species(header: str) -> Parts:

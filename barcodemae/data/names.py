@@ -40,7 +40,7 @@ _PLACEHOLDER = (
     r")$"
 )
 _MAYBE_PLACEHOLDER = (
-    r"(?i)un[a-z]{4}|incert|^\W|^not|^non|^no|missing|tbd|metagenom|environmental|__|:|_"
+    r"(?i)un[a-z]{3}|incert|^\W|^not|^non|^no|missing|tbd|metagenom|environmental|__|:|_"
 )
 
 _PREFIX = re.compile(r"^\s*(?:sk|[dkpcofgst])(?:__|:)\s*", re.I)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -43,7 +45,8 @@ class Unreadable(Exception):
 
 
 class _Guarded(io.RawIOBase):
-    """A stream whose `OSError` without a number (bz2's "Invalid data stream") is an EOFError."""
+    """A stream whose `OSError` of bad content ("Invalid data stream", a seek to nowhere) is an
+    EOFError."""
 
     def __init__(self, stream: BinaryIO):
         self._stream = stream
@@ -55,7 +58,7 @@ class _Guarded(io.RawIOBase):
         try:
             data = self._stream.read1(len(buffer))
         except OSError as error:
-            if error.errno is not None or isinstance(error, gzip.BadGzipFile):
+            if error.errno not in (None, errno.EINVAL) or isinstance(error, gzip.BadGzipFile):
                 raise
             raise EOFError(str(error)) from None
         buffer[: len(data)] = data
@@ -73,7 +76,7 @@ def unpack(raw: BinaryIO) -> io.BufferedReader:
     for _ in range(3):
         head = stream.peek(6)[:6]
         if head.startswith(_ZIP):
-            stream = io.BufferedReader(_only_member(stream), BUFFER)
+            stream = io.BufferedReader(_Guarded(_only_member(stream)), BUFFER)
             continue
         opener = next((open for magic, open in _OPENERS.items() if head.startswith(magic)), None)
         if opener is None:
@@ -106,7 +109,10 @@ def packing_of(head: bytes) -> str:
 def _only_member(stream: BinaryIO) -> BinaryIO:
     if not stream.seekable():
         stream = io.BytesIO(stream.read())
-    archive = zipfile.ZipFile(stream)
+    try:
+        archive = zipfile.ZipFile(stream)
+    except (OSError, ValueError, struct.error) as error:
+        raise zipfile.BadZipFile(str(error)) from None
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
     if "[Content_Types].xml" in names:
         raise Unreadable("a spreadsheet (.xlsx): save the sheet as CSV and name that file")
@@ -120,6 +126,10 @@ def _only_member(stream: BinaryIO) -> BinaryIO:
         )
     try:
         return archive.open(names[0])
+    except (OSError, ValueError, struct.error) as error:
+        raise zipfile.BadZipFile(str(error)) from None
+    except NotImplementedError:
+        raise
     except RuntimeError as error:  # a password
         raise Unreadable(f"a zip archive that does not open: {error}; unpack it first") from None
 

@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from barcodemae.data.names import is_missing, is_placeholder
+from barcodemae.data.names import is_missing
 from barcodemae.data.problems import Problems
 from barcodemae.data.schemas import COI, COLUMNS, LONGEST_ID, MARKER, RANKS
 from barcodemae.data.source_settings import NAMED, SourceSettings
+from barcodemae.data.text import decoded, tidied, without_missing
 from barcodemae.errors import BarcodeMAEError
 
 MAX_LENGTH = 660  # nucleotides that a model reads (paper, section 2.2.2)
@@ -46,23 +47,17 @@ def standardise(
         kind = table[name].type
         if pa.types.is_nested(kind):
             raise BarcodeMAEError(f"{file}: the column of {name} holds {kind}; make it text")
-        columns[name] = _text(table[name], faults)
+        if name in ("nucleotides", "processid"):
+            columns[name] = decoded(table[name], faults)
+        else:
+            columns[name] = tidied(table[name], name, faults, problems.counts)
     names = [*COLUMNS, *settings.extra]
-    for name in names:
-        if name not in columns:
-            columns[name] = pa.nulls(len(table), pa.string())
-        elif name not in ("nucleotides", "processid"):
-            columns[name] = _label(columns[name], name, problems)
+    for name in set(names) - columns.keys():
+        columns[name] = pa.nulls(len(table), pa.string())
     records = table["record"].combine_chunks()
     is_named = (table.schema.metadata or {}).items() >= NAMED.items()
     columns["processid"] = _ids(columns["processid"], records, label, is_named, faults, problems)
-    columns["nucleotides"] = _tidy(columns["nucleotides"], settings.degap)
-
-    plain = pc.fill_null(pc.match_substring_regex(columns["nucleotides"], _PLAIN), False)
-    for row in np.flatnonzero(~plain.to_numpy(zero_copy_only=False)).tolist():
-        fault = fault_of(columns["nucleotides"][row].as_py())
-        if fault and row not in faults:
-            faults[row] = fault
+    columns["nucleotides"] = _tidied(columns["nucleotides"], settings.degap, faults)
     for row in sorted(faults):
         id = columns["processid"][row].as_py()
         problems.add(file, records[row].as_py(), id, faults[row])
@@ -74,7 +69,7 @@ def standardise(
 def tidy_labels(table: pa.Table, problems: Problems) -> pa.Table:
     """`table` with null for what is missing among its taxa, and for placeholders."""
     for name in (*RANKS, "dna_bin"):
-        column = _label(table[name].combine_chunks(), name, problems)
+        column = tidied(table[name], name, {}, problems.counts)
         table = table.set_column(table.column_names.index(name), name, column)
     return table
 
@@ -118,7 +113,7 @@ def _only_coi(table: pa.Table, problems: Problems) -> pa.Table:
     """The records whose marker is COI or not told, without the column; the others are counted."""
     if MARKER not in table.column_names:
         return table
-    marker = pc.utf8_trim_whitespace(_text(table[MARKER], {}))
+    marker = pc.utf8_trim_whitespace(decoded(table[MARKER], {}))
     table = table.drop_columns(MARKER)
     other = pc.invert(pc.or_kleene(is_missing(marker), pc.match_substring_regex(marker, COI)))
     if not pc.any(other).as_py():
@@ -126,48 +121,6 @@ def _only_coi(table: pa.Table, problems: Problems) -> pa.Table:
     for value in pc.value_counts(marker.filter(other)).to_pylist():
         problems.counts["other_markers", value["values"]] += value["counts"]
     return table.filter(pc.invert(other))
-
-
-def _text(column: pa.ChunkedArray, faults: dict[int, str]) -> pa.Array:
-    """Decode one column; a row that is not UTF-8 becomes null and goes into `faults`."""
-    column = column.combine_chunks()
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
-        column = column.cast(pa.string())
-    if pa.types.is_string(column.type):  # a Parquet file may say so of any bytes
-        column = column.cast(pa.binary())
-    try:
-        return column.cast(pa.string())
-    except pa.ArrowInvalid:
-        decoded = []
-        for row, value in enumerate(column.cast(pa.binary()).to_pylist()):
-            try:
-                decoded.append(None if value is None else value.decode())
-            except UnicodeDecodeError:
-                decoded.append(None)
-                faults[row] = (
-                    "not UTF-8: the record holds bytes of another encoding; convert the file, "
-                    "for example with `iconv -f latin1 -t utf-8`"
-                )
-        return pa.array(decoded, pa.string())
-
-
-def _label(column: pa.Array, name: str, problems: Problems) -> pa.Array:
-    """A trimmed column with null for what is missing and, among taxa, for placeholders."""
-    column = _nullify(pc.utf8_trim_whitespace(column))
-    if name not in RANKS:
-        return column
-    placeholder = pc.fill_null(is_placeholder(column), False)
-    if not pc.any(placeholder).as_py():
-        return column
-    for value in pc.value_counts(pc.utf8_lower(column.filter(placeholder))).to_pylist():
-        problems.counts["placeholders", value["values"]] += value["counts"]
-    return pc.if_else(placeholder, pa.scalar(None, pa.string()), column)
-
-
-def _nullify(column: pa.Array, any_case: bool = True) -> pa.Array:
-    return pc.if_else(is_missing(column, any_case), pa.scalar(None, pa.string()), column)
 
 
 def _ids(
@@ -198,14 +151,25 @@ def _ids(
     return pc.if_else(missing, numbered, ids)
 
 
-def _tidy(nucleotides: pa.Array, degap: bool) -> pa.Array:
-    signs = r"[\s.-]" if degap else r"\s"
-    if pc.any(pc.match_substring_regex(nucleotides, signs)).as_py():
-        nucleotides = pc.replace_substring_regex(nucleotides, f"{signs}+", "")
-    nucleotides = pc.ascii_upper(
-        _nullify(nucleotides, any_case=False)
-    )  # upper-cased, "nan" would be a barcode
-    for letter, read_as in (("U", "T"), ("I", "N")):
-        if pc.any(pc.match_substring(nucleotides, letter)).as_py():
-            nucleotides = pc.replace_substring(nucleotides, letter, read_as)
-    return nucleotides
+def _tidied(nucleotides: pa.Array, degap: bool, faults: dict[int, str]) -> pa.Array:
+    """Barcodes in capital letters without white space, U as T, I as N, and gaps if they may stay;
+    what is no barcode goes to `faults`. Most are as they should be and are looked at once."""
+    sound = pc.fill_null(pc.match_substring_regex(nucleotides, _PLAIN), False)
+    sound = pc.and_not(sound, pc.fill_null(pc.equal(nucleotides, "NA"), False))
+    if degap:
+        sound = pc.and_not(sound, pc.fill_null(pc.match_substring(nucleotides, "-"), False))
+    odd = np.flatnonzero(~sound.to_numpy(zero_copy_only=False))
+    if not len(odd):
+        return nucleotides
+    signs = r"[\s.-]+" if degap else r"\s+"
+    tidy = pc.replace_substring_regex(nucleotides.take(pa.array(odd)), signs, "")
+    tidy = pc.ascii_upper(without_missing(tidy, any_case=False))  # upper-cased, "nan" is a barcode
+    tidy = pc.replace_substring(pc.replace_substring(tidy, "U", "T"), "I", "N")
+    plain = pc.fill_null(pc.match_substring_regex(tidy, _PLAIN), False)
+    for place in np.flatnonzero(~plain.to_numpy(zero_copy_only=False)).tolist():
+        fault = fault_of(tidy[place].as_py())
+        if fault:
+            faults.setdefault(int(odd[place]), fault)
+    if len(odd) == len(nucleotides):
+        return tidy
+    return pc.replace_with_mask(nucleotides, pc.invert(sound), tidy)

@@ -107,6 +107,8 @@ class RowReader:
         self.wanted = list(wanted)
         self.breakable = breakable
         self.line = line
+        self._is_edge = np.zeros(256, dtype=bool)
+        self._is_edge[[self.delimiter[0], _LINE_END, ord("\r"), _QUOTE]] = True
         mark = re.escape(self.delimiter)
         self._field = re.compile(
             rb'(?:"([^"]*(?:""[^"]*)*)"|([^"' + mark + rb"][^" + mark + rb"]*|))(" + mark + rb"|\Z)"
@@ -154,7 +156,9 @@ class RowReader:
 
     def _fast(self, data: bytes) -> Block | None:
         """By Arrow, where every line is sure to be one row; else None."""
-        count = data.count(b"\n") + (data[-1] != _LINE_END)
+        if data[-1] != _LINE_END:
+            data += b"\n"
+        count = data.count(b"\n")
         quoted = self.quoted and b'"' in data
         if quoted and not self._is_plainly_quoted(data):
             return None
@@ -180,16 +184,17 @@ class RowReader:
         return Block(columns, np.arange(self.line, self.line + count))
 
     def _is_plainly_quoted(self, data: bytes) -> bool:
-        """Whether quotes open, close or are doubled, and none of the values has line breaks."""
-        text = np.frombuffer(b"\n" + data + b"\n", dtype=np.uint8)
+        """Whether quotes open and close values in turn, or are doubled inside one. A value with a
+        line break passes; it shows in the number of rows."""
+        text = np.frombuffer(data, dtype=np.uint8)
         quotes = np.flatnonzero(text == _QUOTE)
-        ends = np.flatnonzero(text == _LINE_END)
-        if (np.searchsorted(quotes, ends) & 1).any():
+        if len(quotes) % 2:
             return False
-        around = [self.delimiter[0], _LINE_END, _QUOTE]
-        opened = np.isin(text[quotes[0::2] - 1], around)
-        closed = np.isin(text[quotes[1::2] + 1], [*around, ord("\r")])
-        return bool(opened.all() and closed.all())
+        opened, closed = (
+            quotes[0::2] - 1,
+            quotes[1::2] + 1,
+        )  # before the first is a line end: the last
+        return bool(self._is_edge[text[opened]].all() and self._is_edge[text[closed]].all())
 
     def _has_empty_row(self, table: pa.Table) -> bool:
         """Whether some row is empty in all wanted columns: perhaps nothing but delimiters."""

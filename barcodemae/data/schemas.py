@@ -109,8 +109,9 @@ def _key(name: str) -> str:
 
 
 def delimiter_of(header: str) -> str:
-    """The delimiter of a table, by its header line: tab, comma or semicolon."""
-    return max("\t,;", key=header.count)
+    """The delimiter of a table, by its header line: a tab if there is one (lineages behind it hold
+    semicolons), else a comma or a semicolon, whichever is more frequent."""
+    return "\t" if "\t" in header else max(",;\t", key=header.count)
 
 
 def is_separator_line(line: str) -> bool:

@@ -1,0 +1,140 @@
+"""What becomes of the labels of a library."""
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from barcodemae.data.references import read_references
+from barcodemae.errors import BarcodeMAEError
+
+
+@pytest.fixture
+def library(tmp_path, write):
+    """Read a CSV, given as text, as a library."""
+
+    def library(text, name="library.csv", **options):
+        cache = tmp_path / "cache"
+        return read_references(write(name, text), cache_dir=cache, progress=False, **options)
+
+    return library
+
+
+def table(*rows, columns="id,genus,species,nucleotides"):
+    return "\n".join([columns, *rows, ""])
+
+
+def test_one_barcode_of_two_species_keeps_both(library, caplog):
+    references = library(table("a,Aus,Aus unus,ACGT", "b,Aus,Aus duo,ACGT", "c,Bus,Bus x,GGG"))
+    assert references.ids == ["a", "b", "c"]
+    assert references.groups[0] == references.groups[1] != references.groups[2]
+    assert references.lineages["species"].tolist() == ["Aus unus", "Aus duo", "Bus x"]
+    assert references.report.conflicts == 1 and "conflicting labels" in caplog.text
+
+
+def test_labels_of_copies_are_joined(library):
+    references = library(table("a,,,ACGT", "b,Aus,Aus duo,ACGTN", "c,Aus,,ACGT", "d,Bus,,GGG"))
+    assert references.ids == ["b", "d"] and references.copies.tolist() == [3, 1]
+    assert references.report.repeats == 2 and references.report.conflicts == 0
+
+
+def test_a_rank_that_one_copy_lacks_comes_from_another(library):
+    columns = "id,family,genus,species,nucleotides"
+    rows = ("a,Aidae,,,ACGT", "b,,Aus,Aus duo,ACGT")
+    (lineage,) = library(table(*rows, columns=columns)).lineages.to_dict("records")
+    assert (lineage["family"], lineage["species"], lineage["order"]) == ("Aidae", "Aus duo", "")
+
+
+def test_within_a_split_the_named_copy_is_found(library):
+    columns = "id,split,genus,species,nucleotides"
+    text = table("a,pretrain,,,ACGT", "b,train,Aus,Aus duo,ACGT", columns=columns)
+    assert library(text, split="train").ids == ["b"]
+
+
+def test_an_open_name_gives_way_to_a_species(library):
+    references = library(
+        table("a,Aus,Aus sp.,ACGT", "b,Aus,Aus duo,ACGT", "c,Bus,Bus cf. x,GGG", "d,Bus,,CC")
+    )
+    assert references.lineages["species"].tolist() == ["Aus duo", "Bus cf. x", ""]
+    assert references.open_names.tolist() == ["", "cf.", ""]
+    assert references.report.open_names == {"cf.": 1}
+
+
+def test_placeholders_are_missing_and_counted(library, caplog):
+    references = library(table("a,unclassified,undef,ACGT", "b,Aus,s__,ACG", "c,Aus,None,AC"))
+    assert references.lineages["species"].tolist() == [""] * 3
+    assert references.report.placeholders == {"unclassified": 1, "undef": 1, "s__": 1}
+    assert "3 labels name no taxon" in caplog.text
+
+
+def test_other_markers_are_left_out_and_counted(library, caplog):
+    rows = [
+        f"a{n},Aus,Aus duo,{'ACGT' * (n + 1)},{marker}"
+        for n, marker in enumerate(
+            ("COI-5P", "ITS2", "rbcL", "COI-3P", "COI-5PNMT1", "", "CO1", "COII")
+        )
+    ]
+    references = library(table(*rows, columns="processid,genus,species,nuc,marker_code"))
+    assert references.ids == ["a0", "a3", "a5", "a6"]
+    markers = {"ITS2": 1, "rbcL": 1, "COI-5PNMT1": 1, "COII": 1}
+    assert references.report.other_markers == markers
+    assert references.report.records == 8
+    assert "left out 4 records of another marker" in caplog.text
+
+
+def test_nothing_but_other_markers_is_an_error(library):
+    with pytest.raises(BarcodeMAEError, match=r"no barcode left.*another marker.*\(ITS2\)"):
+        library(table("a,ACGT,ITS2", columns="id,nuc,marker_code"))
+
+
+def test_any_column_is_a_rank_in_any_case(library):
+    text = table("a,Apini,BOLD:AAA1234,ACGT", columns="id,Tribe,BIN_URI,nucleotides")
+    references = library(text, ranks=["tribe", "BIN", "Genus"])
+    assert references.ranks[-2:] == ("dna_bin", "tribe")
+    assert references.lineages[["tribe", "dna_bin"]].values.tolist() == [["Apini", "BOLD:AAA1234"]]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "processid,genus_reg,species_reg,nucraw",
+        "Process ID,Genus,Species,Sequence",
+        "seqID,GENUS,SPECIES,nuc",
+        "Feature ID,genus_name,species_name,dna_barcode",
+    ],
+)
+def test_columns_as_people_call_them(library, columns):
+    references = library(table("a,Aus,Aus duo,ACGT", columns=columns))
+    assert references.ids == ["a"] and references.lineages["species"].tolist() == ["Aus duo"]
+
+
+def test_repeated_ids_are_told_apart(library, caplog):
+    references = library(table("a,Aus,,ACGT", "a,Bus,,GGG"))
+    assert references.ids == ["a", "a:2"] and "told apart as ID:RECORD" in caplog.text
+
+
+ROWS = st.tuples(
+    st.sampled_from(["ACGT", "GGGG", "TTTA"]),
+    st.sampled_from(["", "Aus", "Bus"]),
+    st.sampled_from(["", "Aus unus", "Aus duo", "Aus sp."]),
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(ROWS, min_size=1, max_size=12))
+def test_no_label_is_lost_and_none_is_made_up(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("library")
+    frame = pd.DataFrame(rows, columns=["nucleotides", "genus", "species"])
+    frame.to_csv(folder / "library.csv", index=False)
+    references = read_references(folder / "library.csv", cache_dir=folder, progress=False)
+    assert references.copies.sum() == len(rows)
+    lineages = references.lineages.assign(barcode=references.barcodes)
+    for barcode, before in frame.groupby("nucleotides"):
+        after = lineages[lineages["barcode"] == barcode]
+        for rank in ("genus", "species"):
+            named, kept = set(before[rank]) - {""}, set(after[rank]) - {""}
+            assert kept <= named and (kept == named or named - kept == {"Aus sp."})
+        assert not after[["genus", "species"]].duplicated().any()
+        for one in before.itertuples():
+            agreeing = after[after["genus"].isin([one.genus] if one.genus else after["genus"])]
+            assert len(agreeing)
