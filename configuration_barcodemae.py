@@ -198,6 +198,11 @@ class BarcodeMAEConfig(PretrainedConfig):
         self._check_pooling()
 
     def _check_pooling(self) -> None:
+        if self.pooling not in POOLINGS:
+            raise ValueError(
+                f"pooling = {self.pooling!r} is not allowed: pooling is one of "
+                + ", ".join(map(repr, POOLINGS))
+            )
         if self.pooling == "cls" and not self.cls_token:
             raise ValueError(
                 "pooling = 'cls' is not allowed with cls_token = False: there is no [CLS] whose "

@@ -11,7 +11,7 @@ order, so the id of a k-mer is its value in base 4 (A = 0, C = 1, G = 2, T = 3);
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 
 import numpy as np
@@ -38,16 +38,19 @@ _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
 
 _ONE_HOT = np.eye(5, 4, dtype=np.float32)
-_SPACE = re.compile(r"\s")
 
 _AT_ONCE = 256  # barcodes; more at a time fall out of the processor's cache
-_FEW = 64  # barcodes in a search, whose spectra are held
 _STEP = 1 / 256  # log-odds are multiples of it, so that their sums are exact in any order
-_CHUNK = 96  # nucleotides of a barcode's middle that a quick look places
-_CLEAR = 0.2  # log-odds a nucleotide in every seventh of a barcode that needs no second look
-_LONGEST = 1024  # nucleotides; longer records are searched piece by piece
+_QUICK = 64  # nucleotides of a barcode's middle that a quick look places
+_CHUNK = 96  # nucleotides that the whole search places at once, every half chunk
+_TRIED = 6  # places, by the best chunks, among which the fit of the whole barcode decides
+_PARTS = 10  # of the grid
+_CLEAR = 0.2  # log-odds a nucleotide in every part of a barcode that needs no second look
+_SURE = 70.0  # log-odds in sum, that it needs as well
+_END = 40  # nucleotides of either end in which a shift would not show in a part
+_LONGEST = 1024  # nucleotides; of longer records only a part is laid
 _DRIFT = 6  # most nucleotides that insertions and losses may shift a barcode by
-_BREAK = 14.0  # log-odds that a shift has to gain
+_BREAK = 14.0  # log-odds that a shift has to gain, besides one for each nucleotide
 _FIT = 35.0  # log-odds of a barcode's best stretch, below which it fits nowhere
 
 
@@ -88,8 +91,50 @@ class Placements:
         )
 
 
+@dataclass
+class _Some:
+    """Some of the barcodes that are being laid.
+
+    Attributes:
+        rows: (n,) their places among all.
+        digits: (n, longest + 1) uint8, turned once that is known, unknown behind the end.
+        widths, starts, strands: (n,) length; start and strand, once they are known.
+        fronts: (n,) nucleotides of the record in front of `digits`.
+    """
+
+    rows: np.ndarray
+    digits: np.ndarray
+    widths: np.ndarray
+    starts: np.ndarray
+    strands: np.ndarray
+    fronts: np.ndarray
+
+    @classmethod
+    def read(cls, rows: np.ndarray, texts: list[str], widths: np.ndarray) -> "_Some":
+        none = np.zeros(len(rows), dtype=np.int64)
+        strands = np.ones(len(rows), dtype=np.int8)
+        return cls(rows, nucleotide_codes(texts), widths, none, strands, none)
+
+    def at(self, which: np.ndarray) -> "_Some":
+        return _Some(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: list["_Some"]) -> "_Some":
+        width = max((part.digits.shape[1] for part in parts), default=1)
+        for part in parts:
+            missing = width - part.digits.shape[1]
+            part.digits = np.pad(part.digits, ((0, 0), (0, missing)), constant_values=UNKNOWN)
+        parts = parts or [cls.read(np.zeros(0, np.int64), [], np.zeros(0, np.int64))]
+        columns = ([getattr(part, field.name) for part in parts] for field in fields(cls))
+        return cls(*map(np.concatenate, columns))
+
+
 class Grid:
-    """Lays barcodes at their places of one region, by an ungapped fit of either strand.
+    """Lays barcodes at their places of one region, by their fit to a profile, on either strand.
+
+    Pieces of a barcode find their places without gaps, and the barcode that of its best stretch;
+    insertions and losses are mended then. Most barcodes are placed by their middle alone, where
+    every part of them fits well.
 
     Args:
         profile: (4, length) log-odds of A, C, G, T at each place of the region.
@@ -112,11 +157,15 @@ class Grid:
         # By place and code: the fifth, unknown, counts as nothing.
         self._table = np.pad(self.profile.T, ((0, 0), (0, 1))).ravel()
         self._rows = np.arange(self.length) * 5
-        # (4 x chunk, places): a chunk's one-hot letters times this are its log-odds at each place.
-        windows = sliding_window_view(self.profile, _CHUNK, axis=1)  # (4, places, chunk)
-        self._chunks = np.ascontiguousarray(
-            windows.transpose(2, 0, 1).reshape(4 * _CHUNK, -1), dtype=np.float32
-        )
+        self._best = self.profile.max(axis=0)
+        # (4 x chunk, places): a chunk's one-hot letters times this are its log-odds at each place,
+        # from those where its last nucleotide is on the grid to those where its first one is.
+        padded = np.pad(self.profile, ((0, 0), (_CHUNK - 1, _CHUNK - 1)))
+        windows = sliding_window_view(padded, _CHUNK, axis=1)  # (4, places, chunk)
+        self._chunks = np.ascontiguousarray(windows.transpose(2, 0, 1).reshape(4 * _CHUNK, -1))
+        self._ends = np.linspace(0, self.length, _PARTS + 1, dtype=int)
+        parts = np.repeat(np.arange(_PARTS), np.diff(self._ends))
+        self._parts = np.eye(_PARTS, dtype=np.float32)[parts]  # (length, parts)
 
     def place(self, barcodes: Sequence[str]) -> Placements:
         """Where each of n barcodes lies: see `lay`."""
@@ -144,120 +193,153 @@ class Grid:
         order = np.argsort(lengths, kind="stable")
         order = order[lengths[order] > 0]
         short = order[lengths[order] <= _LONGEST]
-        for first in range(0, len(short), _AT_ONCE):
-            rows = short[first : first + _AT_ONCE]
-            digits, widths = nucleotide_codes([texts[row] for row in rows]), lengths[rows]
-            starts, strands = self._find(digits, widths)
-            back = strands < 0
-            digits[back] = _turned(digits[back], widths[back])
-            self._settle(codes, placements, rows, digits, starts, strands, mend)
+        waiting = []  # for a closer look
+        for rows in _batches(short):
+            some = _Some.read(rows, [texts[row] for row in rows], lengths[rows])
+            laid, clear = self._find(some, mend)
+            if mend:
+                clear[clear] = self._sound_ends(some.at(clear))
+            self._settle(codes, placements, some.at(clear), laid[clear])
+            waiting.append(some.at(~clear))
+            if sum(len(each.rows) for each in waiting) >= _AT_ONCE:
+                self._look_closer(codes, placements, waiting, mend)
         for row in order[len(short) :]:
-            self._lay_long(codes, placements, row, texts[row], mend)
+            waiting.append(self._find_long(row, texts[row]))
+            if len(waiting) >= _AT_ONCE:
+                self._look_closer(codes, placements, waiting, mend)
+        self._look_closer(codes, placements, waiting, mend)
         return codes, placements
 
-    def _lay_long(self, codes, placements, row: int, text: str, mend: bool) -> None:
-        """The same for one record of any length, piece by piece, each half over the next."""
-        digits = nucleotide_codes([text])[0, :-1]
-        step = _LONGEST // 2
-        offsets = np.arange(0, max(len(digits) - step, 1), step)
-        ends = np.minimum(offsets + _LONGEST, len(digits))
-        best = (-np.inf, 0, 1)
-        for first in range(0, len(offsets), _AT_ONCE):
-            part = slice(first, first + _AT_ONCE)
-            pieces = np.full((len(offsets[part]), _LONGEST + 1), UNKNOWN, dtype=np.uint8)
-            for piece, offset, end in zip(pieces, offsets[part], ends[part], strict=True):
-                piece[: end - offset] = digits[offset:end]
-            starts, strands, fits = self._search(pieces, ends[part] - offsets[part])
-            before = np.where(strands > 0, offsets[part], len(digits) - ends[part])
-            at = int(fits.argmax())
-            best = max(best, (float(fits[at]), int(starts[at] - before[at]), int(strands[at])))
-        _, start, strand = best
-        turned = digits if strand > 0 else _COMPLEMENT[digits[::-1]]
-        front = max(-start - _DRIFT, 0)
-        window = turned[front : front + self.length + 2 * _DRIFT + max(start, 0)]
-        window = np.append(window, np.uint8(UNKNOWN))[None]
-        found = np.array([start + front]), np.array([strand], dtype=np.int8)
-        self._settle(codes, placements, np.array([row]), window, *found, mend)
-        if placements.placed[row]:
-            placements.start[row] -= front
+    def _find(self, some: "_Some", mend: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Turn barcodes and set their starts: by a quick look, or else by `_search`.
 
-    def _find(self, digits: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Starts and strands: by a quick look where that leaves no doubt, else by `_search`."""
-        starts, clear = self._look(digits, widths)
-        strands = np.ones(len(digits), dtype=np.int8)
+        Returns:
+            codes (n, length); whether the quick look left no doubt.
+        """
+        some.starts, clear, laid = self._look(some.digits, some.widths)
         left = np.flatnonzero(~clear)
         if len(left):
-            turned = _turned(digits[left], widths[left])
-            starts[left], clear = self._look(turned, widths[left])
-            strands[left] = -1
-            left = left[~clear]
+            turned = _turned(some.digits[left], some.widths[left])
+            starts, back, relaid = self._look(turned, some.widths[left])
+            fits, turned_fits = self._fit(laid[left]), self._fit(relaid)
+            clear[left] = back
+            # Of what fits well in a stretch, only breaks are in doubt.
+            enough = _SURE if mend else np.inf
+            back |= (turned_fits > fits) & (turned_fits >= enough)
+            rows = left[back]
+            some.digits[rows], some.strands[rows] = turned[back], -1
+            some.starts[rows], laid[rows] = starts[back], relaid[back]
+            left = left[~back & (fits < enough)]
         if len(left):
-            starts[left], strands[left], _ = self._search(digits[left], widths[left])
-        return starts, strands
+            self._search(some, left)
+        return laid, clear
 
-    def _look(self, digits: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Starts by the barcodes' middles, and whether every part of them fits there well."""
-        middles = np.maximum(widths - _CHUNK, 0) // 2
-        columns = np.minimum(middles[:, None] + np.arange(_CHUNK), digits.shape[1] - 1)
-        chunks = np.take_along_axis(digits, columns, axis=1)
-        one_hot = _ONE_HOT[chunks].reshape(len(digits), -1)
-        starts = (one_hot @ self._chunks).argmax(axis=1) - middles
+    def _look(self, digits: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Starts by the barcodes' middles, whether every part fits there well, and the codes."""
+        middles = np.maximum(widths - _QUICK, 0) // 2
+        chunks = _taken(digits, middles[:, None] + np.arange(_QUICK))
+        one_hot = _ONE_HOT.take(chunks, axis=0).reshape(len(digits), -1)
+        inside = slice(_CHUNK - 1, _CHUNK + self.length - _QUICK)
+        starts = (one_hot @ self._chunks[: 4 * _QUICK, inside]).argmax(axis=1) - middles
         laid = self._laid(digits, starts)
-        return starts, self._clear(self._sites(laid), laid)
+        fits = self._sites(laid) @ self._parts  # (n, parts)
+        covered = np.minimum((starts + widths)[:, None], self._ends[1:])
+        covered -= np.maximum(starts[:, None], self._ends[:-1])
+        clear = (fits >= _CLEAR * np.maximum(covered, 0)).all(axis=1)
+        return starts, clear & (fits.sum(axis=1) >= _SURE), laid
 
-    def _clear(self, sites: np.ndarray, laid: np.ndarray) -> np.ndarray:
-        """(n,) whether every seventh of the grid that a barcode covers fits well."""
-        parts = np.linspace(0, self.length, 8, dtype=int)[:-1]
-        known = np.add.reduceat(laid < UNKNOWN, parts, axis=1, dtype=np.int64)
-        clear = np.add.reduceat(sites, parts, axis=1) >= _CLEAR * known
-        return clear.all(axis=1) & (known.sum(axis=1) >= _CHUNK)
+    def _sound_ends(self, some: "_Some") -> np.ndarray:
+        """(n,) whether no shift of either end could gain what a break costs.
 
-    def _search(self, digits: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Starts, strands and fits (log-odds of the best stretch) of the best places of all.
-
-        Tried are the best places of the whole and of its halves, on both strands, so that one
-        insertion or loss, which parts the halves, hides nothing.
+        Within a barcode every part of which fits well, nothing longer can be shifted.
         """
-        found = [
-            self._search_part(digits[part], widths[part])
-            for part in (slice(i, i + _FEW) for i in range(0, len(digits), _FEW))
-        ]
-        return tuple(map(np.concatenate, zip(*found, strict=True)))
+        sound = np.ones(len(some.rows), dtype=bool)
+        first = np.maximum(some.starts, 0)
+        last = np.minimum(some.starts + some.widths, self.length) - 1
+        steps = np.arange(_END)
+        for places in (first[:, None] + steps, last[:, None] - steps):
+            places = np.clip(places, 0, self.length - 1)
+            index = places - some.starts[:, None]
+            here = self._table.take(places * 5 + _taken(some.digits, index), mode="clip")
+            # First by a bound, the best nucleotide at every place; then shift by shift.
+            gain = np.cumsum(self._best.take(places) - here, axis=1).max(axis=1)
+            near = np.flatnonzero(gain >= _BREAK + 1)
+            digits, places, index, here = (x[near] for x in (some.digits, places, index, here))
+            for drift in range(-_DRIFT, _DRIFT + 1):
+                there = self._table.take(places * 5 + _taken(digits, index - drift), mode="clip")
+                gain = np.cumsum(there - here, axis=1).max(axis=1, initial=0)
+                sound[near] &= gain < _BREAK + abs(drift)
+        return sound
 
-    def _search_part(self, digits: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, ...]:
-        width = digits.shape[1]
-        size = _fast_length(self.length + width)
-        profile = np.fft.rfft(self.profile, size)
-        one_hot = np.ascontiguousarray(_ONE_HOT[digits].transpose(0, 2, 1))  # (n, 4, width)
-        whole = np.fft.rfft(one_hot, size)
-        one_hot[:, :, :] *= (np.arange(width) < (widths // 2)[:, None])[:, None]
-        front = np.fft.rfft(one_hot, size)
-        parts = np.stack([whole, front, whole - front])  # (3, n, 4, frequencies)
-        starts, strands = np.zeros(len(digits), np.int64), np.ones(len(digits), np.int8)
-        fits = np.full(len(digits), -np.inf, dtype=np.float32)
-        for strand, letters, spectra in (
-            (1, digits, (profile * parts.conj()).sum(axis=2)),
-            (-1, _turned(digits, widths), (profile[::-1] * parts).sum(axis=2)),
-        ):
-            at = np.fft.irfft(spectra, size).argmax(axis=-1)  # (3, n)
-            # Forward: start modulo size. Turned: place of the last nucleotide.
-            tried = np.where(at < self.length, at, at - size) if strand > 0 else at - widths + 1
-            for some in tried:
-                fit = self._fit(self._laid(letters, some))
-                better = fit > fits
-                starts[better], strands[better], fits[better] = some[better], strand, fit[better]
-        return starts, strands, fits
+    def _find_long(self, row: int, text: str) -> "_Some":
+        """The part of a record of any length, turned, in which the region lies."""
+        whole = _Some.read(np.array([row]), [text], np.array([len(text)]))
+        self._search(whole, np.zeros(1, dtype=np.int64))
+        start = int(whole.starts[0])
+        front = max(-start - _DRIFT, 0)
+        end = front + self.length + 2 * _DRIFT + max(start, 0)
+        whole.digits = np.append(whole.digits[:, front:end], [[np.uint8(UNKNOWN)]], axis=1)
+        whole.widths, whole.starts = (
+            np.array([whole.digits.shape[1] - 1]),
+            np.array([start + front]),
+        )
+        whole.fronts = np.array([front])
+        return whole
+
+    def _search(self, some: "_Some", rows: np.ndarray) -> None:
+        """Turn barcodes and set their starts: those of the best stretch of all that were tried.
+
+        Tried are the best places of the chunks, on both strands: insertions and losses part a
+        barcode, and hide nothing.
+        """
+        for part in _batches(rows, 16):
+            forward, widths = some.digits[part], some.widths[part]
+            strands = (1, forward), (-1, _turned(forward, widths))
+            scores, starts = zip(
+                *(self._chunk_places(digits) for _, digits in strands), strict=True
+            )
+            best = np.full(len(part), -np.inf, dtype=np.float32)
+            order = np.argsort(-np.concatenate(scores, axis=1), axis=1, kind="stable")[:, :_TRIED]
+            both = np.take_along_axis(np.concatenate(starts, axis=1), order, axis=1)
+            for tried, is_back in zip(both.T, scores[0].shape[1] <= order.T, strict=True):
+                for (strand, digits), mine in zip(strands, (~is_back, is_back), strict=True):
+                    fits = np.full(len(part), -np.inf, dtype=np.float32)
+                    fits[mine] = self._fit(self._laid(digits[mine], tried[mine]))
+                    better = fits > best
+                    best[better] = fits[better]
+                    some.starts[part[better]] = tried[better]
+                    some.strands[part[better]] = strand
+            back = some.strands[part] < 0
+            some.digits[part[back]] = strands[1][1][back]
+
+    def _chunk_places(self, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log-odds (n, chunks) of each chunk at its best place, and the starts that follow."""
+        fronts = np.arange(0, max(digits.shape[1] - _CHUNK // 2, 1), _CHUNK // 2)
+        scores, places = [], []
+        for some in _batches(fronts, max(_AT_ONCE // len(digits), 1)):
+            columns = np.broadcast_to(
+                (some[:, None] + np.arange(_CHUNK)).ravel(), (len(digits), len(some) * _CHUNK)
+            )
+            chunks = _taken(digits, columns.copy()).reshape(-1, _CHUNK)
+            fits = _ONE_HOT.take(chunks, axis=0).reshape(len(chunks), -1) @ self._chunks
+            places.append(fits.argmax(axis=1).reshape(len(digits), -1))
+            scores.append(fits.max(axis=1).reshape(len(digits), -1))
+        starts = np.concatenate(places, axis=1) - (_CHUNK - 1) - fronts
+        return np.concatenate(scores, axis=1), starts
 
     def _laid(self, digits: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """(n, length) codes of barcodes whose last column is unknown, from their starts."""
-        columns = np.arange(self.length) - starts[:, None]
-        # What is negative is huge without its sign: one minimum for both ends.
-        columns = np.minimum(columns.view(np.uint64), digits.shape[1] - 1).view(np.int64)
-        return np.take_along_axis(digits, columns, axis=1)
+        """(n, length) codes of barcodes (n, width) from their starts."""
+        laid = np.full((len(digits), self.length), UNKNOWN, dtype=np.uint8)
+        lows = np.clip(starts, 0, self.length)
+        highs = np.clip(starts + digits.shape[1], lows, self.length)
+        places = zip(starts.tolist(), lows.tolist(), highs.tolist(), strict=True)
+        for row, (start, low, high) in enumerate(places):
+            laid[row, low:high] = digits[row, low - start : high - start]
+        return laid
 
     def _sites(self, laid: np.ndarray) -> np.ndarray:
         """(..., length) float32, the log-odds of each code at its place; 0 of what is unknown."""
-        return self._table.take(laid + self._rows)
+        return self._table.take(laid + self._rows, mode="clip")
 
     def _fit(self, laid: np.ndarray) -> np.ndarray:
         """(n,) log-odds of the stretch that fits best."""
@@ -265,67 +347,62 @@ class Grid:
         lowest = np.minimum.accumulate(np.minimum(sums, 0), axis=1)
         return (sums - lowest).max(axis=1)
 
-    def _settle(self, codes, placements, rows, digits, starts, strands, mend: bool) -> None:
-        """Write down where barcodes lie that are turned already."""
-        laid = self._laid(digits, starts)
-        breaks, break_at = np.zeros_like(starts), np.full_like(starts, -1)
-        if mend:
-            doubtful = np.flatnonzero(self._doubtful(digits, laid, starts))
-            if len(doubtful):
-                laid[doubtful], *found = self._mended(digits[doubtful], starts[doubtful])
-                starts[doubtful], breaks[doubtful], break_at[doubtful] = found
-        placed = self._fit(laid) >= _FIT
-        laid[~placed] = UNKNOWN
-        overlap = (laid < UNKNOWN).sum(axis=1)
+    def _look_closer(self, codes, placements, waiting: list["_Some"], mend: bool) -> None:
+        """Lay barcodes that leave doubts, with breaks where those gain enough; empty the list."""
+        joined = _Some.joined(waiting)
+        waiting.clear()
+        for part in _batches(np.arange(len(joined.rows))):
+            some = joined.at(part)
+            if mend:
+                laid, *found = self._mended(some)
+            else:
+                laid, *found = self._laid(some.digits, some.starts), 0, -1
+            placed = self._fit(laid) >= _FIT
+            laid[~placed] = UNKNOWN
+            self._settle(codes, placements, some, laid, placed, *found)
+
+    def _settle(self, codes, placements, some, laid, placed=True, breaks=0, break_at=-1) -> None:
+        """Write down where barcodes lie."""
+        rows, overlap = some.rows, (laid < UNKNOWN).sum(axis=1)
         codes[rows] = laid
         placements.score[rows] = self._sites(laid).sum(axis=1) / np.maximum(overlap, 1)
-        placements.start[rows] = np.where(placed, starts, 0)
-        placements.strand[rows] = np.where(placed, strands, 1)
+        placements.start[rows] = np.where(placed, some.starts - some.fronts, 0)
+        placements.strand[rows] = np.where(placed, some.strands, 1)
         placements.overlap[rows] = overlap
         placements.placed[rows] = placed
         placements.breaks[rows] = np.where(placed, breaks, 0)
         placements.break_at[rows] = np.where(placed, break_at, -1)
 
-    def _doubtful(self, digits: np.ndarray, laid: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """(n,) whether a shift of one end by one would gain as much as a break costs."""
-        here = self._sites(laid)
-        doubtful = ~self._clear(here, laid)
-        for drift in (-1, 1):
-            gain = np.cumsum(self._sites(self._laid(digits, starts + drift)) - here, axis=1)
-            front = gain.max(axis=1)
-            back = gain[:, -1] - np.minimum(gain.min(axis=1), 0)
-            doubtful |= np.maximum(front, back) >= _BREAK
-        return doubtful
+    def _mended(self, some: "_Some") -> tuple[np.ndarray, ...]:
+        """Codes, breaks and the first break of barcodes that may have lost or gained some.
 
-    def _mended(self, digits: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Codes, starts, breaks and the first break of barcodes that may have lost or gained some.
-
-        The best path (Viterbi) over the places: at each one the barcode may be shifted anew, by
-        `_DRIFT` either way, for `_BREAK` log-odds.
+        The best path (Viterbi) over the places: at each one the barcode may be shifted anew,
+        within `_DRIFT` either way, for `_BREAK` log-odds and one more a nucleotide. Sets the
+        starts to those of first nucleotides.
         """
         drifts = np.arange(-_DRIFT, _DRIFT + 1)
-        by_drift = np.stack([self._laid(digits, starts + drift) for drift in drifts])
+        by_drift = np.stack([self._laid(some.digits, some.starts + drift) for drift in drifts])
         sites = np.ascontiguousarray(self._sites(by_drift).transpose(2, 1, 0))  # place, n, drift
         own = np.arange(len(drifts), dtype=np.int8)
+        costs = (_BREAK + np.arange(len(drifts))).astype(np.float32)
         value, back = sites[0], np.empty(sites.shape, dtype=np.int8)
         for place in range(1, self.length):
-            jump = value.max(axis=1, keepdims=True) - np.float32(_BREAK)
             source = value.argmax(axis=1)[:, None].astype(np.int8)
+            jump = value.max(axis=1, keepdims=True) - costs[np.abs(own - source)]
             back[place] = np.where(value >= jump, own, source)
             value = np.maximum(value, jump) + sites[place]
-        path = np.empty((self.length, len(digits)), dtype=np.int64)
+        path = np.empty((self.length, len(some.rows)), dtype=np.int64)
         path[-1] = value.argmax(axis=1)
-        each = np.arange(len(digits))
+        each = np.arange(len(some.rows))
         for place in range(self.length - 1, 0, -1):
             path[place - 1] = back[place, each, path[place]]
         laid = np.take_along_axis(by_drift, path.T[None], axis=0)[0]
         steps = np.diff(path.T, axis=1)  # (n, length - 1)
         for row, place in zip(*np.nonzero(steps > 0), strict=True):  # lost: unknown
             laid[row, place + 1 : place + 1 + steps[row, place]] = UNKNOWN
-        front = path[np.clip(starts, 0, self.length - 1), each]
+        some.starts = some.starts + drifts[path[np.clip(some.starts, 0, self.length - 1), each]]
         breaks = (steps != 0).sum(axis=1)
-        first = np.where(breaks, (steps != 0).argmax(axis=1) + 1, -1)
-        return laid, starts + drifts[front], breaks, first
+        return laid, breaks, np.where(breaks, (steps != 0).argmax(axis=1) + 1, -1)
 
     def __reduce__(self):
         return Grid, (self.profile,)
@@ -355,33 +432,32 @@ class Grid:
 
 
 def _plain(text: str) -> str:
-    return _SPACE.sub("", text) if _SPACE.search(text) else text
+    return "".join(text.split())
 
 
 def nucleotide_codes(texts: Sequence[str]) -> np.ndarray:
     """(n, longest + 1) uint8 codes of texts without white space, filled up with unknown."""
-    width = max(map(len, texts)) + 1
+    width = max(map(len, texts), default=0) + 1
     text = "".join([text.ljust(width, "N") for text in texts])
     return _DIGITS[np.frombuffer(text.encode("ascii", "replace"), np.uint8)].reshape(-1, width)
 
 
+def _batches(rows: np.ndarray, size: int = _AT_ONCE) -> list[np.ndarray]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _taken(digits: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """digits[row, columns[row]], unknown where a column lies outside; the last one is unknown."""
+    width = digits.shape[1]
+    # What is negative is huge without its sign: one minimum for both ends.
+    columns = np.minimum(columns.view(np.uint64), width - 1).view(np.int64)
+    columns += np.arange(len(digits))[:, None] * width
+    return digits.take(columns, mode="clip")
+
+
 def _turned(digits: np.ndarray, widths: np.ndarray) -> np.ndarray:
     """Reverse complements, each at the left."""
-    columns = widths[:, None] - 1 - np.arange(digits.shape[1])
-    columns = np.minimum(columns.view(np.uint64), digits.shape[1] - 1).view(np.int64)
-    return _COMPLEMENT[np.take_along_axis(digits, columns, axis=1)]
-
-
-def _fast_length(least: int) -> int:
-    """The next length without prime factors above 5."""
-    while True:
-        rest = least
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return least
-        least += 1
+    return _COMPLEMENT[_taken(digits, widths[:, None] - 1 - np.arange(digits.shape[1]))]
 
 
 def _build(kmer_size: int) -> Tokenizer:
