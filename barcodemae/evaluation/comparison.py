@@ -1,4 +1,4 @@
-"""The paired test of each model's genus probe against the first model's."""
+"""The paired tests of each model's genus probe against the first model's, and each aligner's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from barcodemae.evaluation import statistics
 from barcodemae.evaluation.scores import record
 
-DIFFERENCE = "accuracy_difference"
+DIFFERENCES = ("accuracy_difference", "balanced_accuracy_difference")
 
 
 def pack(flags: np.ndarray) -> str:
@@ -25,25 +25,53 @@ def unpack(text: str, n: int) -> np.ndarray:
 
 
 def paired_tests(
-    records: Sequence[dict], right: dict[str, str], resamples: int, seed: int
+    records: Sequence[dict],
+    right: dict[str, str],
+    queries: dict[str, list[int]],
+    resamples: int,
+    seed: int,
 ) -> list[dict]:
-    """One record for each model but the first that was probed on the same queries at the same rank.
+    """Records of the models that were probed on the same queries at the same rank as a baseline.
+
+    Baselines are the first model and all aligners.
 
     Args:
         records: of one evaluation, or of several that were merged.
         right: which queries a model classifies correctly, as `pack` tells it.
+        queries: codes of their species and taxa; {}: those are not known.
         resamples: of the bootstrap interval.
+        seed: of the bootstrap.
     """
     probes = [row for row in records if (row["task"], row["metric"]) == ("genus-probe", "accuracy")]
-    if not probes or (first_flags := _flags_of(probes[0], right)) is None:
-        return []
-    return [
-        _against(probes[0], first_flags, other, flags, resamples, seed)
-        for other in probes[1:]
-        if other["model"] != probes[0]["model"]
-        and _same_queries(probes[0], other)
-        and (flags := _flags_of(other, right)) is not None
-    ]
+    found = []
+    for place, first in enumerate(probes):
+        if place and not _is_aligner(first):
+            continue
+        if (first_flags := _flags_of(first, right)) is None:
+            continue
+        for other in probes[1:]:  # the first of all is no one's rival
+            flags = _flags_of(other, right)
+            alike = other["model"] == first["model"] or not _same_queries(first, other)
+            if not alike and flags is not None:
+                test = _tested(first_flags, flags, queries, resamples, seed)
+                found += _against(first, other, test, seed)
+    return found
+
+
+def baselines_of(records: Sequence[dict]) -> list[str]:
+    """The models against which others were tested."""
+    tests = (row for row in records if row["metric"] in DIFFERENCES)
+    return list(dict.fromkeys(row["settings"]["against"] for row in tests))
+
+
+def _is_aligner(row: dict) -> bool:
+    return row["settings"].get("neighbours", 1) is None
+
+
+def _tested(first_flags, flags, queries: dict[str, list[int]], resamples: int, seed: int) -> dict:
+    codes = (queries.get(part) for part in ("species", "taxon"))
+    known = (None if each is None or len(each) != len(flags) else np.array(each) for each in codes)
+    return statistics.paired_test(first_flags, flags, resamples, seed, *known)
 
 
 def _flags_of(row: dict, right: dict[str, str]) -> np.ndarray | None:
@@ -60,29 +88,26 @@ def _same_queries(first: dict, other: dict) -> bool:
     )
 
 
-def _against(
-    first: dict,
-    first_flags: np.ndarray,
-    other: dict,
-    flags: np.ndarray,
-    resamples: int,
-    seed: int,
-) -> dict:
-    test = statistics.paired_test(first_flags, flags, resamples, seed)
-    details = {name: test[name] for name in ("p_value", "only_first_right", "only_other_right")}
-    return record(
-        other["model"],
-        other["task"],
-        DIFFERENCE,
-        test["difference"],
-        interval=test["interval"],
-        n=other["n"],
-        settings={
-            **other["settings"],
-            "against": first["model"],
-            "test": "McNemar, exact",
-            **details,
-        },
-        seed=seed,
-        duration=other["duration"],
-    )
+def _against(first: dict, other: dict, test: dict, seed: int) -> list[dict]:
+    """A record for each of `DIFFERENCES`."""
+    counts = ("mcnemar_p_value", "only_first_right", "only_other_right")
+    return [
+        record(
+            other["model"],
+            other["task"],
+            metric,
+            test[metric]["value"],
+            interval=test[metric]["interval"],
+            n=other["n"],
+            settings={
+                **other["settings"],
+                "against": first["model"],
+                "test": "signs of species turned at random",
+                "p_value": test[metric]["p_value"],
+                **{name: test[name] for name in counts},
+            },
+            seed=seed,
+            duration=other["duration"],
+        )
+        for metric in DIFFERENCES
+    ]

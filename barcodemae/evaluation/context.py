@@ -73,6 +73,7 @@ class Context:
     warnings: list[str] = field(default_factory=list)
     points: dict[str, dict] = field(default_factory=dict)  # of the t-SNE picture, by model
     right: dict[str, str] = field(default_factory=dict)  # queries, see `comparison`; by model
+    queries: dict[str, list[int]] = field(default_factory=dict)  # codes of their species and taxa
 
     @cached_property
     def reference(self) -> BarcodeSet:

@@ -156,7 +156,8 @@ def run_tasks(
                 record["duration"] = time.perf_counter() - start
         records += found
     settings = context.settings
-    records += paired_tests(records, context.right, settings.bootstrap, settings.seed)
+    how = settings.bootstrap, settings.seed
+    records += paired_tests(records, context.right, context.queries, *how)
     if {"genus-probe", "bin-clustering"} <= set(wanted):
         records += harmonic_means(records)
     return records, skipped

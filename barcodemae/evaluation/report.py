@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import figures, tables
-from barcodemae.evaluation.comparison import DIFFERENCE, paired_tests
+from barcodemae.evaluation.comparison import DIFFERENCES, paired_tests
 from barcodemae.evaluation.context import Context, Row
 from barcodemae.outputs import write_whole_text
 
@@ -44,6 +44,7 @@ def results_of(
         "models": {row.model: row.settings for row in rows},
         "points": context.points,
         "right": context.right,
+        "queries": context.queries,
         "data": {
             "sources": [str(source) for source in sources],
             "sha256": {split: context.barcodes.get(split).digest for split in counts.index},
@@ -138,7 +139,7 @@ def merge(runs: Sequence[dict]) -> dict:
     merged = dict(runs[0])
     for run in runs[1:]:
         _check_same_barcodes(merged["data"]["sha256"], run["data"]["sha256"])
-        for part in ("models", "points", "right"):
+        for part in ("models", "points", "right", "queries"):
             merged[part] = {**merged.get(part, {}), **run.get(part, {})}
         for part in ("skipped", "warnings"):
             merged[part] = merged[part] + [row for row in run[part] if row not in merged[part]]
@@ -154,16 +155,21 @@ def merge(runs: Sequence[dict]) -> dict:
 
 
 def _compared(records: list[dict], merged: dict) -> list[dict]:
-    """The records with the paired tests of the first model alone, made anew where they can be."""
-    settings = merged["settings"]
-    tests = paired_tests(records, merged.get("right", {}), settings["bootstrap"], settings["seed"])
+    """The records with the paired tests of the first model and of aligners alone, made anew where
+    they can be."""
+    settings, parts = merged["settings"], [merged.get(part, {}) for part in ("right", "queries")]
+    tests = paired_tests(records, *parts, settings["bootstrap"], settings["seed"])
     first = next((row["model"] for row in records if row["task"] == "genus-probe"), None)
-    made = {row["model"] for row in tests}
+    made = {(row["model"], row["settings"]["against"]) for row in tests}
+    baselines = {first} | {against for _, against in made}
     kept = [
         row
         for row in records
-        if row["metric"] != DIFFERENCE
-        or (row["settings"]["against"] == first and row["model"] not in made)
+        if row["metric"] not in DIFFERENCES
+        or (
+            row["settings"]["against"] in baselines
+            and (row["model"], row["settings"]["against"]) not in made
+        )
     ]
     return kept + tests
 

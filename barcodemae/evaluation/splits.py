@@ -47,6 +47,13 @@ class BarcodeSet:
         """(n,) taxa at `rank` (or `dna_bin`), "" where missing."""
         return self.table[rank].fillna("").to_numpy(dtype=str)
 
+    def species_groups(self, rank: str) -> np.ndarray:
+        """(labelled at `rank`,) codes of species; a barcode without one is a group of its own."""
+        species = self.labels("species")[self.labels(rank) != ""]
+        nameless = species == ""
+        names = np.where(nameless, np.char.add("\t", np.arange(len(species)).astype(str)), species)
+        return np.unique(names, return_inverse=True)[1]
+
     def parts(self) -> Iterator[pd.DataFrame]:
         """The table, split by split."""
         for _, part in self.table.groupby("split", sort=False):

@@ -15,7 +15,13 @@ RESULTS = "results.json"
 _FIELDS = ("model", "task", "metric", "value")
 # Drawn rather than tabulated, and figures that are no scores of one model.
 _DRAWN = ("robustness", "t-sne")
-_NO_SCORES = ("wall_seconds", "cpu_seconds", "unreachable_queries", "accuracy_difference")
+_NO_SCORES = (
+    "wall_seconds",
+    "cpu_seconds",
+    "unreachable_queries",
+    "accuracy_difference",
+    "balanced_accuracy_difference",
+)
 
 
 @dataclass

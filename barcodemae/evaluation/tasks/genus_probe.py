@@ -71,7 +71,10 @@ def unreachable(context: Context) -> np.ndarray:
 
 
 def run(row: Row, context: Context) -> list[dict]:
-    """Accuracy, balanced accuracy and F1, their intervals, and times; see also `context.right`."""
+    """Accuracy, balanced accuracy and F1, their intervals, and times.
+
+    See also `context.right` and `context.queries`.
+    """
     settings = context.settings
     named = name_queries(row, context)
     truth = context.query.labels(settings.rank)
@@ -79,7 +82,12 @@ def run(row: Row, context: Context) -> list[dict]:
     labels = np.array(named["labels"])
     context.right[row.model] = pack(labels == truth)
     codes = statistics.encode(truth, labels)
-    intervals = statistics.bootstrap_intervals(*codes, settings.bootstrap, settings.seed)
+    groups = context.query.species_groups(settings.rank)
+    context.queries = {
+        "species": groups.tolist(),
+        "taxon": np.unique(truth, return_inverse=True)[1].tolist(),
+    }
+    intervals = statistics.bootstrap_intervals(*codes, settings.bootstrap, settings.seed, groups)
     common = {
         "n": len(truth),
         "settings": protocol(row, context),

@@ -49,7 +49,8 @@ def run(row: Row, context: Context) -> list[dict]:
     known = truth != ""
     named = _name_seen(row, context, known)
     codes = statistics.encode(truth[known], np.array(named["labels"]))
-    intervals = statistics.bootstrap_intervals(*codes, settings.bootstrap, settings.seed)
+    groups = context.seen.species_groups(RANK)
+    intervals = statistics.bootstrap_intervals(*codes, settings.bootstrap, settings.seed, groups)
     how = {
         "reference": settings.reference,
         "query": settings.seen,

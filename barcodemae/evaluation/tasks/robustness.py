@@ -32,6 +32,7 @@ def run(row: Row, context: Context) -> list[dict]:
     settings = context.settings
     truth = context.query.labels(settings.rank)
     truth = truth[truth != ""]
+    groups = context.query.species_groups(settings.rank)
     records = []
     for kind in row.encoder.corruptions:
         for scope in SCOPES:
@@ -41,7 +42,7 @@ def run(row: Row, context: Context) -> list[dict]:
                 named = genus_probe.name_queries(row, context, corruption, scope == "both")
                 codes = statistics.encode(truth, np.array(named["labels"]))
                 interval = statistics.bootstrap_intervals(
-                    *codes, settings.bootstrap, settings.seed
+                    *codes, settings.bootstrap, settings.seed, groups
                 )["accuracy"]
                 how = {"kind": kind, "scope": scope, "share": share}
                 records.append(
