@@ -7,10 +7,8 @@ appears when it is complete, which is all that a resumed run has to know.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +22,7 @@ from tqdm import tqdm
 from barcodemae.data.cache import report_file
 from barcodemae.embedding.files import write_embeddings
 from barcodemae.encoders.embedder import Embedder
+from barcodemae.encoders.pretrained import hash_weights
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import held_folder, write_whole_text
 
@@ -113,26 +112,14 @@ def _identity(
     embedder: Embedder, barcodes: datasets.Dataset, shard_size: int, settings: dict
 ) -> dict:
     """All that the embeddings depend on."""
-    weights = hashlib.sha256()
-    for tensor in _tensors(list(embedder.model.state_dict().values())):
-        plain = tensor.int_repr() if tensor.is_quantized else tensor
-        weights.update(plain.cpu().reshape(-1).view(torch.uint8).numpy())
     return {
         "records": len(barcodes),
         # The folder of a cached table is named by the sources it was made from.
         "input": report_file(barcodes).parent.name if report_file(barcodes) else None,
-        "weights": weights.hexdigest(),
+        "weights": hash_weights(embedder.model),
         "shard_size": shard_size,
         "offset": settings.get("offset", 0),
     }
-
-
-def _tensors(value: object) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):  # a quantized layer's weight and bias
-        for part in value:
-            yield from _tensors(part)
 
 
 def _check_folder(folder: Path, identity: dict) -> None:
