@@ -33,7 +33,7 @@ from barcodemae.identification.calibration import best_temperature, confidence_t
 from barcodemae.identification.classification import Classifier
 from barcodemae.outputs import write_whole_text
 from train.contrast.run import Contrasting
-from train.contrast.tuning import TuningArguments, objective_asked
+from train.contrast.tuning import TuningArguments
 from train.finetuning import curves as figures
 from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.labels import (
@@ -47,7 +47,7 @@ from train.finetuning.models import make_encoder, with_heads
 from train.finetuning.probe import cached_embeddings, fit_probe
 from train.finetuning.split_reports import report_split
 from train.finetuning.trainer import FinetuneTrainer
-from train.loop.arguments import parse_arguments
+from train.loop.arguments import named_argument, parse_arguments
 from train.loop.devices import make_accelerator
 from train.loop.records import claim_output_dir, save_model
 from train.loop.run import errors_in_a_line
@@ -211,7 +211,11 @@ def _write_json(path: Path, value: object) -> None:
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     with errors_in_a_line("train.finetune"):
-        if objective_asked() == "contrastive":
+        if named_argument("family") == "enbed":
+            from train.enbed import elements
+
+            elements.main()
+        elif named_argument("objective") == "contrastive":
             Contrasting(parse_arguments(kind=TuningArguments)).run()
         else:
             Finetuning(parse_arguments(kind=FinetuneArguments)).run()

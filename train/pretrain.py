@@ -23,7 +23,7 @@ import torch
 from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.errors import BarcodeMAEError
 from train.contrast.run import Contrasting, config_of
-from train.loop.arguments import PretrainArguments, named_preset, parse_arguments
+from train.loop.arguments import PretrainArguments, named_argument, parse_arguments
 from train.loop.barcodes import Draws
 from train.loop.run import Collator, TrainingRun, errors_in_a_line, make_config
 from train.masked_lm.compilation import StaticShapes, compile_model
@@ -151,7 +151,7 @@ def run_of(arguments: PretrainArguments) -> TrainingRun:
 
 def main() -> None:
     with errors_in_a_line("train.pretrain"):
-        if named_preset().startswith("enbed"):
+        if named_argument("preset").startswith("enbed"):
             # Only now: genomes and edit tags need what a BarcodeMAE does not.
             from train.enbed.pretraining import EnbedArguments, EnbedPretraining
 

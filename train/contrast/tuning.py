@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import yaml
 
 from barcodemae.errors import BarcodeMAEError
 from train.loop.arguments import PretrainArguments
@@ -34,18 +30,3 @@ class TuningArguments(PretrainArguments):
             objective=(self.objective == "contrastive", "contrastive"),
             label_rank=(bool(self.label_rank), "a rank"),
         )
-
-
-def objective_asked(arguments: list[str] | None = None) -> str:
-    """The `objective` that the command line, or else the file of `--config`, asks for; "": none."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--objective", default="")
-    parser.add_argument("--config", type=Path)
-    asked, _ = parser.parse_known_args(arguments)
-    if asked.objective or not asked.config or not asked.config.is_file():
-        return asked.objective
-    try:
-        values = yaml.safe_load(asked.config.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return ""  # whoever reads the whole file says what is wrong with it
-    return str(values.get("objective", "")) if isinstance(values, dict) else ""

@@ -255,22 +255,22 @@ def parse_arguments(
     return parsed
 
 
-def named_preset(arguments: list[str] | None = None) -> str:
-    """The preset that the command line or its `--config` names; "" where neither does.
+def named_argument(name: str, arguments: list[str] | None = None) -> str:
+    """What the command line or its `--config` says for `name`; "" where neither does.
 
-    A faulty config is told of by `parse_arguments`.
+    For what decides which arguments there are. A faulty config is told of by `parse_arguments`.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config", type=Path)
-    first.add_argument("--preset", default="")
+    first.add_argument(f"--{name}", dest="value", default="")
     found, _ = first.parse_known_args(arguments)
-    if found.preset or not (found.config and found.config.is_file()):
-        return found.preset
+    if found.value or not (found.config and found.config.is_file()):
+        return found.value
     try:
         values = yaml.safe_load(found.config.read_text(encoding="utf-8"))
-    except yaml.YAMLError:
+    except (yaml.YAMLError, UnicodeDecodeError):
         return ""
-    return str(values.get("preset", "")) if isinstance(values, dict) else ""
+    return str(values.get(name, "")) if isinstance(values, dict) else ""
 
 
 def _read_yaml(path: Path, kind: type) -> dict:

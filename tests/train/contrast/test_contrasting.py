@@ -18,8 +18,7 @@ from runs import OPTIONS, kill, start, train, wait_for
 from tokenization_barcodemae import Grid
 from train import finetune
 from train.contrast.run import Contrasting
-from train.contrast.tuning import objective_asked
-from train.loop.arguments import PretrainArguments
+from train.loop.arguments import PretrainArguments, named_argument
 from train.pretrain import Pretraining, run_of
 
 TINY = (
@@ -186,10 +185,10 @@ def test_fine_tuning_by_contrast_begins_with_any_checkpoint(coi_data, tmp_path, 
     ],
 )
 def test_the_objective_is_known_before_its_arguments(words, objective, tmp_path):
-    assert objective_asked(["--other", "1", *words]) == objective
+    assert named_argument("objective", ["--other", "1", *words]) == objective
     (tmp_path / "a.yaml").write_text("objective: contrastive\n")
     expected = objective or "contrastive"
-    assert objective_asked(["--config", str(tmp_path / "a.yaml"), *words]) == expected
+    assert named_argument("objective", ["--config", str(tmp_path / "a.yaml"), *words]) == expected
 
 
 def test_a_start_by_discriminants_knows_genera_before_it_learns(coi_data, tmp_path):

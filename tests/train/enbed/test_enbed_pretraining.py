@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from barcodemae.errors import BarcodeMAEError
 from enbed import EnbedForConditionalGeneration, EnbedForTokenClassification
 from train.enbed.pretraining import EnbedArguments, EnbedPretraining
-from train.loop.arguments import named_preset
+from train.loop.arguments import named_argument
 
 TINY = "{hidden_size: 16, num_layers: 1, num_decoder_layers: 1, num_heads: 2, radii: [16],"
 TINY += " intermediate_size: 32, dropout_rate: 0.0}"
@@ -110,6 +110,9 @@ def test_what_cannot_be_is_refused(genome, tmp_path):
 def test_the_preset_says_which_family_is_trained(tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text("preset: enbed-tiny\n")
-    assert named_preset(["--config", str(config)]) == "enbed-tiny"
-    assert named_preset(["--config", str(config), "--preset", "barcodemae-k4"]) == "barcodemae-k4"
-    assert named_preset(["--seed", "3"]) == ""
+    assert named_argument("preset", ["--config", str(config)]) == "enbed-tiny"
+    assert (
+        named_argument("preset", ["--config", str(config), "--preset", "barcodemae-k4"])
+        == "barcodemae-k4"
+    )
+    assert named_argument("preset", ["--seed", "3"]) == ""

@@ -1,0 +1,122 @@
+"""Fine-tuning ENBED on labelled sequences: tables, FASTA, folds, held-out rows, unfreezing."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.presets import preset_config
+from enbed import EnbedForConditionalGeneration, EnbedForSequenceClassification
+from train.enbed.elements import Classification, ElementArguments, unfreeze
+
+SIZES = {
+    "hidden_size": 16,
+    "num_layers": 2,
+    "radii": [8, 8],
+    "num_heads": 2,
+    "dropout_rate": 0.0,
+    "initializer_range": 0.2,
+}
+
+
+def sequences(count=60):
+    """Half of the sequences hold many TATA."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(count):
+        letters = "".join(rng.choice(list("ACGT"), 32))
+        label = "promoter" if number % 2 else "other"
+        species = "dog" if number % 3 == 0 else "chimp"
+        rows.append((letters + "TATA" * 4 if number % 2 else letters + "GCGC" * 4, label, species))
+    return pd.DataFrame(rows, columns=["nucleotides", "label", "species"])
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model") / "checkpoint"
+    EnbedForConditionalGeneration(preset_config("enbed-tiny", **SIZES)).save_pretrained(folder)
+    return folder
+
+
+def run(data, output_dir, **arguments):
+    given = {
+        "train_data": [str(data)],
+        "output_dir": str(output_dir),
+        "batch_size": 10,
+        "epochs": 12.0,
+        "base_learning_rate": 1e-2,
+        "folds": 2,
+        "cpu": True,
+    }
+    return Classification(ElementArguments(**{**given, **arguments})).run()
+
+
+def test_folds_cover_every_row_once_and_the_motif_is_learned(checkpoint, tmp_path):
+    data = tmp_path / "table.csv"
+    sequences().to_csv(data, index=False)
+    metrics = run(data, tmp_path / "run", model=str(checkpoint))
+    assert metrics["n"] == 60 and len(metrics["accuracy_by_fold"]) == 2
+    assert metrics["accuracy"] > 0.9
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics
+    predictions = pd.read_csv(tmp_path / "run" / "predictions.tsv", sep="\t")
+    assert (predictions["label"] == predictions["predicted"]).mean() == metrics["accuracy"]
+    model = EnbedForSequenceClassification.from_pretrained(tmp_path / "run" / "best")
+    assert model.config.id2label == {0: "other", 1: "promoter"}
+
+
+def test_rows_of_another_species_are_held_out_of_training(checkpoint, tmp_path):
+    data = tmp_path / "table.parquet"
+    sequences().to_parquet(data)
+    arguments = {"model": str(checkpoint), "held_out": "species=dog", "epochs": 1.0}
+    assert run(data, tmp_path / "run", **arguments)["n"] == 20
+    with pytest.raises(BarcodeMAEError, match="there are no such rows"):
+        run(data, tmp_path / "run", **{**arguments, "held_out": "species=cat"})
+
+
+def test_fasta_is_joined_with_a_table_of_labels(checkpoint, tmp_path):
+    table = sequences(20)
+    (tmp_path / "a.fasta").write_text(
+        "".join(f">s{i}\n{row.nucleotides}\n" for i, row in enumerate(table.itertuples()))
+    )
+    labels = pd.DataFrame({"id": [f"s{i}" for i in range(20)], "label": table["label"]})
+    labels.to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
+    given = {"model": str(checkpoint), "epochs": 1.0, "labels": str(tmp_path / "labels.tsv")}
+    assert run(tmp_path / "a.fasta", tmp_path / "run", **given)["n"] == 20
+    labels[1:].to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
+    with pytest.raises(BarcodeMAEError, match="record 1 has no label"):
+        run(tmp_path / "a.fasta", tmp_path / "run", **given)
+    with pytest.raises(BarcodeMAEError, match="give --labels TABLE"):
+        run(tmp_path / "a.fasta", tmp_path / "run", model=str(checkpoint))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"nucleotides": "MEEPQSD"}, "record 3: empty, or not DNA"),
+        ({"nucleotides": ""}, "record 3: empty, or not DNA"),
+        ({"label": None}, "record 3 has no label"),
+    ],
+)
+def test_faulty_records_are_named(change, said, checkpoint, tmp_path):
+    table = sequences(20)
+    for column, value in change.items():
+        table.loc[2, column] = value
+    table.to_parquet(tmp_path / "table.parquet")
+    with pytest.raises(BarcodeMAEError, match=said):
+        run(tmp_path / "table.parquet", tmp_path / "run", model=str(checkpoint))
+
+
+def test_layers_are_freed_from_the_last_to_the_first(checkpoint):
+    model = EnbedForSequenceClassification.from_pretrained(checkpoint)
+
+    def free(layers):
+        unfreeze(model, layers)
+        return {name for name, p in model.named_parameters() if p.requires_grad}
+
+    assert free(0) == {"score.weight", "score.bias"}
+    last = free(1)
+    assert any("layers.1." in name for name in last)
+    assert not any("layers.0." in name or "embed" in name for name in last)
+    assert free(2) == {name for name, _ in model.named_parameters()}
