@@ -145,7 +145,7 @@ class Context:
                     sequences = part["nucleotides"].iloc[start : start + _SHARD].tolist()
                     more = {}
                     if transforms.ALIGNED in row.variant:
-                        more["starts"] = self.placement.starts(sequences)
+                        sequences, more["starts"] = self.placement.align(sequences)
                     shards.append(self._shard(row.encoder, sequences, offset, corruption, **more))
                     bar.update(len(sequences))
         stack = sparse.vstack if sparse.issparse(shards[0].vectors) else np.concatenate

@@ -1,7 +1,7 @@
-"""Where barcodes begin: on the grid of the reference's whole barcodes.
+"""Barcodes put on the reference's grid, for models that cut k-mers from the first nucleotide.
 
-Primers and trimming make barcodes of one gene begin at different places. A model that cuts k-mers
-from the first nucleotide reads such barcodes in different frames, and at different positions.
+Primers and trimming make barcodes of one gene begin at different places. Such a model reads them
+in different frames, and at different positions.
 """
 
 from __future__ import annotations
@@ -9,62 +9,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import fft
 
-_BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
-_AT_ONCE = 512  # barcodes, whose spectra are held
-_PSEUDOCOUNT = 1.0
+from barcodemae.data.grid import coi_grid, fit_grid
+from barcodemae.errors import BarcodeMAEError
+from tokenization_barcodemae import Grid
+
+_SAMPLE = 2000  # references by which the grid is chosen
+_ENOUGH = 0.5  # share of them that has to fit on that of COI
 
 
 class Placement:
-    """Finds starts by the profile of the reference barcodes that have its commonest length.
+    """Lays barcodes on the grid of COI, or of the reference where that is another gene.
 
     Args:
-        reference: barcodes; those of the commonest length are taken to begin at one place, 0.
+        reference: barcodes. If few of them are COI, a grid is made of them: those of the commonest
+            length are taken to begin at one place then.
+
+    Raises:
+        BarcodeMAEError: few references are COI, and they are too short for a grid of their own.
     """
 
     def __init__(self, reference: Sequence[str]):
-        lengths = np.array([len(barcode) for barcode in reference])
-        values, counts = np.unique(lengths, return_counts=True)
-        self.length = int(values[counts.argmax()])
-        whole = [barcode for barcode in reference if len(barcode) == self.length]
-        counted = sum(_one_hot(part, self.length).sum(axis=0) for part in _parts(whole))
-        shares = counted + _PSEUDOCOUNT  # (4, length)
-        shares /= shares.sum(axis=0)
-        overall = shares.mean(axis=1, keepdims=True)
-        self.log_odds = np.log(shares / overall)
+        self.grid = _grid_of(reference)
 
-    def starts(self, barcodes: Sequence[str]) -> np.ndarray:
-        """(n,) places of the first nucleotides, negative before the grid.
+    def align(self, barcodes: Sequence[str]) -> tuple[list[str], np.ndarray]:
+        """The same barcodes, turned and mended, and the places of their first nucleotides.
 
-        The place of the highest log-odds among those where at least half of the barcode, or of the
-        grid, overlaps the other; no gaps. 0 where nothing speaks for a place.
+        What lies outside the grid falls off. A barcode that fits nowhere stays as it is, at 0.
+
+        Returns:
+            n texts; (n,) starts, none negative.
         """
-        found = [self._starts(part) for part in _parts(barcodes)]
-        return np.concatenate(found) if found else np.zeros(0, dtype=int)
-
-    def _starts(self, barcodes: Sequence[str]) -> np.ndarray:
-        longest = max(map(len, barcodes))
-        size = fft.next_fast_len(self.length + longest, real=True)
-        profile = fft.rfft(self.log_odds, size)
-        spectra = fft.rfft(_one_hot(barcodes, longest), size)  # (n, 4, frequencies)
-        scores = fft.irfft((profile * spectra.conj()).sum(axis=1), size)  # by start modulo size
-        places = np.arange(-longest + 1, self.length)
-        scores = scores[:, places % size]
-        lengths = np.array([len(barcode) for barcode in barcodes])[:, None]
-        overlaps = np.minimum(places + lengths, self.length) - np.maximum(places, 0)
-        scores[overlaps < np.minimum(lengths, self.length) / 2] = -np.inf
-        best = scores.argmax(axis=1)
-        return np.where(scores[np.arange(len(best)), best] > 0, places[best], 0)
+        codes, placements = self.grid.lay(barcodes)
+        letters = np.frombuffer(b"ACGTN", dtype=np.uint8)[codes].tobytes().decode("ascii")
+        length, texts = self.grid.length, list(barcodes)
+        starts = np.zeros(len(texts), dtype=np.int64)
+        for row in np.flatnonzero(placements.placed):
+            laid = letters[row * length : (row + 1) * length]
+            texts[row] = laid.strip("N")
+            starts[row] = length - len(laid.lstrip("N"))
+        return texts, starts
 
 
-def _parts(barcodes: Sequence[str]) -> list[Sequence[str]]:
-    return [barcodes[start : start + _AT_ONCE] for start in range(0, len(barcodes), _AT_ONCE)]
-
-
-def _one_hot(barcodes: Sequence[str], width: int) -> np.ndarray:
-    """(n, 4, width) float64, zeros at whatever is not A, C, G or T."""
-    text = "".join(barcode.ljust(width, "N") for barcode in barcodes)
-    letters = np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8)
-    letters = letters.reshape(len(barcodes), 1, width)
-    return (letters == _BASES[:, None]).astype(float)
+def _grid_of(reference: Sequence[str]) -> Grid:
+    sample = reference[:: -(-len(reference) // _SAMPLE)] if len(reference) else []
+    if not len(sample) or coi_grid().place(sample).placed.mean() >= _ENOUGH:
+        return coi_grid()
+    try:
+        return fit_grid(reference, [("", "")] * len(reference))
+    except ValueError as error:
+        raise BarcodeMAEError(
+            f"few of the references are COI, and they make no grid of their own ({error}). Leave "
+            "the option `aligned` out."
+        ) from error

@@ -121,7 +121,7 @@ class ReferenceLibrary:
             for start in range(0, len(sequences), _PIECE):
                 piece, more = sequences[start : start + _PIECE], {}
                 if self._placement is not None:
-                    more["starts"] = self._placement.starts(piece)
+                    piece, more["starts"] = self._placement.align(piece)
                 embedded = 0
                 for offset in range(offsets):
                     embedded = embedded + self.encoder.embed(piece, offset, **more)

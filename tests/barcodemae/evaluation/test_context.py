@@ -71,8 +71,8 @@ def test_aligned_is_an_inference_option(table, make_context):
     encoder = BarcodeMAEEncoder(embedder, 8, "tiny")
     row = Row("m", encoder, variant=("aligned",))
     query = context.query.sequences
-    starts = Placement(context.reference.sequences).starts(query)
-    expected = embedder.embed(query, starts=starts)
+    aligned, starts = Placement(context.reference.sequences).align(query)
+    expected = embedder.embed(aligned, starts=starts)
     np.testing.assert_allclose(context.embed(row, context.query).vectors, expected, atol=1e-5)
     with pytest.raises(BarcodeMAEError, match="not measured with the option `aligned`"):
         context.embed(row, context.query, Corruption("drop", 0.5, 0))

@@ -4,10 +4,13 @@ import torch
 
 from barcodemae import BarcodeMAEModel
 from barcodemae.data import simulate_barcodes
+from barcodemae.data.grid import coi_grid
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.tokens import kmer_ids
+from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.placement import Placement
 from barcodemae.presets import preset_config
+from coi import draw, noise, turned
 
 
 @pytest.fixture(scope="module")
@@ -15,18 +18,35 @@ def whole():
     return simulate_barcodes(0, species=80, barcodes=200)["dna_barcode"].tolist()
 
 
-def test_starts_are_found_where_barcodes_were_cut(whole):
+def test_parts_turned_and_broken_barcodes_are_put_where_they_belong():
+    barcodes = draw(40)
+    placement = Placement(barcodes)
+    assert placement.grid is coi_grid()
+    parts = [barcode[at : at + 300] for at, barcode in enumerate(barcodes)]
+    for records in (parts, list(map(turned, parts)), [noise(31) + parts[0], *parts[1:]]):
+        texts, starts = placement.align(records)
+        assert texts == parts and starts.tolist() == list(range(40))
+    lost = [barcode[:300] + barcode[301:] for barcode in barcodes]
+    texts, starts = placement.align(lost)
+    assert {len(text) for text in texts} == {658} and not starts.any()
+    odd = ["NNNN", "N" * 700, noise(500)]
+    texts, starts = placement.align(odd)
+    assert texts == odd and not starts.any()
+    assert placement.align([])[1].shape == (0,)
+
+
+def test_references_of_another_gene_make_their_own_grid():
     rng = np.random.default_rng(0)
-    placement = Placement(whole[:150])
-    assert placement.length == 658
-    fronts, ends = rng.integers(0, 250, 50), rng.integers(500, 659, 50)
-    cut = [barcode[a:b] for barcode, a, b in zip(whole[150:], fronts, ends, strict=True)]
-    assert (placement.starts(cut) == fronts).all()
-    longer = ["".join(rng.choice(list("ACGT"), 31)) + barcode for barcode in whole[150:]]
-    assert (placement.starts(longer) == -31).all()
-    assert placement.starts(whole).tolist() == [0] * 200  # several parts
-    assert placement.starts(["NNNN", "N" * 700]).tolist() == [0, 0]
-    assert placement.starts([]).shape == (0,)
+    ancestor = rng.choice(list("ACGT"), 400)
+    changed = np.where(rng.random(400) < 0.1, rng.choice(list("ACGT"), 400), ancestor)
+    others = ["".join(np.where(rng.random(400) < 0.1, changed, ancestor)) for _ in range(60)]
+    placement = Placement(others)
+    assert placement.grid.length == 400
+    texts, starts = placement.align([others[0][37:], turned(others[1])])
+    assert texts == [others[0][37:], others[1]] and starts.tolist() == [37, 0]
+    short = ["".join(rng.choice(list("ACGT"), 50))] * 3
+    with pytest.raises(BarcodeMAEError, match="make no grid of their own .*Leave the option"):
+        Placement(short)
 
 
 @pytest.fixture(scope="module")
