@@ -30,7 +30,9 @@ def export(
     data_name: Annotated[str, typer.Option(help="Name of the training data.")] = "",
     data_id: Annotated[str, typer.Option(help="Hub id of the training data.")] = "",
     data_license: Annotated[str, typer.Option(help="Licence of the training data.")] = "",
-    license: Annotated[str, typer.Option(help="Licence of the weights.")] = "mit",
+    license: Annotated[
+        str, typer.Option(help="Licence of the weights; default: the data's, or unknown.")
+    ] = "",
     repo_id: Annotated[
         str, typer.Option(help="Where it will be pushed; default: the name of the directory.")
     ] = "",
@@ -56,7 +58,7 @@ def export(
         results_model=results_model or None,
         results_data=results_data or None,
         data={key: value for key, value in data.items() if value},
-        license=license,
+        license=license or None,
         repo_id=repo_id or None,
         draw=draw_all,
     )

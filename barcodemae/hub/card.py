@@ -29,6 +29,13 @@ _OPERATIONAL = (
     "report_to",
     "push_to_hub",
 )
+# That the Hub knows by these names; there are others.
+_LICENSES = (
+    *("mit", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "agpl-3.0", "lgpl-3.0"),
+    *("cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-3.0"),
+    *("cc-by-nc-4.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-4.0"),
+    *("odc-by", "odbl", "pddl", "unlicense", "openrail", "unknown", "other"),
+)
 # Those that say nothing where labels are not used, or not by contrast.
 _OF_LABELS = ("label_weight", "label_warm_up_epochs", "label_taxa", "label_barcodes")
 _OF_CONTRAST = ("temperature", "label_species", "label_power", "drop", "noise")
@@ -87,7 +94,7 @@ def _metadata(
     data = training.get("data", {})
     own = [score for score in scores(results) if score.model == results.get("model")]
     return ModelCardData(
-        license=training.get("license", "mit"),
+        **_license(training.get("license") or data.get("license") or "unknown"),
         library_name="transformers",
         pipeline_tag=family.pipeline(config["architectures"][0]),
         tags=[
@@ -103,6 +110,14 @@ def _metadata(
         model_name=repo_id.rsplit("/", 1)[-1] if own else None,
         eval_results=eval_results(results) if own else None,
     )
+
+
+def _license(name: str) -> dict:
+    """A licence as the Hub takes it: one that it knows, or "other" with its name."""
+    short = "-".join(name.lower().split())
+    if short in _LICENSES:
+        return {"license": short}
+    return {"license": "other", "license_name": short}
 
 
 def _settings(arguments: dict, contrast: bool) -> dict:

@@ -40,7 +40,7 @@ def export(
     results_model: str | None = None,
     results_data: str | None = None,
     data: dict | None = None,
-    license: str = "mit",
+    license: str | None = None,
     repo_id: str | None = None,
     draw: Callable[[dict, Path], object] | None = None,
 ) -> Path:
@@ -58,7 +58,7 @@ def export(
         results_model: the name of this model in `results`, if it cannot be told.
         results_data: Hub id of the data that it was evaluated on.
         data: more on the training data for the card: name, id (on the Hub), license.
-        license: of the weights, as the Hub abbreviates it.
+        license: of the weights, as the Hub abbreviates it; None: the data's, or "unknown".
         repo_id: what the card's snippets load; default: the name of `output`.
         draw: draws the figures of `results` in a folder (`evaluation.figures.draw_all`); None:
             the card has none.
@@ -101,7 +101,7 @@ def _write_requirements(path: Path) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _public_record(training: dict, data: dict, license: str) -> dict:
+def _public_record(training: dict, data: dict, license: str | None) -> dict:
     """The training record without what is of one machine only: the command and the folders."""
     record = {key: value for key, value in training.items() if key != "command"}
     if "data" in record or data:
@@ -115,7 +115,8 @@ def _public_record(training: dict, data: dict, license: str) -> dict:
     for place in (record.get("data", {}), record.get("arguments", {})):
         if isinstance(sources := place.get("train_data"), list):
             place["train_data"] = [_without_folders(source) for source in sources]
-    return {**record, "license": license}
+    data_license = record.get("data", {}).get("license")
+    return {**record, "license": license or data_license or "unknown"}
 
 
 def _without_home(model: str) -> str:

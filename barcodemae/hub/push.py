@@ -1,5 +1,6 @@
 """Repository directory -> the Hub: create the repository, one upload, tag."""
 
+import glob
 import re
 import tempfile
 import time
@@ -19,8 +20,12 @@ from barcodemae.hub.source import TRAINING_RECORD, check_finished
 from barcodemae.loading import read_json
 from barcodemae.outputs import write_whole_text
 
-# Left out of the upload: what version control, the Hub's client and interrupted writes leave.
-_IGNORED = [".git/*", ".cache/*", "*.tmp", "*__pycache__/*"]
+# Left out of the upload: what version control, the Hub's client and interrupted writes leave, and
+# where people keep passwords.
+_IGNORED = [
+    *(".git/*", ".cache/*", "*.tmp", "*__pycache__/*"),
+    *(".env*", "*/.env*", "*.pem", "*.key", ".netrc", "*/.netrc", ".ssh/*"),
+]
 _LOADED_BY_SNIPPETS = re.compile(r'from_pretrained\("([^"]+)"')
 _PASSING = (408, 429, 500, 502, 503, 504)
 _ATTEMPTS = 4
@@ -45,6 +50,8 @@ class Pushed:
 def list_files(directory: str | Path) -> list[tuple[str, int]]:
     """What a push of `directory` uploads: paths and sizes in bytes.
 
+    Never `.env`, keys, or links to what lies outside the directory.
+
     Raises:
         BarcodeMAEError: `directory` is not an exported repository.
     """
@@ -54,10 +61,11 @@ def list_files(directory: str | Path) -> list[tuple[str, int]]:
         raise BarcodeMAEError(
             f"{directory}: has no model card. Export it first: barcodemae export {directory} -o DIR"
         )
+    inside = directory.resolve()
     files = {
         path.relative_to(directory).as_posix(): path.stat().st_size
         for path in sorted(directory.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.resolve().is_relative_to(inside)
     }
     return [(name, files[name]) for name in filter_repo_objects(files, ignore_patterns=_IGNORED)]
 
@@ -92,15 +100,8 @@ def push(
             the Hub cannot be reached after several attempts. No message shows the token.
     """
     directory = Path(directory)
-    list_files(directory)
-    try:
-        validate_repo_id(repo_id)
-    except HFValidationError as error:
-        raise BarcodeMAEError(
-            f"{repo_id}: not a repository id ({error}). Give USER/NAME."
-        ) from error
-    if get_token() is None:
-        raise BarcodeMAEError(f"no token for {_endpoint()}: {_LOG_IN}")
+    names = [name for name, _ in list_files(directory)]
+    check_ready(repo_id)
     address_card(directory, repo_id)
     api = HfApi()
     hub = _Retrying(f"pushing {directory} to {repo_id}", say)
@@ -114,7 +115,8 @@ def push(
             revision=revision,
             create_pr=create_pr,
             commit_message=message or f"Upload {directory.absolute().name}",
-            ignore_patterns=_IGNORED,
+            # By name: a listed file may be called anything.
+            allow_patterns=[glob.escape(name) for name in names],
         ),
         # Another attempt could open a second pull request.
         attempts=1 if create_pr else _ATTEMPTS,
@@ -128,6 +130,28 @@ def push(
         return Pushed(commit.commit_url, None, note)
     hub(lambda: api.create_tag(repo_id, tag=tag, revision=commit.oid, exist_ok=True))
     return Pushed(commit.commit_url, tag)
+
+
+def check_ready(repo_id: str) -> None:
+    """Raise BarcodeMAEError unless `repo_id` can be a repository's and there is a token."""
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        raise BarcodeMAEError(
+            f"{repo_id}: not a repository id ({error}). Give USER/NAME."
+        ) from error
+    if get_token() is None:
+        raise BarcodeMAEError(f"no token for {_endpoint()}: {_LOG_IN}")
+
+
+def is_new(repo_id: str, say: Callable[[str], None] = print) -> bool:
+    """Whether the Hub has no repository of this name that the token may see.
+
+    Raises:
+        BarcodeMAEError: the Hub cannot be asked.
+    """
+    hub = _Retrying(f"asking for {repo_id}", say)
+    return not hub(lambda: HfApi().repo_exists(repo_id))
 
 
 def push_checkpoint(checkpoint: str | Path, repo_id: str, **options) -> Pushed:

@@ -280,7 +280,8 @@ class TrainingRun(ABC):
         """Push the best model, when asked; a fault is told and does not end the run."""
         if self.arguments.push_to_hub and self.accelerator.is_main_process:
             try:
-                push_checkpoint(self.output_dir / "best", self.arguments.push_to_hub)
+                best = self.output_dir / "best"
+                push_checkpoint(best, self.arguments.push_to_hub, private=True)
             except BarcodeMAEError as error:
                 print(f"{self.script}: not pushed: {error}", file=sys.stderr)
         self.accelerator.wait_for_everyone()

@@ -62,7 +62,7 @@ def read(directory):
 
 def test_metadata(repository):
     data = ModelCard.load(repository / "README.md").data
-    assert data.license == "mit"
+    assert data.license == "cc-by-3.0"  # the data's
     assert data.library_name == "transformers"
     assert data.pipeline_tag == "feature-extraction"
     assert {"biology", "dna", "sentence-transformers", "custom_code"} <= set(data.tags)
@@ -162,6 +162,20 @@ def test_what_is_not_known_is_left_out(checkpoint, tmp_path):
 def test_unlicensed_data_are_said_to_be_so(checkpoint, tmp_path):
     card = read(export(checkpoint, tmp_path / "repository"))
     assert "barcodes.csv." in card and "The licence of the data was not recorded" in card
+    assert "license: unknown" in card
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("mit", "license: mit"),
+        ("CC BY 4.0", "license: cc-by-4.0"),
+        ("House rules", "license_name: house-rules"),
+    ],
+)
+def test_a_licence_may_be_given(checkpoint, tmp_path, given, said):
+    options = {"license": given, "data": {"license": "cc0-1.0"}}
+    assert said in read(export(checkpoint, tmp_path / "repository", **options))
 
 
 def with_record(checkpoint, folder, data=None, **arguments):

@@ -201,6 +201,33 @@ def test_files_left_by_tools_are_not_pushed(checkpoint, tmp_path):
     assert ("model.safetensors", (directory / "model.safetensors").stat().st_size) in listed
 
 
+def test_secrets_and_links_to_elsewhere_are_not_pushed(hub, checkpoint, tmp_path):
+    directory = export(checkpoint, tmp_path / "repository", repo_id=REPO)
+    before = {name for name, _ in list_files(directory)}
+    (tmp_path / "secret.txt").write_text("secret")
+    (directory / "outside.txt").symlink_to(tmp_path / "secret.txt")
+    (directory / "elsewhere").symlink_to(tmp_path)
+    (directory / "notes [1].txt").write_text("mine")
+    (directory / "inside.txt").symlink_to(directory / "notes [1].txt")
+    for name in (".env", ".env.local", "figures/.env", "id.pem"):
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_text("secret")
+    push(directory, REPO)
+    pushed = hub.files(REPO)
+    assert set(pushed) - {".gitattributes"} == before | {"notes [1].txt", "inside.txt"}
+    assert b"secret" not in b"".join(pushed.values())
+
+
+def test_who_sees_a_new_repository_is_said(hub, exported):
+    with pytest.raises(BarcodeMAEError, match="say --private or --public"):
+        push_command(exported, REPO)
+    assert REPO not in hub.repositories
+    push_command(exported, REPO, private=True)
+    assert hub.repositories[REPO].private
+    push_command(exported, REPO)  # not asked again, and it stays so
+    assert hub.repositories[REPO].private
+
+
 def test_dry_run_lists_and_uploads_nothing(hub, exported, capsys):
     push_command(exported, REPO, dry_run=True)
     lines = capsys.readouterr().out.splitlines()
@@ -229,7 +256,7 @@ def run_cli(*arguments, hub):
 def test_fresh_pull_in_a_process_without_the_project(exported, tmp_path):
     """Command line to server, server to plain transformers and sentence-transformers."""
     with Hub() as hub:
-        code, said = run_cli("push", exported, REPO, hub=hub)
+        code, said = run_cli("push", exported, REPO, "--public", hub=hub)
         assert code == 0 and "tagged step-1000" in said and TOKEN not in said
         fresh = run_without_project(
             "from transformers import AutoModel, AutoTokenizer\n"
