@@ -2,13 +2,16 @@
 
 import logging
 import sys
+from typing import Annotated
 
 import typer
 
+from barcodemae import __version__
 from barcodemae.cells import printable
 from barcodemae.cli.check import check
 from barcodemae.cli.classify import classify
 from barcodemae.cli.convert import convert
+from barcodemae.cli.doctor import doctor
 from barcodemae.cli.embed import embed
 from barcodemae.cli.evaluate import evaluate
 from barcodemae.cli.export import export
@@ -19,7 +22,6 @@ from barcodemae.cli.simulate import simulate
 from barcodemae.errors import BarcodeMAEError
 
 app = typer.Typer(
-    help="DNA barcode embeddings by a masked autoencoder.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
@@ -28,6 +30,7 @@ for _command in (
     check,
     classify,
     convert,
+    doctor,
     embed,
     evaluate,
     export,
@@ -37,6 +40,21 @@ for _command in (
     simulate,
 ):
     app.command()(_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"barcodemae {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """DNA barcode embeddings by a masked autoencoder."""
 
 
 class _Printable(logging.Formatter):
