@@ -12,7 +12,7 @@ from enum import IntEnum
 
 import numpy as np
 
-_SEEN_SHARE = 0.6  # of the labelled species
+_SEEN_SHARE = 0.6  # of the labelled species; chosen, as are the shares of the splits below
 _HASH = np.random.default_rng(0).integers(1, 2**63, 83, dtype=np.uint64) | np.uint64(1)
 
 
