@@ -191,15 +191,42 @@ def _prepare(model, encoder: T5GemmaEncoder, config: EnbedConfig) -> None:
             attention.sliding_window = config.radii[attention.layer_idx] + 1
 
 
-class EnbedForConditionalGeneration(T5GemmaForConditionalGeneration):
+class _TellsWhatIsNew:
+    """What another class never saved is not missing: it is named, in plain words."""
+
+    _own_weights: tuple[str, ...] = ()  # names of weights that a class adds to the encoder
+    _own_part = ""
+
+    def _expect(self, config: EnbedConfig) -> None:
+        if config.architectures and type(self).__name__ not in config.architectures:
+            self._keys_to_ignore_on_load_missing = [rf"^{part}\." for part in self._own_weights]
+
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        """As in transformers; says in plain words what starts from random weights."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        saved_by = model.config.architectures or [cls.__name__]
+        if cls.__name__ not in saved_by:
+            logger.warning(
+                f"{model.config._name_or_path} was saved by {saved_by[0]}, so the {cls._own_part} "
+                f"of {cls.__name__} starts from random weights: train it before use."
+            )
+        return loaded
+
+
+class EnbedForConditionalGeneration(_TellsWhatIsNew, T5GemmaForConditionalGeneration):
     """Encoder and decoder: pretraining by span corruption, and writing sequences."""
 
     config_class = EnbedConfig
+    _own_weights = ("model.decoder", "lm_head")
+    _own_part = "decoder"
     _can_compile_fullgraph = False  # generate() would make itself a static cache
     _keys_to_ignore_on_load_unexpected = [r"^score\."]
 
     def __init__(self, config: EnbedConfig):
         super().__init__(config)
+        self._expect(config)
         _prepare(self, self.model.encoder, config)
 
     def generate(self, *args, cache_implementation: str | None = None, **kwargs):
@@ -295,29 +322,18 @@ class EnbedModel(EnbedPreTrainedModel):
         )
 
 
-class _EnbedWithHead(EnbedPreTrainedModel):
+class _EnbedWithHead(_TellsWhatIsNew, EnbedPreTrainedModel):
+    _own_weights = ("score",)
+    _own_part = "head"
+
     def __init__(self, config: EnbedConfig):
         super().__init__(config)
         self.num_labels = config.num_labels
         self.model = EnbedModel(config)
         self.dropout = nn.Dropout(config.dropout_rate)
         self.score = nn.Linear(config.hidden_size, config.num_labels)
-        if config.architectures and type(self).__name__ not in config.architectures:
-            self._keys_to_ignore_on_load_missing = [r"^score\."]
+        self._expect(config)
         self.post_init()
-
-    @classmethod
-    def from_pretrained(cls, *args, **kwargs):
-        """As in transformers; says in plain words when the head starts from random weights."""
-        loaded = super().from_pretrained(*args, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
-        saved_by = model.config.architectures or [cls.__name__]
-        if cls.__name__ not in saved_by:
-            logger.warning(
-                f"{model.config._name_or_path} was saved by {saved_by[0]}, so the head of "
-                f"{cls.__name__} starts from random weights: train it before use."
-            )
-        return loaded
 
 
 class EnbedForTokenClassification(_EnbedWithHead):

@@ -12,10 +12,18 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     AutoTokenizer,
 )
 
+AUTO_CLASSES = (
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForTokenClassification,
+    AutoModelForSequenceClassification,
+)
 BARCODES = [
     "AACTTTATATTTTATTTTTGGAGCTTGATCAGGAATAGTAGGAACATCTTTAAGAATTTTAATTCGAGCTGAATTAGG",
     "AACATTATATTTTATTTTTGGTNTTTGAGCAGGTATAATTGGTACTTCTCTTAGT",
@@ -25,15 +33,19 @@ BARCODES = [
 
 def compute(directory: str) -> dict[str, list]:
     tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
-    AutoConfig.from_pretrained(directory, trust_remote_code=True)
+    config = AutoConfig.from_pretrained(directory, trust_remote_code=True)
     batch = tokenizer(BARCODES, padding=True, truncation=True, return_tensors="pt")
     encoder = AutoModel.from_pretrained(directory, trust_remote_code=True).eval()
     found = {"tokens": batch["input_ids"].tolist()}
     with torch.no_grad():
         found["embeddings"] = encoder(**batch).pooler_output.tolist()
-        for auto in (AutoModelForMaskedLM, AutoModelForSequenceClassification):
+        for auto in AUTO_CLASSES:
+            if auto.__name__ not in config.auto_map:
+                continue
             model = auto.from_pretrained(directory, trust_remote_code=True).eval()
-            logits = model(**batch).logits
+            # A decoder is given what it shall write.
+            is_writer = auto is AutoModelForSeq2SeqLM
+            logits = model(**batch, **({"labels": batch["input_ids"]} if is_writer else {})).logits
             assert torch.isfinite(logits).all()
             if type(model).__name__ in model.config.architectures:
                 found[auto.__name__] = logits.tolist()

@@ -22,6 +22,7 @@ import torch
 from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.hub.export import export
 from barcodemae.presets import preset_config
+from enbed import EnbedForConditionalGeneration
 
 TOLERANCE = 1e-5
 RIDDLES = ("MISSING", "UNEXPECTED", "newly initialized", "were not used")
@@ -87,9 +88,12 @@ def main() -> int:
         BarcodeMAEForMaskedLM(preset_config("barcodemae-tiny")).save_pretrained(
             folder / "checkpoint"
         )
+        EnbedForConditionalGeneration(preset_config("enbed-tiny")).save_pretrained(folder / "enbed")
         repositories = [
             export(folder / "checkpoint", folder / "complete"),
             export(folder / "checkpoint", folder / "encoder", encoder_only=True),
+            export(folder / "enbed", folder / "enbed-complete"),
+            export(folder / "enbed", folder / "enbed-encoder", encoder_only=True),
         ]
         print(f"torch {torch.__version__}\n")
         print("| transformers | loads | riddles | largest difference |\n|---|---|---|---|")
