@@ -70,6 +70,7 @@ _BARCODEMAE = {
     "barcodemae-coi-small": {
         **_width(128, 3, 2),
         "decoder_num_hidden_layers": 1,
+        "initializer_range": 0.09,
         **_sites(places=658 // 6, site_size=24, embedding_size=384),
     },
     "barcodemae-coi": _sites(places=658 // 6, site_size=24, embedding_size=768),
