@@ -18,8 +18,10 @@ BATCH = 16_384  # records handled at a time, about 10 MB of barcodes
 
 # Columns that hold ids in some tables, and in others what several records share. R leaves the name
 # of the row names empty.
-_WEAK_IDS = ("catalog number", "specimen id", "sample id", "sample", "sample name", "name", "label")
-_WEAK_IDS += ("header", "")
+_WEAK_IDS = (
+    *("catalog number", "specimen id", "sample id", "sample", "sample name", "name", "label"),
+    *("header", ""),
+)
 # Names under which a column goes, the preferred one first; compared without case, white space and
 # signs: "Process ID" is process_id.
 ALIASES = {
@@ -64,7 +66,8 @@ def match_columns(names: Iterable[str], extra: Iterable[str] = ()) -> dict[str, 
     Raises:
         RepeatedColumn: two columns go by the name that was found.
     """
-    position, repeated = {}, set()
+    position: dict[str, int] = {}
+    repeated: set[str] = set()
     for index, name in enumerate(names):
         if not _key(name) and index:
             continue

@@ -79,10 +79,8 @@ class Answers:
 
 def concatenate(parts: list[Answers]) -> Answers:
     """The answers to the queries of all parts, in order; the library is the first part's."""
-    return Answers(
-        *(
-            pd.concat([getattr(part, name) for part in parts], ignore_index=True)
-            for name in ("table", "neighbours", "queries")
-        ),
-        parts[0].library,
-    )
+    tables = {
+        name: pd.concat([getattr(part, name) for part in parts], ignore_index=True)
+        for name in ("table", "neighbours", "queries")
+    }
+    return Answers(**tables, library=parts[0].library)

@@ -15,7 +15,7 @@ from barcodemae.errors import BarcodeMAEError
 from tokenization_barcodemae import Grid
 
 _SAMPLE = 2000  # references by which the grid is chosen
-_ENOUGH = 0.5  # share of them that has to fit on that of COI; chosen: what is COI fits nearly always
+_ENOUGH = 0.5  # share of them that has to fit on that of COI; chosen, COI nearly always fits
 
 
 class Placement:
