@@ -9,36 +9,48 @@ import typer
 _SAMPLE = 512  # barcodes to measure a reduced precision on
 
 
+_Queries = Annotated[
+    list[str],
+    typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; .gz and globs too."),
+]
+_Output = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", help="File to write: .parquet, .npz or .csv. No ending: a folder."
+    ),
+]
+_Model = Annotated[
+    str, typer.Option(help="Checkpoint directory or Hub id; default: the model shipped here.")
+]
+_BatchSize = Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")]
+_Offset = Annotated[
+    int, typer.Option(min=0, help="Nucleotides to drop from the front of each barcode.")
+]
+_Device = Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")]
+_Precision = Annotated[
+    str,
+    typer.Option(
+        help="fp32, bf16 or int8 (CPU). How many nearest neighbours stay is measured and said."
+    ),
+]
+_ShardSize = Annotated[int, typer.Option(min=1, help="Records in a shard of a folder.")]
+_Degap = Annotated[bool, typer.Option(help="Take gaps (- and .) out of the barcodes.")]
+_OnError = Annotated[
+    str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
+]
+
+
 def embed(
-    queries: Annotated[
-        list[str],
-        typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; .gz and globs too."),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", help="File to write: .parquet, .npz or .csv. No ending: a folder."
-        ),
-    ],
-    model: Annotated[
-        str, typer.Option(help="Checkpoint directory or Hub id; default: the model shipped here.")
-    ] = "",
-    batch_size: Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")] = 64,
-    offset: Annotated[
-        int, typer.Option(min=0, help="Nucleotides to drop from the front of each barcode.")
-    ] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")] = "",
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="fp32, bf16 or int8 (CPU). How many nearest neighbours stay is measured and said."
-        ),
-    ] = "fp32",
-    shard_size: Annotated[int, typer.Option(min=1, help="Records in a shard of a folder.")] = 65536,
-    degap: Annotated[bool, typer.Option(help="Take gaps (- and .) out of the barcodes.")] = False,
-    on_error: Annotated[
-        str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
-    ] = "raise",
+    queries: _Queries,
+    output: _Output,
+    model: _Model = "",
+    batch_size: _BatchSize = 64,
+    offset: _Offset = 0,
+    device: _Device = "",
+    precision: _Precision = "fp32",
+    shard_size: _ShardSize = 65536,
+    degap: _Degap = False,
+    on_error: _OnError = "raise",
 ) -> None:
     """Embed barcodes: one row for each record, its id and its vector.
 

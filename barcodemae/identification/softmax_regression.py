@@ -55,8 +55,8 @@ def fit(
             optimizer.step()
             total += loss.detach() * len(rows)
         if after_epoch is not None:
-            loss = float(total) / len(inputs)
-            after_epoch(epoch + 1, _unstandardised(layer, mean, deviation), loss)
+            mean_loss = float(total) / len(inputs)
+            after_epoch(epoch + 1, _unstandardised(layer, mean, deviation), mean_loss)
     return _unstandardised(layer, mean, deviation)
 
 
@@ -64,6 +64,6 @@ def fit(
 def _unstandardised(layer: nn.Linear, mean: float, deviation: float) -> nn.Linear:
     """The layer that does to embeddings what `layer` does to standardised ones."""
     layer = copy.deepcopy(layer)
-    layer.weight /= deviation
-    layer.bias -= mean * layer.weight.sum(dim=1)
+    layer.weight.div_(deviation)
+    layer.bias.sub_(mean * layer.weight.sum(dim=1))
     return layer

@@ -160,7 +160,8 @@ def test_the_papers_recipe_says_what_it_leaves_out(evaluate, tmp_path, monkeypat
     assert (
         left_out["barcodebert-bioscan"] == "no checkpoint given: --weights barcodebert-bioscan=DIR"
     )
-    assert "cannot be loaded" in left_out["DNABERT-S"] or "not installed" in left_out["DNABERT-S"]
+    assert "cannot be loaded" in left_out["DNABERT-2"] or "not installed" in left_out["DNABERT-2"]
+    assert "run at a fixed commit alone" in left_out["DNABERT-S"]
     assert "left out: barcodemae-k4-enc4-dec2" in output
     assert "not recorded here" in left_out["Table 3"]
 
@@ -203,7 +204,7 @@ def test_bad_input_of_a_recipes_last_part_stops_the_first(evaluate, tmp_path, mo
         (["--model", "kmer:99", "--tasks", "genus-probe"], "none of the models .*1 to 12"),
         (["--model", "kmer:3", "--variants", "pca"], "no inference option 'pca'"),
         (["--model", "kmer:3", "--shares", "a"], "--shares a"),
-        (["--model", "kmer:3", "--rank", "tribe"], "--rank tribe: no such rank; ranks: phylum"),
+        (["--model", "kmer:3", "--rank", "tribe"], "--rank tribe: no such rank; ranks: kingdom"),
         (["--recipe", "paper", "--weights", "x=y"], "the recipe names no such model"),
         (["--recipe", "paper", "--weights", "barcodemae-k6=absent"], "absent cannot be loaded"),
         (["--recipe", "absent.yaml"], "`paper` is built in"),
