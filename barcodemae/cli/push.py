@@ -1,6 +1,7 @@
 """`barcodemae push`: an exported repository -> the Hub."""
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,10 @@ def push(
     tag: Annotated[
         str, typer.Option(help="Tag for the commit; default: step-N, or the package's version.")
     ] = "",
+    space: Annotated[
+        bool,
+        typer.Option("--space", help="DIRECTORY is a library: make a Space that serves it."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List files and sizes; upload nothing.")
     ] = False,
@@ -34,6 +39,9 @@ def push(
     from barcodemae.hub.push import list_files
     from barcodemae.hub.push import push as push_directory
 
+    if space:
+        _push_space(directory, repo_id, private, dry_run)
+        return
     if dry_run:
         files = list_files(directory)
         for name, size in files:
@@ -53,13 +61,28 @@ def push(
         print(pushed.note)
 
 
-def _private(repo_id: str) -> bool:
+def _push_space(library: Path, repo_id: str, private: bool | None, dry_run: bool) -> None:
+    from barcodemae.hub.space import assemble, push_space
+
+    if dry_run:
+        with tempfile.TemporaryDirectory() as folder:
+            assemble(library, Path(folder) / "space")
+            files = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+            for path in files:
+                name = path.relative_to(Path(folder) / "space")
+                print(f"{path.stat().st_size:>14,}  {name}")
+        return
+    hidden = _private(repo_id, "space") if private is None else private
+    print(push_space(library, repo_id, hidden))
+
+
+def _private(repo_id: str, kind: str = "model") -> bool:
     """Whether a repository shall be private: asked, and only of a new one."""
     from barcodemae.errors import BarcodeMAEError
     from barcodemae.hub.push import check_ready, is_new
 
     check_ready(repo_id)
-    if not is_new(repo_id):
+    if not is_new(repo_id, kind):
         return False  # it stays what it is
     if not sys.stdin.isatty():
         raise BarcodeMAEError(f"{repo_id}: is new; say --private or --public")

@@ -104,7 +104,7 @@ def push(
     check_ready(repo_id)
     address_card(directory, repo_id)
     api = HfApi()
-    hub = _Retrying(f"pushing {directory} to {repo_id}", say)
+    hub = Retrying(f"pushing {directory} to {repo_id}", say)
     hub(lambda: api.create_repo(repo_id, private=private or None, exist_ok=True))
     if revision and not create_pr:
         hub(lambda: api.create_branch(repo_id, branch=revision, exist_ok=True))
@@ -144,14 +144,14 @@ def check_ready(repo_id: str) -> None:
         raise BarcodeMAEError(f"no token for {_endpoint()}: {_LOG_IN}")
 
 
-def is_new(repo_id: str, say: Callable[[str], None] = print) -> bool:
+def is_new(repo_id: str, kind: str = "model", say: Callable[[str], None] = print) -> bool:
     """Whether the Hub has no repository of this name that the token may see.
 
     Raises:
         BarcodeMAEError: the Hub cannot be asked.
     """
-    hub = _Retrying(f"asking for {repo_id}", say)
-    return not hub(lambda: HfApi().repo_exists(repo_id))
+    hub = Retrying(f"asking for {repo_id}", say)
+    return not hub(lambda: HfApi().repo_exists(repo_id, repo_type=kind))
 
 
 def push_checkpoint(checkpoint: str | Path, repo_id: str, **options) -> Pushed:
@@ -179,7 +179,7 @@ def _endpoint() -> str:
     return HfApi().endpoint
 
 
-class _Retrying:
+class Retrying:
     """Calls the Hub, again after passing faults, and explains the others."""
 
     def __init__(self, doing: str, say: Callable[[str], None]):

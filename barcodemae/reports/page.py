@@ -156,7 +156,7 @@ def _diagrams(calibration: dict) -> list[dict]:
     """Reliability diagrams: of one probability, or of each that the card has figures of."""
     named = calibration.items() if "bins" not in calibration else [("", calibration)]
     return [
-        {"name": name.replace("_", " "), **figures}
+        {"name": name.removeprefix("p_").replace("_", " "), **figures}
         for name, figures in named
         if isinstance(figures, dict) and figures.get("bins")
     ]

@@ -177,6 +177,7 @@ def build(libraries: Mapping[str, Identify], limits: Limits) -> gr.Blocks:
 
 def launch(app: gr.Blocks, limits: Limits, host: str, port: int, **options) -> None:
     """Serve the page until it is interrupted."""
+    print(f"the page is at http://{host}:{port} (end it with Ctrl-C)", flush=True)
     app.queue(max_size=WAITING, default_concurrency_limit=2)
     app.launch(
         server_name=host,
@@ -191,7 +192,7 @@ def launch(app: gr.Blocks, limits: Limits, host: str, port: int, **options) -> N
         pwa=False,
         mcp_server=False,
         enable_monitoring=False,
-        **options,
+        **{"quiet": True, **options},
     )
 
 

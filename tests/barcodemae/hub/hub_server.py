@@ -329,7 +329,7 @@ def _refs(kind: str, refs: dict[str, str]) -> list[dict]:
 
 
 _ID = "(?P<repo_id>[^/]+/[^/]+)"
-_MODEL = f"/api/models/{_ID}"
+_MODEL = f"/api/(?:models|datasets|spaces)/{_ID}"
 # method, path, whether a token is needed, answer
 _ROUTES: list[tuple[str, str, bool, Callable]] = [
     ("GET", "/api/whoami-v2", True, _Handler.whoami),
@@ -339,7 +339,12 @@ _ROUTES: list[tuple[str, str, bool, Callable]] = [
     ("POST", f"{_MODEL}/tag/(?P<revision>.+)", True, _Handler.tag),
     ("GET", f"{_MODEL}/refs", False, _Handler.refs),
     ("POST", f"{_MODEL}/preupload/(?P<revision>.+)", True, _Handler.preupload),
-    ("POST", f"/{_ID}\\.git/info/lfs/objects/batch", True, _Handler.lfs_batch),
+    (
+        "POST",
+        f"(?:/datasets|/spaces)?/{_ID}\\.git/info/lfs/objects/batch",
+        True,
+        _Handler.lfs_batch,
+    ),
     ("POST", "/lfs/verify/(?P<oid>.+)", True, _Handler.lfs_verify),
     ("PUT", "/lfs/(?P<oid>.+)", False, _Handler.lfs_put),
     ("POST", f"{_MODEL}/commit/(?P<revision>.+)", True, _Handler.commit),

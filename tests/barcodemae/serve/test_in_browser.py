@@ -32,7 +32,7 @@ def address(folder):
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     limits = Limits(barcodes=150, megabytes=0.5)
     app = build({"mine": identify}, limits)
-    launch(app, limits, "127.0.0.1", 7871, prevent_thread_lock=True, quiet=True)
+    launch(app, limits, "127.0.0.1", 7871, prevent_thread_lock=True)
     yield app.local_url
     app.close()
     os.environ.pop("GRADIO_TEMP_DIR")
