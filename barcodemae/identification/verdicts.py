@@ -1,0 +1,254 @@
+"""A verdict for each query: known species, new species, genus not in the library, no call, no COI.
+
+The probabilities decide. The deepest rank whose probability reaches the target is called, and the
+taxa of all ranks come from the lineage of one reference, so they agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from barcodemae.data.grid import coi_grid
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification import answers as named
+from barcodemae.identification import bits, flags, vectors
+from barcodemae.identification.answers import RANKS, Answers
+from barcodemae.identification.confidence import TARGET
+from barcodemae.identification.evidence import CALLED, Candidates, Evidence, weigh
+from barcodemae.identification.library import Library
+from tokenization_barcodemae import Placements
+
+MIN_OVERLAP = 100  # sites, below which nothing is called
+SHOWN = 10  # neighbours reported for each query
+_WHOLE = 500  # sites of a query that is compared with whole references
+_STEP = 16  # sites to which the windows of fragments are rounded, so that more share one
+_TIE = 1e-6
+_SHARED = 0.99  # identity from which species with equal evidence share a barcode
+_MOST_NAMED = 6  # species that are named as ambiguous
+
+
+def identify(
+    library: Library,
+    ids: Sequence[str],
+    barcodes: Sequence[str],
+    target: float = TARGET,
+    min_overlap: int = MIN_OVERLAP,
+) -> Answers:
+    """Answer n queries, of either strand, wherever they begin and whatever lies around them.
+
+    Args:
+        library: opened.
+        ids: n of them.
+        barcodes: n texts.
+        target: probability that a rank must reach to be called.
+        min_overlap: sites on the grid that a query must have to be called.
+
+    Raises:
+        BarcodeMAEError: the target is no probability, or as `Library.encoder`.
+    """
+    if not 0 < target < 1:
+        raise BarcodeMAEError(f"--target {target}: give a probability between 0 and 1")
+    codes, placements = coi_grid().lay(barcodes)
+    planes = bits.pack(codes)
+    sites = (codes < 4).sum(axis=1)
+    usable = placements.placed & (sites > 0)
+    candidates = _candidates(library, codes, planes, usable)
+    evidence = {rank: weigh(candidates, library.taxa, rank) for rank in CALLED}
+    probabilities = _probabilities(library, evidence, sites)
+    table = _table(library, ids, candidates, evidence, probabilities)
+    table["strand"] = np.where(placements.strand < 0, "-", "+")
+    table["start"] = placements.start
+    table["length"] = sites
+    _call(table, library, candidates, evidence, probabilities["right"], target)
+    _refuse(table, usable, sites >= min_overlap, candidates)
+    table["flags"] = _flags(library, codes, planes, placements, candidates, list(ids), table)
+    letters = vectors.texts(codes)
+    return Answers(
+        table[list(named.COLUMNS)],
+        _neighbours(library, ids, candidates),
+        pd.DataFrame({"id": list(ids), "barcode": letters}),
+        library.card,
+    )
+
+
+def _candidates(library: Library, codes, planes, usable: np.ndarray) -> Candidates:
+    """Of whole queries by stored vectors, of fragments window by window."""
+    first, last = flags.spans(codes)
+    whole = usable & (last - first + 1 >= _WHOLE)
+    groups = [(np.flatnonzero(whole), None)]
+    cut = np.flatnonzero(usable & ~whole)
+    windows = np.stack([first[cut] // _STEP * _STEP, -(-(last[cut] + 1) // _STEP) * _STEP], axis=1)
+    for window in np.unique(windows, axis=0):
+        inside = np.zeros(bits.SITES, dtype=bool)
+        inside[slice(*window)] = True
+        groups.append((cut[(windows == window).all(axis=1)], inside))
+    parts, order = [], []
+    for rows, inside in groups:
+        if not len(rows):
+            continue
+        order.append(rows)
+        embedded = library.embed(codes[rows])
+        if inside is None:
+            parts.append(library.nearest(planes[rows], embedded))
+        else:
+            parts.append(library.nearest_in_window(planes[rows], embedded, inside))
+    return _scattered(parts, order, len(codes))
+
+
+def _scattered(parts: list[Candidates], order: list[np.ndarray], count: int) -> Candidates:
+    """The parts at their rows; rows of none have no candidates."""
+    width = parts[0].places.shape[1] if parts else 1
+    whole = Candidates(
+        np.full((count, width), -1, dtype=np.int64),
+        np.full((count, width), -np.inf, dtype=np.float32),
+        np.zeros((count, width), dtype=np.float32),
+        np.zeros((count, width), dtype=np.int32),
+    )
+    for part, rows in zip(parts, order, strict=True):
+        for name in vars(whole):
+            getattr(whole, name)[rows] = getattr(part, name)
+    return whole
+
+
+def _probabilities(library: Library, evidence: dict[str, Evidence], sites: np.ndarray) -> dict:
+    """p_species_known, p_genus, p_family (n,), and "right": that the nearest species is right.
+
+    A known species lies in a known genus, and that in a known family: none is less probable.
+    """
+    estimate = library.calibration.probability
+    known = estimate("known", evidence["species"].features, sites)
+    right = estimate("species", evidence["species"].features, sites)
+    genus = estimate("genus", evidence["genus"].features, sites)
+    family = estimate("family", evidence["family"].features, sites)
+    known, right = (np.where(evidence["species"].taxon < 0, 0, p) for p in (known, right))
+    genus = np.where(evidence["genus"].taxon < 0, 0, np.maximum(genus, right))
+    family = np.where(evidence["family"].taxon < 0, 0, np.maximum(family, genus))
+    right = np.minimum(right, known)
+    return {"p_species_known": known, "p_genus": genus, "p_family": family, "right": right}
+
+
+def _table(library, ids, candidates, evidence, probabilities) -> pd.DataFrame:
+    nearest = candidates.places[:, 0]
+    genus, species = evidence["genus"], evidence["species"]
+    found = nearest >= 0
+    table = pd.DataFrame({"id": list(ids)}, dtype=object)
+    for name in named.PROBABILITIES:
+        table[name] = probabilities[name]
+    table["similarity"] = np.where(found, candidates.similarities[:, 0], 0)
+    table["identity"] = candidates.identities.max(axis=1)
+    table["nearest_id"] = library.ids(nearest)
+    table["nearest_species"] = _names(library, "species", species.taxon)
+    table["runner_up_genus"] = _names(library, "genus", genus.runner_up)
+    return table
+
+
+def _names(library: Library, rank: str, taxon: np.ndarray) -> np.ndarray:
+    names = library.taxa.names[rank]
+    return np.where(taxon < 0, "", names[np.maximum(taxon, 0)])
+
+
+def _call(table, library, candidates, evidence, right: np.ndarray, target: float) -> None:
+    """Fill in the rank that is called, its lineage, the verdict and what is ambiguous."""
+    shared = _sharing(library, candidates, evidence["species"])
+    certain = (right >= target) & (np.array([len(names) for names in shared]) < 2)
+    called = np.full(len(table), "", dtype=object)
+    source = np.full(len(table), -1)
+    for rank, reached in (
+        ("family", table["p_family"] >= target),
+        ("genus", table["p_genus"] >= target),
+        ("species", certain),
+    ):
+        rows = np.flatnonzero(reached & (evidence[rank].nearest >= 0))
+        called[rows] = rank
+        source[rows] = candidates.places[rows, evidence[rank].nearest[rows]]
+    depth = np.array([RANKS.index(rank) if rank else -1 for rank in called])
+    for place, rank in enumerate(RANKS):
+        table[rank] = np.where(place <= depth, library.labels(rank, source), "")
+    table["rank_called"] = called
+    known = table["p_species_known"].to_numpy() >= 0.5
+    verdict = np.where(called == "family", named.NEW_GENUS, named.NO_CALL).astype(object)
+    verdict[called == "genus"] = np.where(known, named.KNOWN, named.NEW)[called == "genus"]
+    verdict[called == "species"] = named.KNOWN
+    table["verdict"] = verdict
+    unsure = known & (called != "species")
+    table["ambiguous_with"] = [
+        "; ".join(names) if len(names) > 1 else _pair(row, library, evidence["species"], unsure)
+        for row, names in enumerate(shared)
+    ]
+
+
+def _pair(row: int, library: Library, species: Evidence, unsure: np.ndarray) -> str:
+    """The two nearest species of a query that is of a known one, but not certainly which."""
+    if not unsure[row] or species.runner_up[row] < 0:
+        return ""
+    names = library.taxa.names["species"]
+    return f"{names[species.taxon[row]]}; {names[species.runner_up[row]]}"
+
+
+def _sharing(library: Library, candidates: Candidates, species: Evidence) -> list[list[str]]:
+    """For each query the species that have the barcode nearest to it, nearest first."""
+    codes = np.where(
+        candidates.places >= 0, library.taxa.codes["species"][np.maximum(candidates.places, 0)], -1
+    )
+    best = np.where(codes >= 0, candidates.identities, -1).max(axis=1)
+    tied = (codes >= 0) & (candidates.identities >= best[:, None] - _TIE)
+    tied &= (best >= _SHARED)[:, None]
+    names = library.taxa.names["species"]
+    found: list[list[str]] = [[] for _ in codes]
+    several = tied.sum(axis=1) > 1
+    for row in np.flatnonzero(several):
+        distinct = dict.fromkeys(codes[row][tied[row]].tolist())
+        found[row] = [names[code] for code in list(distinct)[:_MOST_NAMED]]
+    return found
+
+
+def _refuse(table: pd.DataFrame, usable: np.ndarray, enough: np.ndarray, candidates) -> None:
+    """Take the call back where there is no COI, too little of it, or nothing alike."""
+    alike = np.isfinite(candidates.similarities[:, 0]) & (candidates.similarities[:, 0] > 0)
+    none = ~(usable & enough & alike)
+    for name in (*RANKS, "rank_called", "ambiguous_with"):
+        table.loc[none, name] = ""
+    table.loc[none, "verdict"] = named.NO_CALL
+    table.loc[~usable, "verdict"] = named.NOT_COI
+    unseen = ~usable
+    table.loc[unseen, [*named.PROBABILITIES, "similarity", "identity"]] = np.nan
+    table.loc[unseen, ["nearest_id", "nearest_species", "runner_up_genus"]] = ""
+    table.loc[unseen, "strand"] = ""
+
+
+def _flags(library, codes, planes, placements: Placements, candidates, ids, table) -> list[str]:
+    nearest = candidates.places[:, 0]
+    found = flags.describe(codes, placements, library.labels("phylum", nearest))
+    best = candidates.identities.max(axis=1)
+    if (known := table["verdict"] != named.NOT_COI).any():
+        families = library.labels("family", np.arange(len(library)))
+        mixed = flags.chimeras(planes, np.where(known, best, 0), library.planes, families)
+    else:
+        mixed = [""] * len(ids)
+    same = flags.repeats(planes, ids)
+    for row, (halves, first) in enumerate(zip(mixed, same, strict=True)):
+        if halves:
+            found[row].append(f"chimera suspected ({halves})")
+        if first and known[row]:
+            found[row].append(f"same barcode as {first}")
+    return ["; ".join(each) for each in found]
+
+
+def _neighbours(library: Library, ids: Sequence[str], candidates: Candidates) -> pd.DataFrame:
+    places = candidates.places[:, :SHOWN]
+    rows, columns = np.nonzero(places >= 0)
+    at = places[rows, columns]
+    return pd.DataFrame(
+        {
+            "id": np.asarray(ids, dtype=object)[rows],
+            "position": columns + 1,
+            "nearest_id": library.ids(at),
+            **{rank: library.labels(rank, at) for rank in RANKS},
+            "similarity": candidates.similarities[rows, columns],
+            "identity": candidates.identities[rows, columns],
+            "barcode": vectors.texts(bits.unpack(library.planes[at])) if len(at) else [],
+        }
+    )

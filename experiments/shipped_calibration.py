@@ -1,0 +1,43 @@
+"""Make the calibration that comes with the package, for libraries too small to calibrate.
+
+    python -m experiments.shipped_calibration REFERENCES... --split train
+
+It reads identities alone, so it holds for every encoder; but candidates are found by sites.
+"""
+
+import json
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from barcodemae.data.references import read_references
+from barcodemae.encoders.sites import site_vectors
+from barcodemae.identification import bits, building, leave_out
+from barcodemae.identification.records import read, write
+from barcodemae.outputs import whole_file, write_whole_text
+
+
+def shipped_calibration(references: list[str], split: Annotated[str, typer.Option()] = "") -> None:
+    """Fit and write it."""
+    found = building.lay(read_references(references, split=[split] if split else None))
+    from barcodemae.identification.evidence import Taxa
+
+    with whole_file(building.SHIPPED_CALIBRATION.with_suffix(".parquet")) as path:
+        write(found.table, path)
+        taxa = Taxa.of(read([path]))
+    genera = found.table["genus"].to_numpy(dtype=object)
+    source = leave_out.Source(
+        bits.pack(found.codes), taxa, genera, site_vectors, "metric", shipped=True
+    )
+    fitted = leave_out.calibrate(
+        source, site_vectors(found.codes), leave_out.identity_columns(), say=print
+    )
+    fitted.origin = "package"
+    write_whole_text(building.SHIPPED_CALIBRATION, json.dumps(fitted.to_json()) + "\n")
+    print({name: (each["ece"], each["coverage_at_95"]) for name, each in fitted.figures.items()})
+    print(f"{len(np.unique(genera)):,} genera: {building.SHIPPED_CALIBRATION}")
+
+
+if __name__ == "__main__":
+    typer.run(shipped_calibration)
