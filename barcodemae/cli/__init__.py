@@ -16,6 +16,7 @@ from barcodemae.cli.embed import embed
 from barcodemae.cli.evaluate import evaluate
 from barcodemae.cli.export import export
 from barcodemae.cli.identify import identify
+from barcodemae.cli.library import app as library
 from barcodemae.cli.push import push
 from barcodemae.cli.serve import serve
 from barcodemae.cli.simulate import simulate
@@ -62,6 +63,9 @@ class _Printable(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
+
+
+app.add_typer(library, name="library")
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
-"""`barcodemae identify`: name barcodes by their nearest neighbours in a reference library."""
+"""`barcodemae identify`: a verdict for each barcode, by a reference library."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,58 +10,114 @@ import typer
 def identify(
     queries: Annotated[
         list[str],
-        typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; .gz and globs too."),
+        typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; packed ones and globs too."),
     ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File to write; its ending names the format: .tsv, .csv, .xlsx, .parquet, "
+            ".jsonl, .qiime2.tsv, .phyloseq.tsv, .dwc.csv. Without an ending: a folder of "
+            "Parquet shards, shared out by `accelerate launch`, resumed after a stop.",
+        ),
+    ],
+    library: Annotated[
+        Path | None, typer.Option("--library", "-l", help="Folder that `library build` wrote.")
+    ] = None,
     reference: Annotated[
         list[str],
-        typer.Option(help="Labelled barcodes: a table with columns genus, species, ...; again."),
-    ],
+        typer.Option(help="Instead of a library: files of labelled barcodes; kept as a library."),
+    ] = [],  # noqa: B006
     model: Annotated[
         str,
-        typer.Option(help="Checkpoint directory, Hub id, or kmer:K for k-mer frequencies."),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="TSV file to write.")],
-    ranks: Annotated[str, typer.Option(help="Ranks to name, coarse to fine.")] = "genus,species",
-    neighbours: Annotated[int, typer.Option(min=1, help="References that vote.")] = 1,
-    inference: Annotated[
-        str,
+        typer.Option(help="With --reference: sites, kmer:6, a checkpoint directory, a Hub id."),
+    ] = "",
+    target: Annotated[
+        float,
+        typer.Option(help="Threshold: the deepest rank whose probability reaches it is called."),
+    ] = 0.95,
+    min_overlap: Annotated[
+        int, typer.Option(min=1, help="Sites of the COI region below which nothing is called.")
+    ] = 100,
+    report: Annotated[Path | None, typer.Option(help="HTML page to write beside.")] = None,
+    long: Annotated[
+        bool,
         typer.Option(
-            help="Options joined with +, fitted on the references: aligned (for barcodes that "
-            "begin at several places), offsets, centre, whiten, discriminants."
+            "--long", envvar="BARCODEMAE_LONG", help="A row for each barcode and rank instead."
         ),
+    ] = False,
+    ranks: Annotated[str, typer.Option(help="Ranks of --long, coarse to fine.")] = "genus,species",
+    open_names: Annotated[
+        bool, typer.Option("--open-names", help="Let `Pieris sp.` and the like be species.")
+    ] = False,
+    inference: Annotated[
+        str, typer.Option(help="With --reference: metric, none, centre or whiten.")
     ] = "",
+    taxonomy: Annotated[
+        list[str], typer.Option(help="With --reference: files of ids and lineages.")
+    ] = [],  # noqa: B006
     reference_split: Annotated[
-        str, typer.Option(help="Only the references of these splits, by commas.")
+        str, typer.Option(help="With --reference: only these splits, by commas.")
     ] = "",
+    shard_size: Annotated[int, typer.Option(min=1, help="Barcodes in a shard of a folder.")] = 8192,
     batch_size: Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")] = "",
-    trust_remote_code: Annotated[
-        bool, typer.Option(help="Run code from the repository of a model that is none of ours.")
-    ] = False,
     on_error: Annotated[
         str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
     ] = "raise",
+    trust_remote_code: Annotated[
+        bool, typer.Option(help="Run code from the repository of a model that no table knows.")
+    ] = False,
 ) -> None:
-    """Name barcodes by the most similar ones of a reference library (cosine of the embeddings).
+    """Give each barcode a verdict: known species, new species of a genus, genus not in the library.
 
-    The TSV has a row for each record and rank: id, rank, taxon, similarity (of the nearest
-    reference), votes (the share of the neighbours that speaks for the taxon), nearest (its id).
-    A taxon is always named: a low similarity says that nothing like it is in the library.
+    One row for each record, with calibrated probabilities, the nearest reference and flags. A rank
+    whose probability stays below --target is left empty, and so is everything below it.
     """
-    from barcodemae.data import read_barcodes
-    from barcodemae.encoders import load_encoder
-    from barcodemae.identification.reference_library import ReferenceLibrary, write_names
-    from barcodemae.identification.transforms import parse_options
-    from barcodemae.outputs import check_output
+    from barcodemae.identification import batches
+    from barcodemae.reports import files, page
+    from barcodemae.reports.summary import sentence
 
-    check_output(output)
-    options = parse_options(inference)
-    split = [name.strip() for name in reference_split.split(",") if name.strip()]
-    known = read_barcodes(reference, split=split, on_error=on_error)
-    unknown = read_barcodes(queries, prepare=False, on_error=on_error)
-    remote_code = "any" if trust_remote_code else "none"
-    encoder = load_encoder(model, device or None, batch_size, remote_code=remote_code)
-    named = [rank.strip() for rank in ranks.split(",")]
-    library = ReferenceLibrary(encoder, known, named, options)
-    write_names(output, library, unknown, neighbours)
-    print(f"{output}: {len(unknown)} barcodes named by {len(known)} references")
+    named = tuple(rank.strip() for rank in ranks.split(","))
+    batches.check_ranks(named)
+    sharded = output.suffix == "" and str(output) != "-" and not str(output).startswith("/dev/")
+    batches.check_processes(output, sharded)
+    inputs = [*queries, *reference, *([library] if library else [])]
+    if not sharded:
+        files.check(output, inputs)
+    if report:
+        page.check_html(report, inputs)
+    opened = batches.open_library(
+        batches.Wanted(
+            library,
+            tuple(reference),
+            model,
+            inference,
+            tuple(taxonomy),
+            tuple(name.strip() for name in reference_split.split(",") if name.strip()),
+            on_error,
+            "any" if trust_remote_code else "none",
+            open_names,
+            device or None,
+            batch_size,
+        )
+    )
+    settings = batches.Settings(target, min_overlap)
+    barcodes = batches.read_queries(queries, on_error)
+    if sharded:
+        count = batches.write_shards(output, opened, barcodes, settings, shard_size)
+        print(f"{output}: {count:,} barcodes identified by {len(opened):,} references")
+        return
+    answers = batches.answer(opened, barcodes, settings)
+    if long:
+        files.write_table(batches.as_text(answers.long(named)), output)
+    else:
+        files.write(answers, output)
+    if report:
+        page.write_html(answers, report)
+    print(
+        f"{output}: {len(barcodes):,} barcodes identified by {len(opened):,} references: "
+        f"{sentence(answers.table)}",
+        file=sys.stderr if str(output) == "-" else sys.stdout,
+    )

@@ -49,6 +49,7 @@ def build(
     name: str = "",
     device: str | None = None,
     batch_size: int = 64,
+    remote_code: str = "none",
     progress: bool = True,
 ) -> dict:
     """Build a library from references and return its card.
@@ -66,7 +67,7 @@ def build(
     check_folder(output)
     model = model or default_model()
     inference = vectors.check_inference(inference, model)
-    encoder = load_encoder(model, device, batch_size)
+    encoder = load_encoder(model, device, batch_size, remote_code=remote_code)
     found = lay(references, progress)
     if not len(found.table):
         raise BarcodeMAEError(
@@ -278,6 +279,43 @@ def readme(card: dict) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def summary(card: dict) -> list[str]:
+    """What a library holds and how far it can be relied on, in lines."""
+    lines = [
+        f"{card['name']}: {card['records']:,} references of {card['species']:,} species, "
+        f"{card['genera']:,} genera, {card['families']:,} families",
+        f"encoder {card['encoder']}, inference {card['inference']}, made {card['made']} by "
+        f"barcodemae {card['versions']['barcodemae']}",
+    ]
+    lines += [
+        f"{name}: expected calibration error {figures['ece']:.3f}, "
+        f"{figures['coverage_at_95']:.1%} answered at 95 % accuracy"
+        for name, figures in card["calibration"].items()
+    ]
+    return [*lines, *warnings(card)]
+
+
+def warnings(card: dict) -> list[str]:
+    """What a user of the library should know: what was left out, conflicts, open names."""
+    lines = [f"note: {count:,} references: {reason}" for reason, count in card["left_out"].items()]
+    if card["barcodes_of_several_species"]:
+        lines.append(
+            f"note: {card['barcodes_of_several_species']:,} barcodes have conflicting labels (two "
+            "species or more share the same barcode): all are named, none is called"
+        )
+    if card["open_names"]:
+        lines.append(
+            f"note: {card['open_names']:,} references have open names (sp., cf., aff., nr., a "
+            "code), which are not called as species without --open-names"
+        )
+    if card["calibrated_by"] == "package":
+        lines.append(
+            "note: the library is too small to calibrate by itself; its probabilities rest on "
+            "identities among public barcodes"
+        )
+    return lines
 
 
 def _digest(path: Path) -> str:

@@ -32,7 +32,8 @@ OUTCOMES = {"known": "species", "species": "species", "genus": "genus", "family"
 # Stretches of the grid at which the probabilities are calibrated: the last 313 sites are what
 # Leray's primers amplify; the others are short and shorter mini-barcodes.
 WINDOWS = {130: slice(0, 130), 200: slice(229, 429), 313: slice(345, 658), 658: slice(0, 658)}
-_WHOLE, _CUT = 1200, 500  # records tried at whole length, and cut
+_WHOLE, _CUT = 3000, 500  # records tried at whole length, and cut
+_PAIRS = 5 * 10**7  # similarities held at a time, which may mean fewer records
 _FOLDS = 3
 _PRESENT = 0.8  # share of a stretch's sites that a record must have to be tried there
 _MOST_TO_FIT = 60_000  # records from which a metric is learned
@@ -112,7 +113,8 @@ def calibrate(
     figures = {}
     for sites, window in WINDOWS.items():
         say(f"calibrating at {sites} sites")
-        chosen = order[: _WHOLE if sites == bits.SITES else _CUT]
+        tried = _WHOLE if sites == bits.SITES else _CUT
+        chosen = order[: min(tried, max(_CUT, _PAIRS // len(species)))]
         parts = [
             _trials(source, embedded, each, np.intersect1d(chosen, fold), window)
             for each, fold in zip(maps, folds, strict=True)

@@ -42,6 +42,7 @@ class Library:
         open_names: whether names such as "Pieris sp." count as species.
         device: of the encoder; default: what there is.
         batch_size: barcodes that the encoder is given at a time.
+        remote_code: as for `load_encoder`.
 
     Attributes:
         card: what `library.json` says.
@@ -60,8 +61,10 @@ class Library:
         open_names: bool = False,
         device: str | None = None,
         batch_size: int = 64,
+        remote_code: str = "none",
     ):
-        self.folder, self._device, self._batch_size = Path(folder), device, batch_size
+        self.folder = Path(folder)
+        self._options = {"device": device, "batch_size": batch_size, "remote_code": remote_code}
         self.card = read_card(self.folder)
         try:
             stems = [self.folder / PARTS / name for name in self.card["parts"]]
@@ -95,7 +98,7 @@ class Library:
         Raises:
             BarcodeMAEError: it cannot be loaded, or its weights are others.
         """
-        encoder = load_encoder(self.card["encoder"], self._device, self._batch_size)
+        encoder = load_encoder(self.card["encoder"], **self._options)
         if encoder.fingerprint != self.card["encoder_fingerprint"]:
             raise BarcodeMAEError(
                 f"{self.folder}: was built with other weights than {self.card['encoder']} has now. "

@@ -1,0 +1,143 @@
+"""`barcodemae library`: build, check, describe, extend, push and pull reference libraries."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Reference libraries for `identify`: built once, opened in an instant.",
+    no_args_is_help=True,
+)
+_References = Annotated[
+    list[str],
+    typer.Argument(
+        help="CSV, TSV, Parquet (BIOSCAN-5M, BOLD, CANADA-1.5M), or FASTA with SINTAX, BOLD, "
+        "DADA2, MIDORI2 or GenBank headers; packed ones and globs too."
+    ),
+]
+_Taxonomy = Annotated[
+    list[str], typer.Option(help="Files of ids and lineages (QIIME 2, mothur) for plain FASTA.")
+]
+_Format = Annotated[str, typer.Option(help="Of FASTA headers; default: recognised.")]
+_Split = Annotated[str, typer.Option(help="Only the records of these splits, by commas.")]
+_OnError = Annotated[
+    str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
+]
+_Folder = Annotated[Path, typer.Argument(help="Folder of the library.")]
+
+
+@app.command()
+def build(
+    references: _References,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the library.")],
+    model: Annotated[
+        str, typer.Option(help="sites, kmer:6, a checkpoint directory or a Hub id.")
+    ] = "",
+    inference: Annotated[
+        str,
+        typer.Option(help="metric (default of sites), none (default of models), centre, whiten."),
+    ] = "",
+    name: Annotated[str, typer.Option(help="Of the library; default: the folder's.")] = "",
+    taxonomy: _Taxonomy = [],  # noqa: B006
+    format: _Format = "",
+    split: _Split = "",
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")] = "",
+    batch_size: Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")] = 64,
+    on_error: _OnError = "raise",
+    trust_remote_code: Annotated[
+        bool, typer.Option(help="Run code from the repository of a model that no table knows.")
+    ] = False,
+) -> None:
+    """Build a library: lay the barcodes on the grid, embed them, learn the metric, calibrate."""
+    from barcodemae.identification import building
+
+    building.check_folder(output)
+    found = read(references, taxonomy, format, split, on_error)
+    remote_code = "any" if trust_remote_code else "none"
+    card = building.build(
+        found, output, model, inference, name, device or None, batch_size, remote_code
+    )
+    for line in building.summary(card):
+        print(line)
+    print(f"{output}: {card['records']:,} references")
+
+
+@app.command()
+def check(library: _Folder) -> None:
+    """Compare a library's files with their hashes, and look for what is not finite."""
+    from barcodemae.errors import BarcodeMAEError
+    from barcodemae.identification import building
+    from barcodemae.identification.library import Library
+
+    wrong = building.check(Library(library))
+    if wrong:
+        raise BarcodeMAEError(f"{library}: {'; '.join(wrong)}. Build the library again.")
+    print(f"{library}: whole")
+
+
+@app.command()
+def info(library: _Folder) -> None:
+    """Say what a library holds and how far its probabilities can be relied on."""
+    from barcodemae.identification.building import summary
+    from barcodemae.identification.library import read_card
+
+    for line in summary(read_card(library)):
+        print(line)
+
+
+@app.command()
+def add(
+    library: _Folder,
+    references: _References,
+    taxonomy: _Taxonomy = [],  # noqa: B006
+    format: _Format = "",
+    split: _Split = "",
+    on_error: _OnError = "raise",
+) -> None:
+    """Add records; what the library has is not built again, nor is it calibrated again."""
+    from barcodemae.identification import building
+    from barcodemae.identification.library import Library
+
+    opened = Library(library)
+    before = len(opened)
+    card = building.add(opened, read(references, taxonomy, format, split, on_error))
+    print(f"{library}: {card['records'] - before:,} references added, {card['records']:,} in all")
+
+
+@app.command()
+def push(
+    library: _Folder,
+    repo_id: Annotated[str, typer.Argument(help="Data set on the Hub: org/name.")],
+    private: Annotated[bool, typer.Option(help="Whether a new data set is private.")] = True,
+) -> None:
+    """Upload a library as a data set of the Hugging Face Hub."""
+    from barcodemae.hub.libraries import push_library
+
+    print(push_library(library, repo_id, private))
+
+
+@app.command()
+def pull(
+    repo_id: Annotated[str, typer.Argument(help="Data set on the Hub: org/name.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the library.")],
+    revision: Annotated[str, typer.Option(help="Commit, tag or branch.")] = "",
+) -> None:
+    """Download a library, check it and put it into a folder."""
+    from barcodemae.hub.libraries import pull_library
+
+    card = pull_library(repo_id, output, revision or None)
+    print(f"{output}: {card['records']:,} references")
+
+
+def read(references: list[str], taxonomy: list[str], format: str, split: str, on_error: str):
+    """The references of the command line."""
+    from barcodemae.data.references import read_references
+
+    return read_references(
+        references,
+        taxonomy or None,
+        format or None,
+        split=[name.strip() for name in split.split(",") if name.strip()] or None,
+        on_error=on_error,
+    )

@@ -1,0 +1,251 @@
+"""`identify` on files: the library opened or built, queries read, answered piece by piece."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from tqdm import tqdm
+
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification.answers import RANKS, Answers, concatenate
+from barcodemae.identification.confidence import TARGET
+from barcodemae.identification.library import CARD, Library
+from barcodemae.identification.verdicts import MIN_OVERLAP, identify
+from barcodemae.outputs import write_whole, write_whole_text
+
+if TYPE_CHECKING:
+    import datasets
+
+MANIFEST = "_identify.json"  # readers of Parquet folders pass over names that begin so
+_PIECE = 1024  # queries answered at a time
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Options of `verdicts.identify`."""
+
+    target: float = TARGET
+    min_overlap: int = MIN_OVERLAP
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which library: a folder, or files from which one is built and kept in the cache."""
+
+    library: Path | None
+    reference: tuple[str, ...] = ()
+    model: str = ""
+    inference: str = ""
+    taxonomy: tuple[str, ...] = ()
+    split: tuple[str, ...] = ()
+    on_error: str = "raise"
+    remote_code: str = "none"
+    open_names: bool = False
+    device: str | None = None
+    batch_size: int = 64
+
+
+def open_library(wanted: Wanted) -> Library:
+    """Open the library, building it first where files are given and it is not in the cache.
+
+    Raises:
+        BarcodeMAEError: neither or both are given, or as `Library` and `building.build`.
+    """
+    if (wanted.library is None) == (not wanted.reference):
+        raise BarcodeMAEError(
+            "give either --library LIB (see `barcodemae library build`) or --reference FILE"
+        )
+    folder = wanted.library or _kept(wanted)
+    options = wanted.open_names, wanted.device, wanted.batch_size, wanted.remote_code
+    if wanted.library is not None:
+        if wanted.model and wanted.model != Library(folder).card["encoder"]:
+            raise BarcodeMAEError(
+                f"--model {wanted.model}: {folder} was built with "
+                f"{Library(folder).card['encoder']}; leave --model out, or build another library"
+            )
+        return Library(folder, *options)
+    if (folder / CARD).exists():
+        opened = Library(folder, *options)
+        try:
+            if opened.encoder:
+                return opened
+        except BarcodeMAEError:
+            pass  # a directory's weights have changed since: built again below
+    _build(wanted, folder)
+    return Library(folder, *options)
+
+
+def _kept(wanted: Wanted) -> Path:
+    """The folder in the cache for what is wanted, by the files' paths, sizes and times."""
+    from barcodemae import __version__
+    from barcodemae.data import cache
+    from barcodemae.data.sources import resolve
+
+    files = [[source.key(), source.label] for source in resolve(list(wanted.reference))]
+    options = asdict(wanted)
+    for name in ("library", "reference", "open_names", "device", "batch_size"):
+        del options[name]
+    key = json.dumps([__version__, files, options], sort_keys=True, default=str)
+    name = hashlib.sha256(key.encode()).hexdigest()[:24]
+    folder = cache.root(None) / "libraries" / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _build(wanted: Wanted, folder: Path) -> None:
+    from barcodemae.data.references import read_references
+    from barcodemae.identification import building
+
+    found = read_references(
+        list(wanted.reference),
+        list(wanted.taxonomy) or None,
+        split=list(wanted.split) or None,
+        on_error=wanted.on_error,
+    )
+    name = Path(wanted.reference[0]).name
+    card = building.build(
+        found,
+        folder,
+        wanted.model,
+        wanted.inference,
+        name,
+        wanted.device,
+        wanted.batch_size,
+        wanted.remote_code,
+    )
+    for line in building.warnings(card):
+        print(line)
+
+
+def read_queries(queries: Sequence[str], on_error: str = "raise") -> datasets.Dataset:
+    """The queries as they stand in their files, with the columns processid and nucleotides."""
+    from barcodemae.data import read_barcodes
+
+    return read_barcodes(queries, prepare=False, on_error=on_error)
+
+
+def answer(
+    library: Library, barcodes: datasets.Dataset, settings: Settings, progress: bool = True
+) -> Answers:
+    """Answer all queries, with a bar from the first second on."""
+    with _bar(len(barcodes), progress) as bar:
+        parts = list(_answers(library, barcodes, settings, bar))
+    return concatenate(parts)
+
+
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers with four decimals, as text; "" where missing."""
+    floats = table.select_dtypes("floating").columns
+    return table.assign(
+        **{
+            name: ["" if pd.isna(value) else f"{value:.4f}" for value in table[name]]
+            for name in floats
+        }
+    )
+
+
+def check_processes(output: Path, sharded: bool) -> None:
+    """Raise BarcodeMAEError if this is one of several processes: they cannot share a file."""
+    if not sharded and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise BarcodeMAEError(
+            f"{output}: several processes write a folder of Parquet shards; give a name without "
+            f"an ending, for example {output.with_suffix('')}"
+        )
+
+
+def write_shards(
+    folder: Path,
+    library: Library,
+    barcodes: datasets.Dataset,
+    settings: Settings,
+    shard_size: int,
+    progress: bool = True,
+) -> int:
+    """Answer into a folder of Parquet shards, each process its share; rows of all.
+
+    Shard s holds the queries s x size to (s + 1) x size, and appears when it is complete: a run
+    that was stopped goes on where it was, whatever the number of processes.
+
+    Raises:
+        BarcodeMAEError: the folder holds other files, or answers to something else.
+    """
+    rank, world = (int(os.environ.get(name, least)) for name, least in _PROCESSES)
+    count = -(-len(barcodes) // shard_size)
+    _claim(folder, _identity(library, barcodes, settings, shard_size))
+    with _bar(-(-len(barcodes) // world), progress and rank == 0) as bar:
+        for number in range(rank, count, world):
+            shard = folder / f"part-{number:05d}-of-{count:05d}.parquet"
+            rows = range(number * shard_size, min((number + 1) * shard_size, len(barcodes)))
+            if shard.exists():
+                bar.update(len(rows))
+                continue
+            part = concatenate(list(_answers(library, barcodes.select(rows), settings, bar)))
+            write_whole(shard, lambda path, part=part: part.table.to_parquet(path, index=False))
+    return len(barcodes)
+
+
+_PROCESSES = (("RANK", 0), ("WORLD_SIZE", 1))  # as `accelerate launch` and torchrun set them
+
+
+def _answers(library, barcodes, settings: Settings, bar) -> Iterator[Answers]:
+    for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(_PIECE):
+        yield identify(
+            library,
+            rows["processid"],
+            rows["nucleotides"],
+            settings.target,
+            settings.min_overlap,
+        )
+        bar.update(len(rows["processid"]))
+
+
+def _bar(total: int, shown: bool) -> tqdm:
+    return tqdm(desc="identifying", total=total, unit="barcode", disable=not shown, file=sys.stderr)
+
+
+def _identity(library: Library, barcodes, settings: Settings, shard_size: int) -> dict:
+    from barcodemae.data.cache import report_file
+
+    report = report_file(barcodes)
+    return {
+        "library": library.card["hashes"],
+        "input": report.parent.name if report else None,
+        "records": len(barcodes),
+        "shard_size": shard_size,
+        **asdict(settings),
+    }
+
+
+def _claim(folder: Path, identity: dict) -> None:
+    """Note in the folder what its answers come from; refuse the folder of others."""
+    path = folder / MANIFEST
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        changed = [name for name, value in identity.items() if before.get(name) != value]
+        if changed:
+            raise BarcodeMAEError(
+                f"{folder}: holds answers to something else (these differ: {', '.join(changed)}). "
+                "Give another folder, or the same input, library and options to complete them."
+            )
+        return
+    if folder.is_file():
+        raise BarcodeMAEError(f"{folder}: is a file; give the name of a folder")
+    if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+        raise BarcodeMAEError(f"{folder}: holds other files; give a new or an empty folder")
+    # Every process writes the same, so it does not matter who comes last.
+    write_whole_text(path, json.dumps(identity, indent=1) + "\n")
+
+
+def check_ranks(ranks: Sequence[str]) -> None:
+    """Raise BarcodeMAEError where a rank is none of `RANKS`."""
+    for rank in ranks:
+        if rank not in RANKS:
+            raise BarcodeMAEError(f"{rank}: no such rank; ranks: {', '.join(RANKS)}")
