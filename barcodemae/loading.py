@@ -14,10 +14,13 @@ Model = TypeVar("Model", bound=PreTrainedModel)
 _NEW_HEAD = "classifier."  # the weights that fine-tuning may begin without
 
 
-def load_model(model_class: type[Model], name: str | Path, **options) -> Model:
+def load_model(
+    model_class: type[Model], name: str | Path, may_lack: str = _NEW_HEAD, **options
+) -> Model:
     """`model_class.from_pretrained(name)`, after a look at what `name` is.
 
-    A head for classification may be new; everything else has to be in the weights.
+    A head for classification may be new, unless `may_lack` is ""; everything else has to be in the
+    weights.
 
     Raises:
         BarcodeMAEError: there is nothing at `name`, or a model of another family, or its weights
@@ -26,7 +29,7 @@ def load_model(model_class: type[Model], name: str | Path, **options) -> Model:
     found = family_at(name)
     if found.model_type != model_class.config_class.model_type:
         raise BarcodeMAEError(f"{name}: holds a {found.name}, which this cannot work with")
-    return load_whole(model_class, name, _NEW_HEAD, **options)
+    return load_whole(model_class, name, may_lack, **options)
 
 
 def family_at(name: str | Path) -> Family:

@@ -70,7 +70,9 @@ class Classifier:
                 cuts other k-mers than it was trained on.
         """
         check_kmer_size(model)
-        loaded = load_model(BarcodeMAEForSequenceClassification, model, dtype=torch.float32)
+        loaded = load_model(
+            BarcodeMAEForSequenceClassification, model, may_lack="", dtype=torch.float32
+        )
         saved_by = (loaded.config.architectures or [""])[0]
         if saved_by != "BarcodeMAEForSequenceClassification":
             raise BarcodeMAEError(

@@ -34,6 +34,7 @@ OUTCOMES = {"known": "species", "species": "species", "genus": "genus", "family"
 WINDOWS = {130: slice(0, 130), 200: slice(229, 429), 313: slice(345, 658), 658: slice(0, 658)}
 _WHOLE, _CUT = 3000, 500  # records tried at whole length, and cut
 _PAIRS = 5 * 10**7  # similarities held at a time, which may mean fewer records
+_FEWEST = 100  # records with a species, without which nothing is tried
 _FOLDS = 3
 _PRESENT = 0.8  # share of a stretch's sites that a record must have to be tried there
 _MOST_TO_FIT = 60_000  # records from which a metric is learned
@@ -103,12 +104,17 @@ def calibrate(
     order = rng.permutation(len(source.planes))
     species = source.taxa.codes["species"]
     order = order[species[order] >= 0]
+    if len(order) < _FEWEST:
+        return None
     fold_of = rng.integers(0, _folds(source), len(source.taxa.names["species"]))
     folds = [np.flatnonzero(fold_of[species] == fold) for fold in range(_folds(source))]
+    everything = np.arange(len(species))
     maps = []
     for fold in folds:
-        say("learning the metric without a third of the species")
-        maps.append(fitted_map(source, embedded, np.setdiff1d(np.arange(len(species)), fold)))
+        if len(folds) > 1:
+            say("learning the metric without a third of the species")
+        kept = np.setdiff1d(everything, fold) if len(folds) > 1 else everything
+        maps.append(fitted_map(source, embedded, kept))
     curves: dict[str, list[Curves]] = {outcome: [] for outcome in OUTCOMES}
     figures = {}
     for sites, window in WINDOWS.items():
@@ -211,6 +217,8 @@ def fit(
 ) -> tuple[dict[str, Curves], dict]:
     """Curves for every outcome, and their figures; no curves where the trials are too few."""
     played = {name: trial for name, trial in trials.items() if len(trial.rows)}
+    if not played:
+        return {}, {}
     share = {name: SCENARIOS[name] / len(trial.rows) for name, trial in played.items()}
     rows = np.concatenate([trial.rows for trial in played.values()])
     sizes = [len(trial.rows) for trial in played.values()]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from transformers import PretrainedConfig
 
+from barcodemae.data.schemas import RANKS
 from barcodemae.errors import BarcodeMAEError
 
 IGNORED = -100  # the code of a label that is missing or unknown; losses and metrics leave it out
@@ -48,16 +49,23 @@ class Lineages:
     def of_config(cls, config: PretrainedConfig) -> Lineages:
         """As `to_config` left them; of any other classifier: one rank, called "label"."""
         labels = [config.id2label[index] for index in range(config.num_labels)]
-        return cls.from_columns(getattr(config, "lineages", None) or {"label": labels})
+        saved = getattr(config, "lineages", None) or [["label", labels]]
+        if isinstance(saved, dict):  # of earlier versions, whose order was lost in the file
+            saved = sorted(saved.items(), key=lambda item: _depth(item[0]))
+        return cls.from_columns(dict(saved))
 
     def to_config(self, config: PretrainedConfig) -> None:
-        """Write the labels and, as the field `lineages`, the columns of `from_columns`."""
+        """Write the labels and, as the field `lineages`, pairs of rank and column, coarse to fine.
+
+        A list, since transformers sorts the keys of what it writes, and the order of the ranks says
+        which is finest.
+        """
         config.num_labels = len(self.names[self.finest])
         config.id2label = dict(enumerate(self.names[self.finest]))
         config.label2id = {name: index for index, name in config.id2label.items()}
-        config.lineages = {
-            rank: [self.names[rank][index] for index in self.of_leaf[rank]] for rank in self.ranks
-        }
+        config.lineages = [
+            [rank, [self.names[rank][index] for index in self.of_leaf[rank]]] for rank in self.ranks
+        ]
 
     @property
     def ranks(self) -> list[str]:
@@ -90,3 +98,7 @@ class Lineages:
             raise BarcodeMAEError(f"there is no rank {rank!r} here; ranks: {', '.join(self.ranks)}")
         place = {name: index for index, name in enumerate(self.names[rank]) if name != UNPLACED}
         return np.array([place.get(name, IGNORED) for name in names], dtype=np.int64)
+
+
+def _depth(rank: str) -> int:
+    return RANKS.index(rank) if rank in RANKS else len(RANKS)

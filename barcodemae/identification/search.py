@@ -6,6 +6,7 @@ import numpy as np
 
 from barcodemae.identification import bits
 from barcodemae.identification.evidence import Candidates
+from barcodemae.identification.vectors import unit
 
 _QUERIES, _REFERENCES = 256, 16_384  # in a tile of similarities, 16 MiB
 _PAIRS = 1 << 18  # pairs of barcodes whose sites are compared at a time
@@ -16,13 +17,13 @@ def nearest_by_cosine(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places and cosines (n, count), falling, of references (m, k) for queries (n, k).
 
-    Both have rows of length 1 or 0. Exact; by tiles, so that mapped references are read once for
-    some hundred queries.
+    Queries have length 1 or 0; references too, but for what half floats round off. Exact; by tiles,
+    so that mapped references are read once for some hundred queries.
     """
     places = np.zeros((len(queries), 0), dtype=np.int64)
     cosines = np.zeros((len(queries), 0), dtype=np.float32)
     for first in range(0, len(references), _REFERENCES):
-        tile = np.asarray(references[first : first + _REFERENCES], dtype=np.float32).T
+        tile = unit(np.asarray(references[first : first + _REFERENCES], dtype=np.float32)).T
         found = [
             highest(queries[start : start + _QUERIES] @ tile, count)
             for start in range(0, len(queries), _QUERIES)

@@ -116,17 +116,19 @@ def _scattered(parts: list[Candidates], order: list[np.ndarray], count: int) -> 
 def _probabilities(library: Library, evidence: dict[str, Evidence], sites: np.ndarray) -> dict:
     """p_species_known, p_genus, p_family (n,), and "right": that the nearest species is right.
 
-    A known species lies in a known genus, and that in a known family: none is less probable.
+    A known species lies in a known genus, and that in a known family: none is less probable. NaN
+    where no candidate has a label at the rank.
     """
     estimate = library.calibration.probability
     known = estimate("known", evidence["species"].features, sites)
     right = estimate("species", evidence["species"].features, sites)
     genus = estimate("genus", evidence["genus"].features, sites)
     family = estimate("family", evidence["family"].features, sites)
-    known, right = (np.where(evidence["species"].taxon < 0, 0, p) for p in (known, right))
-    genus = np.where(evidence["genus"].taxon < 0, 0, np.maximum(genus, right))
-    family = np.where(evidence["family"].taxon < 0, 0, np.maximum(family, genus))
     right = np.minimum(right, known)
+    genus = np.maximum(genus, right)
+    family = np.maximum(family, genus)
+    for rank, values in (("species", known), ("genus", genus), ("family", family)):
+        values[evidence[rank].taxon < 0] = np.nan  # nothing near has a label at this rank
     return {"p_species_known": known, "p_genus": genus, "p_family": family, "right": right}
 
 

@@ -15,9 +15,12 @@ from barcodemae import (
 )
 from barcodemae.cli import app
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification.answers import COLUMNS
 from barcodemae.identification.classification import Classifier, write_calls
+from barcodemae.identification.classified import answer
 from barcodemae.identification.lineages import Lineages
 from barcodemae.presets import preset_config
+from coi import draw
 
 LINEAGES = Lineages.from_columns(
     {
@@ -93,7 +96,7 @@ def test_command_writes_a_row_for_each_barcode_and_rank(model_dir, tmp_path):
     fasta = "".join(f">q{row}\n{barcode}\n" for row, barcode in enumerate(barcodes))
     (tmp_path / "q.fasta").write_text(fasta)
     output = tmp_path / "calls.tsv"
-    given = ["classify", tmp_path / "q.fasta", "--model", model_dir, "-o", output]
+    given = ["classify", tmp_path / "q.fasta", "--model", model_dir, "-o", output, "--long"]
     result = CliRunner().invoke(app, list(map(str, given)))
     assert result.exit_code == 0, result.output
     rows = list(csv.DictReader(output.open(), delimiter="\t"))
@@ -153,3 +156,27 @@ def test_another_k_in_the_tokenizer_is_refused(model_dir, tmp_path):
         Classifier.from_pretrained(tmp_path)
     saved = json.loads((tmp_path / "tokenizer_config.json").read_text())
     assert saved["kmer_size"] == 4
+
+
+def test_weights_without_the_head_are_refused(model_dir, tmp_path):
+    model = BarcodeMAEForSequenceClassification.from_pretrained(model_dir)
+    weights = {k: v for k, v in model.state_dict().items() if not k.startswith("classifier.")}
+    model.save_pretrained(tmp_path, state_dict=weights)
+    with pytest.raises(BarcodeMAEError, match="the weights lack"):
+        Classifier.from_pretrained(tmp_path)
+
+
+def test_answers_have_the_columns_of_identify_and_one_lineage(model_dir):
+    classifier = Classifier.from_pretrained(model_dir, "cpu")
+    classifier.thresholds = dict.fromkeys(classifier.lineages.ranks, 0.0)
+    barcodes = draw(3, seed=2)
+    table = answer(classifier, list("abc"), barcodes).table
+    calls = classifier.classify(barcodes)
+    assert list(table.columns) == list(COLUMNS)
+    assert table["species"].tolist() == calls["species"].taxa.tolist()
+    columns = [classifier.lineages.names["species"], classifier.lineages.of_leaf["genus"].tolist()]
+    genus_of = dict(zip(*columns, strict=True))
+    names = classifier.lineages.names["genus"]
+    assert table["genus"].tolist() == [names[genus_of[species]] for species in table["species"]]
+    classifier.thresholds = {}
+    assert set(answer(classifier, ["a"], barcodes[:1]).table["verdict"]) == {"no call"}

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from transformers import PretrainedConfig
 
 from barcodemae import BarcodeMAEConfig
 from barcodemae.errors import BarcodeMAEError
@@ -65,3 +66,18 @@ def test_config_keeps_them(lineages):
 def test_a_config_without_them_has_one_rank():
     config = preset_config("barcodemae-tiny", id2label={0: "bee", 1: "wasp"})
     assert Lineages.of_config(config).names == {"label": ["bee", "wasp"]}
+
+
+def test_the_order_of_the_ranks_survives_the_file(lineages, tmp_path):
+    config = PretrainedConfig()
+    columns = {"order": ["B", "B", "A", "B"], **COLUMNS}
+    Lineages.from_columns(columns).to_config(config)
+    config.save_pretrained(tmp_path)
+    again = Lineages.of_config(PretrainedConfig.from_pretrained(tmp_path))
+    assert again.ranks == ["order", "family", "genus", "species"]
+
+
+def test_ranks_that_an_earlier_version_saved_sorted_are_put_in_order():
+    config = PretrainedConfig(num_labels=4)
+    config.lineages = {rank: COLUMNS[rank] for rank in sorted(COLUMNS, reverse=True)}
+    assert Lineages.of_config(config).ranks == ["family", "genus", "species"]

@@ -1,0 +1,42 @@
+import numpy as np
+
+from barcodemae.data.grid import coi_grid
+from barcodemae.identification import bits, flags
+from coi import draw
+
+
+def _laid(barcodes):
+    return coi_grid().lay(barcodes)[0]
+
+
+def test_stop_codons_are_those_of_the_phylum():
+    codes = np.full((1, bits.SITES), 0, dtype=np.uint8)  # AAA, lysine, everywhere
+    codes[0, 1 + 3 * 10 : 4 + 3 * 10] = [0, 2, 0]  # AGA: serine in arthropods, a stop in chordates
+    phyla = np.array(["Arthropoda", "Chordata"])
+    assert flags.stop_codons(np.repeat(codes, 2, axis=0), phyla).tolist() == [0, 1]
+    codes[0, 31:34] = [3, 0, 4]  # TAN is not known to be one
+    assert flags.stop_codons(codes, phyla[:1]).tolist() == [0]
+    codes[0, 31:34] = [3, 0, 0]
+    assert flags.stop_codons(codes, np.array([""])).tolist() == [1]
+
+
+def test_halves_of_two_families_are_suspected():
+    one, two = draw(2, seed=3)
+    planes = bits.pack(_laid([one, two]))
+    queries = bits.pack(_laid([one[:329] + two[329:], one]))
+    equal, common = bits.compare(queries[:, None], planes[None])
+    identities = (equal / common).max(axis=1)
+    families = np.array(["Aidae", "Bidae"])
+    assert flags.chimeras(queries, identities, planes, families) == ["Aidae / Bidae", ""]
+    assert flags.chimeras(queries, identities, planes, np.array(["Aidae", "Aidae"])) == ["", ""]
+
+
+def test_unknown_sites_short_stretches_and_copies_are_told():
+    barcode = draw(1, seed=4)[0]
+    unknown = barcode[:100] + "N" * 60 + barcode[160:]
+    codes, placements = coi_grid().lay([barcode, unknown, barcode[300:450]])
+    found = flags.describe(codes, placements, np.array(["Arthropoda"] * 3))
+    assert not any("N" in flag for flag in found[0])
+    assert "many N (60)" in found[1]
+    assert "short overlap (150 sites)" in found[2]
+    assert flags.repeats(bits.pack(codes[[0, 1, 0]]), ["a", "b", "c"]) == ["", "", "a"]

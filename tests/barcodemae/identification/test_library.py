@@ -1,0 +1,102 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification import building
+from barcodemae.identification.library import CARD, Library
+from barcodemae.identification.verdicts import identify
+
+
+def _small(references_of, table, folder, **options):
+    card = building.build(references_of(table), folder, "kmer:4", progress=False, **options)
+    return card, Library(folder)
+
+
+def test_a_library_holds_the_records_and_says_so(library, specimens):
+    assert len(library) == library.card["records"] == (specimens.split == "train").sum()
+    assert (library.card["species"], library.card["genera"]) == (32, 16)
+    assert library.vectors.dtype == np.float16
+    np.testing.assert_allclose(
+        np.linalg.norm(library.vectors.astype(np.float32), axis=1), 1, atol=2e-3
+    )
+    assert building.check(library) == []
+
+
+def test_a_changed_file_is_found(library_folder, specimens, references_of, tmp_path):
+    _, library = _small(references_of, specimens[:20], tmp_path / "lib")
+    path = tmp_path / "lib" / "calibration.json"
+    path.write_text(path.read_text().replace("library", "Library").replace("package", "Package"))
+    assert building.check(library) == ["calibration.json is not as it was written"]
+
+
+@pytest.mark.parametrize("name", ["parts/0000.safetensors", "parts/0000.parquet"])
+def test_a_damaged_file_is_one_clear_error(references_of, specimens, tmp_path, name):
+    _small(references_of, specimens[:20], tmp_path / "lib")
+    (tmp_path / "lib" / name).write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
+    with pytest.raises(BarcodeMAEError, match="damaged"):
+        Library(tmp_path / "lib")
+
+
+def test_no_library_a_later_format_and_a_foreign_folder_are_refused(tmp_path, references_of):
+    with pytest.raises(BarcodeMAEError, match="library build"):
+        Library(tmp_path)
+    (tmp_path / CARD).write_text(json.dumps({"format": 99}))
+    with pytest.raises(BarcodeMAEError, match="format 99"):
+        Library(tmp_path)
+    (tmp_path / CARD).rename(tmp_path / "notes.json")
+    with pytest.raises(BarcodeMAEError, match="holds other files"):
+        building.check_folder(tmp_path)
+
+
+def test_added_records_are_found_and_the_rest_is_not_written_anew(
+    references_of, specimens, tmp_path
+):
+    folder = tmp_path / "lib"
+    _, library = _small(references_of, specimens[specimens.family != "Familyh"], folder)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("0000.*")}
+    more = specimens[specimens.family == "Familyh"]
+    card = building.add(library, references_of(more), progress=False)
+    library = Library(folder)
+    assert len(library) == card["records"] == len(specimens)
+    assert card["families"] == 8
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("0000.*")} == before
+    assert building.check(library) == []
+    row = more.iloc[0]
+    found = identify(library, ["q"], [row.nucleotides]).table.iloc[0]
+    assert (found.nearest_id, found.nearest_species) == (row.processid, row.species)
+    with pytest.raises(BarcodeMAEError, match="in the library already"):
+        building.add(library, references_of(more), progress=False)
+
+
+def test_a_copy_without_a_label_does_not_hide_the_one_that_has_it(
+    references_of, specimens, tmp_path
+):
+    row = specimens.iloc[0]
+    ranks = ["family", "genus", "species"]
+    bare = {**row, "processid": "bare", **dict.fromkeys(ranks), "nucleotides": row.nucleotides[:-3]}
+    table = pd.DataFrame([bare, dict(row), dict(specimens.iloc[40])])
+    _, library = _small(references_of, table, tmp_path / "lib")
+    found = identify(library, ["q"], [row.nucleotides]).table.iloc[0]
+    assert found.nearest_species == row.species
+
+
+def test_open_names_are_species_only_when_asked(references_of, specimens, tmp_path):
+    table = specimens[:30].copy()
+    table.loc[:4, "species"] = "Genusaa sp. BOLD:AAA1234"
+    card, library = _small(references_of, table, tmp_path / "lib")
+    assert card["open_names"] == 5
+    query = table.iloc[0].nucleotides
+    named = identify(library, ["q"], [query]).table.iloc[0]
+    assert "sp." not in named.nearest_species and "sp." not in named.species
+    asked = Library(tmp_path / "lib", open_names=True)
+    assert identify(asked, ["q"], [query]).table.iloc[0].nearest_species.endswith("BOLD:AAA1234")
+
+
+def test_nothing_usable_is_refused_and_leaves_no_folder(references_of, tmp_path):
+    table = pd.DataFrame({"processid": ["a"], "genus": ["Aus"], "nucleotides": ["ACGT" * 100]})
+    with pytest.raises(BarcodeMAEError, match="not on the COI grid"):
+        _small(references_of, table, tmp_path / "lib")
+    assert list(tmp_path.iterdir()) == []
