@@ -17,6 +17,7 @@ from barcodemae.cli.evaluate import evaluate
 from barcodemae.cli.export import export
 from barcodemae.cli.identify import identify
 from barcodemae.cli.library import app as library
+from barcodemae.cli.place import place
 from barcodemae.cli.push import push
 from barcodemae.cli.serve import serve
 from barcodemae.cli.simulate import simulate
@@ -36,6 +37,7 @@ for _command in (
     evaluate,
     export,
     identify,
+    place,
     push,
     serve,
     simulate,

@@ -27,12 +27,13 @@ _Data = Annotated[
 _Tasks = Annotated[
     str,
     typer.Option(
-        help="genus-probe, bin-clustering, harmonic-mean, linear-probe, robustness, t-sne; all."
+        help="genus-probe, open-set, bin-clustering, harmonic-mean, linear-probe, robustness, "
+        "t-sne; all."
     ),
 ]
 _Reference = Annotated[str, typer.Option(help="Split whose labels are known.")]
 _Clustering = Annotated[str, typer.Option(help="Splits that are clustered together.")]
-_Seen = Annotated[str, typer.Option(help="Split of the linear probe.")]
+_Seen = Annotated[str, typer.Option(help="Split of the linear probe and of the open set.")]
 _Rank = Annotated[str, typer.Option(help="Rank that the probe names.")]
 _Neighbours = Annotated[int, typer.Option(help="k of the similarity-weighted vote.")]
 _Temperature = Annotated[
@@ -49,7 +50,7 @@ _Variants = Annotated[
     typer.Option(
         help="Inference options, each a row of its own: aligned (in the reference's frame, for "
         "barcodes that begin at several places), offsets (mean over the frames), centre, "
-        "whiten, discriminants (supervised); join with + (offsets+whiten)."
+        "whiten, metric, discriminants (supervised); join with + (offsets+whiten)."
     ),
 ]
 _Shares = Annotated[str, typer.Option(help="Shares of tokens that the robustness task hides.")]

@@ -96,10 +96,10 @@ class Kind:
 
 # NAME or NAME:DETAIL -> what makes it. What is none of these is a checkpoint or a Hub id.
 KINDS = {
-    "sites": Kind("sites:from_spec", "sites"),
     "kmer": Kind("kmer_frequencies:from_spec", "kmer:K"),
     "untrained": Kind("pretrained:untrained_from_spec", "untrained[:PRESET_OR_DIR]"),
     "cls": Kind("pretrained:cls_from_spec", "cls:DIR_OR_HUB_ID"),
+    "sites": Kind("sites:from_spec", "sites"),
 }
 FORMS = ", ".join(["DIR_OR_HUB_ID", *(kind.form for kind in KINDS.values())])
 

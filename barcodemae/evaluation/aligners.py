@@ -19,6 +19,7 @@ TIE_RULE = (
     "longer alignment, then the one that stands first in the reference"
 )
 NO_HIT = ""
+_Hit = tuple[int, str, float, int]  # query, taxon, score, reference
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,14 @@ class Named:
 
     Attributes:
         labels: (n,) taxa, "" where there is no hit.
+        scores: (n,) identity of the best hit, 0 to 1 (SINTAX: support of the taxon); 0 without.
+        places: (n,) the best hit among the references, -1 without (SINTAX: always).
         wall_seconds, cpu_seconds: of all its programs together, building the index included.
     """
 
     labels: list[str]
+    scores: list[float]
+    places: list[int]
     wall_seconds: float
     cpu_seconds: float
 
@@ -75,13 +80,13 @@ class Aligner:
         """
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            found = dict(self._method(Path(folder), reference, labels, query, self.threads, seed))
+            hits = list(self._method(Path(folder), reference, labels, query, self.threads, seed))
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        names = [NO_HIT] * len(query)
-        for row, label in found.items():
-            names[row] = label
-        return Named(names, time.perf_counter() - start, cpu)
+        names, scores, places = ([NO_HIT] * len(query), [0.0] * len(query), [-1] * len(query))
+        for row, label, score, place in hits:
+            names[row], scores[row], places[row] = label, score, place
+        return Named(names, scores, places, time.perf_counter() - start, cpu)
 
 
 def is_aligner(spec: str) -> bool:
@@ -104,7 +109,7 @@ _COMMANDS = {
 }
 
 
-def _usearch_global(folder, reference, labels, query, threads, seed) -> Iterable[tuple[int, str]]:
+def _usearch_global(folder, reference, labels, query, threads, seed) -> Iterable[_Hit]:
     out = folder / "hits.tsv"
     _run(
         ["vsearch", *_USEARCH.split()[:1], _fasta(folder / "query.fasta", query)]
@@ -115,7 +120,7 @@ def _usearch_global(folder, reference, labels, query, threads, seed) -> Iterable
     return _best_hits(out, labels)
 
 
-def _sintax(folder, reference, labels, query, threads, seed) -> Iterable[tuple[int, str]]:
+def _sintax(folder, reference, labels, query, threads, seed) -> Iterable[_Hit]:
     # Taxa go in as numbers: names may hold the characters that separate ranks.
     taxa = sorted(set(labels))
     number = {taxon: index for index, taxon in enumerate(taxa)}
@@ -129,11 +134,12 @@ def _sintax(folder, reference, labels, query, threads, seed) -> Iterable[tuple[i
     )
     for row in _rows(out):
         if len(row) > 1 and row[1].startswith("g:"):
-            yield int(row[0]), taxa[int(row[1][2:].partition("(")[0])]
+            number, _, support = row[1][2:].rstrip(")").partition("(")
+            yield int(row[0]), taxa[int(number)], float(support), -1
 
 
 def _blast(task: str) -> Callable:
-    def search(folder, reference, labels, query, threads, seed) -> Iterable[tuple[int, str]]:
+    def search(folder, reference, labels, query, threads, seed) -> Iterable[_Hit]:
         library = _fasta(folder / "reference.fasta", reference)
         out = folder / "hits.tsv"
         _run(["makeblastdb", "-in", library, "-dbtype", "nucl"])
@@ -164,7 +170,7 @@ _TIES = {
 }
 
 
-def _best_hits(path: Path, labels: Sequence[str]) -> Iterable[tuple[int, str]]:
+def _best_hits(path: Path, labels: Sequence[str]) -> Iterable[_Hit]:
     """Read hits (query, reference, score, identity, length); yield each query's best."""
     best: dict[int, tuple] = {}
     for query, target, score, identity, length in _rows(path):
@@ -172,7 +178,7 @@ def _best_hits(path: Path, labels: Sequence[str]) -> Iterable[tuple[int, str]]:
         if int(query) not in best or rank > best[int(query)]:
             best[int(query)] = rank
     for query, rank in best.items():
-        yield query, labels[-rank[-1]]
+        yield query, labels[-rank[-1]], rank[1] / 100, -rank[-1]
 
 
 def _rows(path: Path) -> Iterable[list[str]]:

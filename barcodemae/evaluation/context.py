@@ -43,7 +43,7 @@ class Row:
         return {
             **own,
             "inference": list(self.variant),
-            "supervised": transforms.SUPERVISED in self.variant,
+            "supervised": transforms.is_supervised(self.variant),
         }
 
     @property
@@ -115,7 +115,7 @@ class Context:
         """Changes with all that a row's vectors depend on: its model, and what it is fitted on."""
         fitted = set(row.variant) - {transforms.OFFSETS}
         rank, reference = self.settings.rank, self.reference
-        labels = [rank, digest(reference.labels(rank))] if transforms.SUPERVISED in fitted else []
+        labels = [rank, digest(reference.labels(rank))] if transforms.is_supervised(fitted) else []
         return content_key(
             row=row.fingerprint, reference=[reference.digest, *labels] if fitted else None
         )

@@ -133,7 +133,7 @@ def check(wanted: Sequence[str], variants: Sequence[tuple[str, ...]], context: C
         raise BarcodeMAEError(f"--rank {rank}: no such rank; ranks: {', '.join(RANKS)}")
     for task in wanted:
         tasks.module_of(task).check(context)
-    if any(transforms.SUPERVISED in variant for variant in variants):
+    if any(transforms.is_supervised(variant) for variant in variants):
         transforms.check_labels(context.reference.labels(rank))
     context.warnings = list(dict.fromkeys(context.warnings))  # tasks look at the same splits
 

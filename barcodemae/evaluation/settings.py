@@ -14,7 +14,7 @@ class Settings:
     Attributes:
         reference, query: splits of the probe.
         clustering: splits that are clustered together.
-        seen: split of the linear probe; its species are those of `reference`.
+        seen: split of the linear probe and of the open set; its species are those of `reference`.
         rank: taxonomic rank that the probe names.
         neighbours: k of the k-NN vote.
         temperature: of a softmax of the similarities that the votes are weighted by; 0: by the
@@ -52,7 +52,7 @@ class Settings:
         """The splits that `tasks` read, each once."""
         names = [self.reference, self.query]
         names += [self.clustering] if "bin-clustering" in tasks else []
-        names += [self.seen] if "linear-probe" in tasks else []
+        names += [self.seen] if {"linear-probe", "open-set"} & set(tasks) else []
         return list(dict.fromkeys(split for name in names for split in split_names(name)))
 
     def as_dict(self) -> dict:

@@ -32,6 +32,7 @@ def all_tables(results: dict) -> list[Table]:
         probe_table,
         clustering_table,
         linear_probe_table,
+        open_set_table,
         robustness_table,
         tsne_table,
         left_out_table,
@@ -278,6 +279,27 @@ def linear_probe_table(results: dict) -> Table:
     columns = ["model", "accuracy", "balanced accuracy", "F1 macro"]
     note = f"Species of `{results['settings']['seen']}`, learned on the reference."
     return Table("Linear probe", note, columns, rows)
+
+
+def open_set_table(results: dict) -> Table:
+    """Known against new species, and how far the genus that is named can be relied on."""
+    metrics = {
+        "auroc_known": "AUROC known/new",
+        "genus_of_new": "genus of new species",
+        "coverage_of_new_at_95": "new species answered at 95 %",
+        "coverage_of_known_at_99": "known species named at 99 %",
+        "calibration_error_of_genus": "calibration error of the genus",
+    }
+    rows = []
+    for model in models_of(results, "open-set"):
+        found = [find(results["records"], model, "open-set", metric) for metric in metrics]
+        rows.append([_marked(results, model), *(percent(r and r["value"]) for r in found)])
+    settings = results["settings"]
+    note = (
+        f"Known: `{settings['seen']}`; new: `{settings['query']}`. Models answer as `identify` "
+        "does, aligners by the identity of the best hit."
+    )
+    return Table("Open set", note, ["model", *metrics.values()], rows)
 
 
 def robustness_table(results: dict) -> Table:

@@ -51,6 +51,7 @@ def build(
     batch_size: int = 64,
     remote_code: str = "none",
     progress: bool = True,
+    encoder: Encoder | None = None,
 ) -> dict:
     """Build a library from references and return its card.
 
@@ -60,14 +61,19 @@ def build(
         model: an encoder of `barcodemae.encoders`; "": `default_model`.
         inference: an option of `vectors.INFERENCE`; "": the encoder's default.
         name: of the library; "": that of the folder.
+        device, batch_size, remote_code: as for `load_encoder`.
+        encoder: loaded already, instead of `model`.
 
     Raises:
         BarcodeMAEError: `output` is something else, no reference can be used, or as the encoder.
     """
     check_folder(output)
+    if encoder is not None:
+        model = encoder.settings["encoder"]
     model = model or default_model()
     inference = vectors.check_inference(inference, model)
-    encoder = load_encoder(model, device, batch_size, remote_code=remote_code)
+    if encoder is None:
+        encoder = load_encoder(model, device, batch_size, remote_code=remote_code)
     found = lay(references, progress)
     if not len(found.table):
         raise BarcodeMAEError(

@@ -16,7 +16,7 @@ import numpy as np
 KNOTS = 6  # of each feature's curve
 BINS = 10  # of the reliability diagram
 TARGET = 0.95
-_CERTAIN = 0.999  # no probability is nearer to 1 or 0: the sample cannot tell
+_CERTAIN = 0.999  # no probability is nearer to 1 or 0, however large the sample
 _PENALTY = 1.0  # inverse strength of the logistic regression's L2 penalty
 _FEWEST = 200  # weighed examples, and a tenth as many of either outcome
 
@@ -70,7 +70,10 @@ class Curves:
             left_out[~inside] = _logistic(hats[inside], outcomes[inside], weights[inside])(
                 hats[~inside]
             )
-        isotonic = IsotonicRegression(y_min=1 - _CERTAIN, y_max=_CERTAIN, out_of_bounds="clip").fit(
+        # No nearer to 1 or 0 than so many examples can tell (the rule of succession).
+        lowest = max(1 / ((~outcomes).sum() + 2), 1 - _CERTAIN)
+        highest = min(1 - 1 / (outcomes.sum() + 2), _CERTAIN)
+        isotonic = IsotonicRegression(y_min=lowest, y_max=highest, out_of_bounds="clip").fit(
             left_out, outcomes, sample_weight=weights
         )
         model = _logistic(hats, outcomes, weights)

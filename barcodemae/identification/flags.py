@@ -19,7 +19,7 @@ _TABLES = {
 _INVERTEBRATES = 5
 _LOOK = 0.97  # identity with the nearest reference above which nothing is taken for a chimera
 _GAIN = 0.03  # by which both halves have to be nearer to references of their own
-_HALF = bits.SITES // 2
+_HALVES = (slice(0, 5), slice(5, bits.WORDS))  # words of 64 sites
 _LEAST_OF_HALF = 150  # sites
 
 
@@ -52,31 +52,47 @@ def stop_codons(codes: np.ndarray, phyla: np.ndarray) -> np.ndarray:
 
 
 def chimeras(
-    planes: np.ndarray, identities: np.ndarray, references: np.ndarray, families: np.ndarray
+    planes: np.ndarray,
+    identities: np.ndarray,
+    places: np.ndarray,
+    references: np.ndarray,
+    families: np.ndarray,
 ) -> list[str]:
     """For each of n queries "FAMILY / FAMILY" where its halves name different ones, else "".
 
     Args:
         planes: (n, 3, words) of the queries.
         identities: (n,) highest with any reference.
+        places: (n, k) of the references nearest to each.
         references: (m, 3, words).
         families: (m,) names, "" where missing.
     """
     found = [""] * len(planes)
-    halves = [np.arange(bits.SITES) < _HALF, np.arange(bits.SITES) >= _HALF]
-    for row in np.flatnonzero((identities > 0) & (identities < _LOOK)):
-        named = []
-        for half in halves:
-            query = bits.masked(planes[row][None], half)
-            sites = int(np.bitwise_count(query[:, 2]).sum())
-            at = int(shared(query, references).argmax())
-            equal, common = bits.compare(query[0], references[at])
-            near = sites >= _LEAST_OF_HALF and common >= _LEAST_OF_HALF
-            if near and equal / common >= identities[row] + _GAIN:
-                named.append(families[at])
-        if len(named) == 2 and all(named) and named[0] != named[1]:
+    doubtful = np.flatnonzero((identities > 0) & (identities < _LOOK))
+    nearer = np.zeros(len(doubtful), dtype=bool)
+    for words in _HALVES:  # a parent is among the candidates, and nearer in its own half
+        part = planes[doubtful][..., words], references[..., words], places[doubtful]
+        equal, common = bits.compare_at(*part)
+        share = np.where(common >= _LEAST_OF_HALF, equal / np.maximum(common, 1), 0)
+        nearer |= share.max(axis=1) >= identities[doubtful] + _GAIN
+    for row in doubtful[nearer]:
+        named = [
+            _nearest_family(
+                planes[row][:, words], references[..., words], identities[row], families
+            )
+            for words in _HALVES
+        ]
+        if all(named) and named[0] != named[1]:
             found[row] = " / ".join(named)
     return found
+
+
+def _nearest_family(query, references, identity: float, families: np.ndarray) -> str:
+    """The family of the reference nearest to a half; "" if it is not clearly nearer than whole."""
+    at = int(shared(query[None], references).argmax())
+    equal, common = bits.compare(query, references[at])
+    clear = common >= _LEAST_OF_HALF and equal / common >= identity + _GAIN
+    return families[at] if clear else ""
 
 
 def repeats(planes: np.ndarray, ids: list[str]) -> list[str]:

@@ -13,13 +13,15 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from barcodemae.encoders.sites import site_means
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification.vectors import fit_map
 
 # Done when embedding, not here, and meant for encoders whose k-mers do not overlap: barcodes put on
 # the reference's grid, see `placement`; the mean over the k frame offsets.
 ALIGNED, OFFSETS = FRAMES = ("aligned", "offsets")
-SUPERVISED = "discriminants"
-NAMES = (*FRAMES, "centre", "whiten", SUPERVISED)
+METRIC, DISCRIMINANTS = SUPERVISED = ("metric", "discriminants")
+NAMES = (*FRAMES, "centre", "whiten", *SUPERVISED)
 _MANY_DIMENSIONS, _COMPONENTS = 1024, 400
 
 Transform = Callable[[np.ndarray], np.ndarray]
@@ -50,15 +52,20 @@ def parse_options(text: str) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name in names)
 
 
+def is_supervised(names: Sequence[str]) -> bool:
+    """Whether any of the options reads labels."""
+    return not set(names).isdisjoint(SUPERVISED)
+
+
 def check_labels(labels: np.ndarray) -> None:
     """Raise BarcodeMAEError where discriminants cannot be fitted to labels (m,), "" if missing."""
     known = labels[labels != ""]
     taxa = len(np.unique(known))
     if taxa < 2 or len(known) <= taxa:
         raise BarcodeMAEError(
-            "discriminants need at least two taxa and several barcodes of each; the reference has "
-            f"{len(known)} labelled barcodes of {taxa} taxa. Leave the option out of --variants or "
-            "give a larger reference."
+            "metric and discriminants need at least two taxa and several barcodes of each; the "
+            f"reference has {len(known)} labelled barcodes of {taxa} taxa. Leave the option out of "
+            "--variants or give a larger reference."
         )
 
 
@@ -66,7 +73,8 @@ def fit(names: Sequence[str], reference, labels: np.ndarray, seed: int = 0) -> T
     """Fit the options `names` on reference embeddings.
 
     centre: the reference mean is taken off. whiten: the principal components of the reference get
-    unit variance. discriminants (supervised): linear discriminants of the reference's labels.
+    unit variance. metric (supervised): see `metric`. discriminants
+    (supervised): linear discriminants of the reference's labels.
     Vectors of more than 1024 dimensions are first reduced to 400 components of the reference,
     sparse ones (k-mers, k > 6) after TF-IDF weighting.
 
@@ -89,9 +97,9 @@ def fit(names: Sequence[str], reference, labels: np.ndarray, seed: int = 0) -> T
             f"{wanted[0]} is fitted on the references, and there is {reference.shape[0]}: give two "
             "or more, or leave the option out"
         )
-    steps = [*reduction(reference, seed), *(_STEPS[name]() for name in wanted)]
+    steps = [*reduction(reference, seed, METRIC in wanted), *(_STEPS[name]() for name in wanted)]
     pipeline = make_pipeline(*steps)
-    if SUPERVISED in wanted:
+    if is_supervised(wanted):
         check_labels(labels)
         known = labels != ""
         pipeline.fit(reference[known], labels[known])
@@ -100,12 +108,15 @@ def fit(names: Sequence[str], reference, labels: np.ndarray, seed: int = 0) -> T
     return lambda embeddings: np.asarray(pipeline.transform(embeddings), dtype=np.float32)
 
 
-def reduction(embeddings, seed: int) -> list:
-    """The steps that bring very wide or sparse vectors (n, dim) down to 400 dense components."""
+def reduction(embeddings, seed: int, whole: bool = False) -> list:
+    """The steps that bring very wide or sparse vectors (n, dim) down to 400 dense components.
+
+    With `whole` dense vectors stay as wide as they are.
+    """
     components = min(_COMPONENTS, min(embeddings.shape) - 1)
     if sparse.issparse(embeddings):
         return [TfidfTransformer(), TruncatedSVD(components, random_state=seed)]
-    if embeddings.shape[1] > _MANY_DIMENSIONS:
+    if embeddings.shape[1] > _MANY_DIMENSIONS and not whole:
         return [PCA(components, random_state=seed)]
     return []
 
@@ -136,8 +147,21 @@ class Whitening(TransformerMixin, BaseEstimator):
         return components / np.sqrt(self.pca_.explained_variance_[self.kept_])
 
 
+class MetricStep(TransformerMixin, BaseEstimator):
+    """The metric of `identification.metric`; that of `sites` is pooled with the shipped scatter."""
+
+    def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> MetricStep:
+        is_sites = embeddings.shape[1] == site_means().size
+        self.map_ = fit_map(METRIC, np.asarray(embeddings), np.asarray(labels), is_sites)
+        return self
+
+    def transform(self, embeddings: np.ndarray) -> np.ndarray:
+        return self.map_(np.asarray(embeddings))
+
+
 _STEPS = {
     "centre": lambda: StandardScaler(with_std=False),
     "whiten": Whitening,
-    SUPERVISED: lambda: LinearDiscriminantAnalysis(solver="svd"),
+    METRIC: MetricStep,
+    DISCRIMINANTS: lambda: LinearDiscriminantAnalysis(solver="svd"),
 }

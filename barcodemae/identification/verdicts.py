@@ -155,7 +155,8 @@ def _names(library: Library, rank: str, taxon: np.ndarray) -> np.ndarray:
 def _call(table, library, candidates, evidence, right: np.ndarray, target: float) -> None:
     """Fill in the rank that is called, its lineage, the verdict and what is ambiguous."""
     shared = _sharing(library, candidates, evidence["species"])
-    certain = (right >= target) & (np.array([len(names) for names in shared]) < 2)
+    several = np.array([len(names) > 1 for names in shared], dtype=bool)
+    certain = (right >= target) & ~several
     called = np.full(len(table), "", dtype=object)
     source = np.full(len(table), -1)
     for rank, reached in (
@@ -170,7 +171,7 @@ def _call(table, library, candidates, evidence, right: np.ndarray, target: float
     for place, rank in enumerate(RANKS):
         table[rank] = np.where(place <= depth, library.labels(rank, source), "")
     table["rank_called"] = called
-    known = table["p_species_known"].to_numpy() >= 0.5
+    known = (table["p_species_known"].to_numpy() >= 0.5) | several
     verdict = np.where(called == "family", named.NEW_GENUS, named.NO_CALL).astype(object)
     verdict[called == "genus"] = np.where(known, named.KNOWN, named.NEW)[called == "genus"]
     verdict[called == "species"] = named.KNOWN
@@ -227,7 +228,8 @@ def _flags(library, codes, planes, placements: Placements, candidates, ids, tabl
     best = candidates.identities.max(axis=1)
     if (known := table["verdict"] != named.NOT_COI).any():
         families = library.labels("family", np.arange(len(library)))
-        mixed = flags.chimeras(planes, np.where(known, best, 0), library.planes, families)
+        alike = np.where(known, best, 0)
+        mixed = flags.chimeras(planes, alike, candidates.places, library.planes, families)
     else:
         mixed = [""] * len(ids)
     same = flags.repeats(planes, ids)

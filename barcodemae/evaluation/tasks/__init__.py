@@ -11,7 +11,7 @@ from types import ModuleType
 
 from barcodemae.errors import BarcodeMAEError
 
-NAMES = ("genus-probe", "bin-clustering", "linear-probe", "robustness", "t-sne")
+NAMES = ("genus-probe", "open-set", "bin-clustering", "linear-probe", "robustness", "t-sne")
 HARMONIC_MEAN = "harmonic-mean"  # follows from the first two; see `harmonic_mean`
 
 

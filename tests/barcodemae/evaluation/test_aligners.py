@@ -16,7 +16,7 @@ def test_ties_go_by_identity_length_and_place(tmp_path):
         "1\t2\t10\t90\t50\n1\t1\t10\t90\t50\n"
     )
     hits = aligners._best_hits(tmp_path / "hits.tsv", ["a", "b", "c", "d"])
-    assert dict(hits) == {0: "c", 1: "b"}
+    assert list(hits) == [(0, "c", 0.99, 2), (1, "b", 0.9, 1)]
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -37,7 +37,7 @@ def specimens() -> pd.DataFrame:
                         "family": f"Family{LETTERS[f]}",
                         "genus": f"Genus{LETTERS[f]}{LETTERS[g]}",
                         "species": f"Genus{LETTERS[f]}{LETTERS[g]} {EPITHETS[s]}",
-                        "nucleotides": _mutated(rng, species, 0.02),
+                        "nucleotides": _mutated(rng, species, 0.01),
                         "split": "query" if s == 2 or b == 4 else "train",
                     }
                     for b in range(5)

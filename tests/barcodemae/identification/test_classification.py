@@ -118,7 +118,7 @@ def test_command_writes_a_row_for_each_barcode_and_rank(model_dir, tmp_path):
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(model_dir, tmp_path):
     (tmp_path / "q.fasta").write_text(">q\nACGTACGTACGT\n")
     given = ["classify", str(tmp_path / "q.fasta"), "--model", str(model_dir), "-o"]
-    with pytest.raises(BarcodeMAEError, match="is a folder; give the name of a file"):
+    with pytest.raises(BarcodeMAEError, match="ending names the format"):
         CliRunner().invoke(app, [*given, str(tmp_path)], catch_exceptions=False)
     with pytest.raises(BarcodeMAEError, match="there is no folder"):
         CliRunner().invoke(app, [*given, str(tmp_path / "a" / "b.tsv")], catch_exceptions=False)

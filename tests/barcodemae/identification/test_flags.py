@@ -23,12 +23,12 @@ def test_stop_codons_are_those_of_the_phylum():
 def test_halves_of_two_families_are_suspected():
     one, two = draw(2, seed=3)
     planes = bits.pack(_laid([one, two]))
-    queries = bits.pack(_laid([one[:329] + two[329:], one]))
+    queries = bits.pack(_laid([one[:320] + two[320:], one]))
     equal, common = bits.compare(queries[:, None], planes[None])
     identities = (equal / common).max(axis=1)
-    families = np.array(["Aidae", "Bidae"])
-    assert flags.chimeras(queries, identities, planes, families) == ["Aidae / Bidae", ""]
-    assert flags.chimeras(queries, identities, planes, np.array(["Aidae", "Aidae"])) == ["", ""]
+    families, places = np.array(["Aidae", "Bidae"]), np.array([[0, 1], [0, 1]])
+    assert flags.chimeras(queries, identities, places, planes, families) == ["Aidae / Bidae", ""]
+    assert flags.chimeras(queries, identities, places, planes, np.array(["Aidae"] * 2)) == ["", ""]
 
 
 def test_unknown_sites_short_stretches_and_copies_are_told():

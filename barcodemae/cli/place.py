@@ -1,0 +1,49 @@
+"""`barcodemae place`: queries on a tree of references."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def place(
+    queries: Annotated[
+        list[str],
+        typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; packed ones and globs too."),
+    ],
+    library: Annotated[
+        Path, typer.Option("--library", "-l", help="Folder that `library build` wrote.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .jplace.")],
+    tree: Annotated[
+        Path | None,
+        typer.Option(
+            help="Newick whose tips are ids of the library; default: the 200 nearest references, "
+            "neighbour-joined."
+        ),
+    ] = None,
+    on_error: Annotated[
+        str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
+    ] = "raise",
+) -> None:
+    """Place barcodes on a tree by least squares on distances; each edge with the taxon below it."""
+    import json
+
+    from barcodemae.errors import BarcodeMAEError
+    from barcodemae.identification.batches import read_queries
+    from barcodemae.identification.library import Library
+    from barcodemae.identification.tree_placement import place as placed
+    from barcodemae.outputs import check_output, write_whole_text
+
+    if output.suffix != ".jplace":
+        raise BarcodeMAEError(f"{output}: give a name that ends in .jplace")
+    check_output(output, [*queries, library, *([tree] if tree else [])])
+    opened = Library(library)
+    barcodes = read_queries(queries, on_error)
+    document = placed(opened, barcodes["processid"][:], barcodes["nucleotides"][:], tree)
+    write_whole_text(output, json.dumps(document, indent=1) + "\n")
+    left_out = len(document["metadata"]["left_out"])
+    print(
+        f"{output}: {len(document['placements']):,} barcodes placed"
+        + (f", {left_out:,} left out (not COI)" if left_out else "")
+    )

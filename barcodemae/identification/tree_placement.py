@@ -1,0 +1,230 @@
+"""Queries on a tree of references: the edge and the place on it that fit the distances best.
+
+The backbone is given, or joined (neighbour joining) from the references nearest to the queries.
+Distances are the share of differing nucleotides on the common sites, corrected for repeated hits by
+Jukes and Cantor. On each edge the place and the pendant length follow by least squares, distant
+references counting less, as in APPLES (Balaban et al. 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from barcodemae import __version__
+from barcodemae.data.grid import coi_grid
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification import bits
+from barcodemae.identification.answers import RANKS
+from barcodemae.identification.library import Library
+from barcodemae.identification.search import nearest_by_identity
+
+BACKBONE = 200  # references that a joined backbone holds
+FIELDS = ("edge_num", "residual", "distal_length", "pendant_length", "taxon")
+_LEAST_DISTANCE = 1e-3  # below which references count alike
+_SATURATED = 0.7  # share of differing sites beyond which Jukes and Cantor's formula has no answer
+
+
+@dataclass
+class Backbone:
+    """A tree whose tips are references; edges are numbered by the node below them, tips first.
+
+    Attributes:
+        newick: with edge numbers in braces, as jplace wants it.
+        tips: (t,) places of the references in the library.
+        lengths: (e,) of the edges.
+        below: (e, t) whether a tip lies below an edge.
+        down, up: (e, t) distance of each tip from the lower and from the upper end of an edge.
+    """
+
+    newick: str
+    tips: np.ndarray
+    lengths: np.ndarray
+    below: np.ndarray
+    down: np.ndarray
+    up: np.ndarray
+
+
+def place(
+    library: Library,
+    ids: Sequence[str],
+    barcodes: Sequence[str],
+    tree: Path | None = None,
+) -> dict:
+    """Place n queries; a jplace document (version 3), `FIELDS` for each.
+
+    Queries that are no COI are left out.
+
+    Raises:
+        BarcodeMAEError: fewer than three references, or a tree whose tips are no ids of them.
+    """
+    codes, placements = coi_grid().lay(barcodes)
+    planes = bits.pack(codes)
+    usable = np.flatnonzero(placements.placed & (placements.overlap > 0))
+    if not len(usable):
+        raise BarcodeMAEError("no query fits the COI grid, so none can be placed")
+    backbone = _given(library, tree) if tree else _joined(library, planes[usable])
+    taxa = _edge_taxa(library, backbone)
+    placed = []
+    for row in usable:
+        equal, common = bits.compare(planes[row], library.planes[backbone.tips])
+        edge, residual, distal, pendant = best_edge(backbone, _corrected(equal, common), common)
+        values = [int(edge), round(residual, 6), round(distal, 6), round(pendant, 6), taxa[edge]]
+        placed.append({"p": [values], "n": [str(ids[row])]})
+    return {
+        "version": 3,
+        "tree": backbone.newick,
+        "fields": list(FIELDS),
+        "placements": placed,
+        "metadata": {
+            "software": f"barcodemae {__version__}",
+            "method": "least squares on Jukes-Cantor distances",
+            "backbone": str(tree) if tree else f"neighbour joining of {len(backbone.tips)} nearest",
+            "left_out": [str(name) for name in np.delete(np.array(ids, dtype=object), usable)],
+        },
+    }
+
+
+def best_edge(
+    backbone: Backbone, distances: np.ndarray, common: np.ndarray
+) -> tuple[int, float, float, float]:
+    """Edge, weighted sum of squares, distance from its lower end, pendant length.
+
+    Args:
+        backbone: with t tips.
+        distances: (t,) of the query from the tips.
+        common: (t,) common sites; a tip without any does not count.
+    """
+    weights = np.where(common > 0, 1 / np.maximum(distances, _LEAST_DISTANCE) ** 2, 0)
+    # A tip below an edge lies at down + x + y, one above at up + (length - x) + y.
+    sign = np.where(backbone.below, 1.0, -1.0)
+    base = np.where(backbone.below, backbone.down, backbone.up + backbone.lengths[:, None])
+    rest = distances - base  # = sign * x + y
+    total = weights.sum()
+    signs, rests, crossed = sign @ weights, rest @ weights, (sign * rest) @ weights
+    determinant = total * total - signs * signs
+    safe = np.where(determinant > 0, determinant, 1)
+    x = np.where(determinant > 0, (total * crossed - signs * rests) / safe, 0)
+    x = np.clip(x, 0, backbone.lengths)
+    y = np.clip((rests - signs * x) / total, 0, None)
+    x = np.clip((crossed - signs * y) / total, 0, backbone.lengths)  # again, y held at its bound
+    residuals = (rest - sign * x[:, None] - y[:, None]) ** 2 @ weights
+    edge = int(residuals.argmin())
+    return edge, float(residuals[edge]), float(x[edge]), float(y[edge])
+
+
+def _corrected(equal: np.ndarray, common: np.ndarray) -> np.ndarray:
+    differing = 1 - equal / np.maximum(common, 1)
+    return -0.75 * np.log(1 - 4 / 3 * np.minimum(differing, _SATURATED))
+
+
+def _joined(library: Library, planes: np.ndarray) -> Backbone:
+    """The tree of the references nearest to the queries, the nearest of each first."""
+    from skbio import DistanceMatrix
+    from skbio.tree import nj
+
+    near = nearest_by_identity(planes, library.planes, min(BACKBONE, len(library)))
+    equal, common = bits.compare_at(planes, library.planes, near)
+    order = np.argsort(-equal / np.maximum(common, 1), axis=1, kind="stable")
+    by_turns = np.take_along_axis(near, order, axis=1).T.ravel()
+    tips = np.array(list(dict.fromkeys(by_turns[by_turns >= 0].tolist()))[:BACKBONE])
+    if len(tips) < 3:
+        raise BarcodeMAEError(f"a tree needs three references; the library has {len(tips)}")
+    theirs = library.planes[tips]
+    equal, common = bits.compare(theirs[:, None], theirs[None])
+    distances = _corrected(equal, common)
+    np.fill_diagonal(distances, 0)
+    names = [str(number) for number in range(len(tips))]
+    tree = nj(DistanceMatrix(distances, names), neg_as_zero=True)
+    return _backbone(library, tree.root_at_midpoint(), tips, {n: int(n) for n in names})
+
+
+def _given(library: Library, path: Path) -> Backbone:
+    from skbio import TreeNode
+
+    try:
+        tree = TreeNode.read(str(path), format="newick", convert_underscores=False)
+    except (OSError, ValueError) as error:
+        raise BarcodeMAEError(f"{path}: cannot be read as a Newick tree ({error})") from error
+    place_of = {name: row for row, name in enumerate(library.table["id"].to_pylist())}
+    names = [tip.name for tip in tree.tips()]
+    unknown = [name for name in names if name not in place_of]
+    if unknown or len(names) < 3:
+        raise BarcodeMAEError(
+            f"{path}: {len(unknown)} of {len(names)} tips are no ids of the library"
+            + (f", the first being {unknown[0]!r}" if unknown else "; a tree needs three")
+        )
+    tips = np.array([place_of[name] for name in names])
+    return _backbone(library, tree, tips, {name: row for row, name in enumerate(names)})
+
+
+def _backbone(library: Library, tree, tips: np.ndarray, row_of: dict[str, int]) -> Backbone:
+    """Edges, and distances of tips from their ends, of a tree of scikit-bio."""
+    ids = library.ids(tips)
+    nodes = [node for node in tree.postorder() if node is not tree]
+    nodes.sort(key=lambda node: not node.is_tip())  # stable: tips first
+    number = {id(node): edge for edge, node in enumerate(nodes)}
+    lengths = np.array([max(node.length or 0.0, 0.0) for node in nodes])
+    below = np.zeros((len(nodes), len(tips)), dtype=bool)
+    depth = np.zeros(len(nodes) + 1)  # the last one is the root
+    for node in tree.preorder():
+        if node is not tree:
+            above = number.get(id(node.parent), len(nodes))
+            depth[number[id(node)]] = depth[above] + lengths[number[id(node)]]
+    for node in tree.postorder():
+        if node is tree:
+            continue
+        edge = number[id(node)]
+        if node.is_tip():
+            below[edge, row_of[node.name]] = True
+        else:
+            for child in node.children:
+                below[edge] |= below[number[id(child)]]
+    tip_depth = np.zeros(len(tips))
+    for node in tree.tips():
+        tip_depth[row_of[node.name]] = depth[number[id(node)]]
+    meet = _meeting_depths(tree, number, depth, below, len(tips))  # (nodes + 1, tips)
+    ends = depth[:, None] + tip_depth[None] - 2 * meet
+    above = np.array([number.get(id(node.parent), len(nodes)) for node in nodes])
+    newick = _newick(tree, number, lengths, ids, row_of) + ";"
+    return Backbone(newick, tips, lengths, below, ends[:-1], ends[above])
+
+
+def _meeting_depths(tree, number, depth, below, tips: int) -> np.ndarray:
+    """(e + 1, t) depth at which the paths from the root to a node and to a tip part."""
+    root = len(number)
+    meet = np.zeros((root + 1, tips))
+    for node in tree.preorder():
+        if node is tree:
+            continue
+        edge = number[id(node)]
+        above = number.get(id(node.parent), root)
+        meet[edge] = np.where(below[edge], depth[edge], meet[above])
+    return meet
+
+
+def _newick(node, number, lengths, ids, row_of) -> str:
+    text = ""
+    if node.is_tip():
+        text = "'" + str(ids[row_of[node.name]]).replace("'", "''") + "'"
+    else:
+        text = "(" + ",".join(_newick(c, number, lengths, ids, row_of) for c in node.children) + ")"
+    edge = number.get(id(node))
+    return text if edge is None else f"{text}:{lengths[edge]:.6g}{{{edge}}}"
+
+
+def _edge_taxa(library: Library, backbone: Backbone) -> list[str]:
+    """For each edge the lowest taxon that all references below it share; "" if they share none."""
+    labels = {rank: library.labels(rank, backbone.tips) for rank in RANKS}
+    found = []
+    for below in backbone.below:
+        shared = ""
+        for rank in RANKS:
+            names = set(labels[rank][below].tolist())
+            if len(names) == 1 and "" not in names:
+                shared = names.pop()
+        found.append(shared)
+    return found
