@@ -18,7 +18,9 @@ MOTHUR = (
 BY_RANK = "#ASV ID,Kingdom,Family,Genus\na,Animalia,Muscidae,Musca\nb,Animalia,Muscidae,Fannia\n"
 
 
-@pytest.mark.parametrize("content", [QIIME, MOTHUR, BY_RANK, gzip.compress(QIIME.encode(), mtime=0)])
+@pytest.mark.parametrize(
+    "content", [QIIME, MOTHUR, BY_RANK, gzip.compress(QIIME.encode(), mtime=0)]
+)
 @pytest.mark.parametrize("named", [True, False])
 def test_a_fasta_file_gets_the_labels_of_a_taxonomy_file(read, write, content, named):
     fasta, taxonomy = write("seqs.fasta", FASTA), write("tax.tsv", content)
