@@ -99,8 +99,6 @@ def bomb():
         (b"@a\nACGT\n+\nII\n", "x.fastq", "x.fastq"),
         (b"", "x.fasta", "x.fasta"),
     ],
-    # Packed files hold the time of their making: their bytes are no names of tests.
-    ids=lambda value: value if isinstance(value, str) else "content",
 )
 def test_hostile_files_are_refused_in_words_and_deleted(tmp_path, content, name, said):
     with pytest.raises(BarcodeMAEError) as refused:
