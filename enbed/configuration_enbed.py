@@ -117,6 +117,16 @@ class EnbedConfig(PretrainedConfig):
             is_encoder_decoder=True,
         )
 
+    # What the library asks of any family's config: how long a token is, and what an embedding is.
+    kmer_size = 1
+    pooling = "mean"
+    cls_token = False
+
+    @property
+    def pooled_size(self) -> int:
+        """Length of `pooler_output`."""
+        return self.hidden_size
+
     def _stack(self, depth: int, attention: str, is_decoder: bool) -> T5GemmaModuleConfig:
         head_dim = self.hidden_size // self.num_heads
         stack = T5GemmaModuleConfig(

@@ -286,6 +286,7 @@ class EnbedModel(EnbedPreTrainedModel):
         self,
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
         **kwargs,
     ) -> BaseModelOutputWithPooling:
         """Embed sequences.
@@ -293,6 +294,7 @@ class EnbedModel(EnbedPreTrainedModel):
         Args:
             input_ids: (batch, length); attention_mask: (batch, length), 0 at padding; None:
                 wherever the id is not <pad>.
+            position_ids: (batch, length), of the rotary positions; default 0, 1, 2, ...
 
         Returns:
             last_hidden_state (batch, length, hidden) and pooler_output (batch, hidden), the mean
@@ -310,7 +312,8 @@ class EnbedModel(EnbedPreTrainedModel):
             )
         if attention_mask is None:
             attention_mask = input_ids != self.config.pad_token_id
-        output = self.encoder(input_ids, attention_mask=attention_mask, **kwargs)
+        places = {"position_ids": position_ids}
+        output = self.encoder(input_ids, attention_mask=attention_mask, **places, **kwargs)
         states = output.last_hidden_state
         is_byte = (input_ids >= FIRST_BYTE) & (input_ids <= LAST_BYTE) & attention_mask.bool()
         weights = is_byte.to(states.dtype)
@@ -349,7 +352,7 @@ class EnbedForTokenClassification(_EnbedWithHead):
         **kwargs,
     ) -> TokenClassifierOutput:
         """Logits (batch, length, num_labels); labels (batch, length), -100 where none counts."""
-        encoded = self.model(input_ids, attention_mask, **kwargs)
+        encoded = self.model(input_ids, attention_mask=attention_mask, **kwargs)
         logits = self.score(self.dropout(encoded.last_hidden_state))
         loss = None
         if labels is not None:
@@ -375,7 +378,7 @@ class EnbedForSequenceClassification(_EnbedWithHead):
         **kwargs,
     ) -> SequenceClassifierOutput:
         """Logits (batch, num_labels); the loss follows `config.problem_type`."""
-        encoded = self.model(input_ids, attention_mask, **kwargs)
+        encoded = self.model(input_ids, attention_mask=attention_mask, **kwargs)
         logits = self.score(self.dropout(encoded.pooler_output))
         loss = None
         if labels is not None:

@@ -19,7 +19,7 @@ from barcodemae.data.grid import coi_grid
 from barcodemae.encoders.tokens import TokenBatch
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.families import family_of
-from barcodemae.loading import load_model
+from barcodemae.loading import family_at, load_whole
 from modeling_barcodemae import BarcodeMAEModelOutput
 from tokenization_barcodemae import BarcodeMAETokenizer, Grid
 
@@ -95,10 +95,10 @@ class Embedder:
         """Load the encoder of a checkpoint directory or a Hub id.
 
         Raises:
-            BarcodeMAEError: there is no BarcodeMAE at `model`, it has no [CLS] to pool by, or it
+            BarcodeMAEError: there is no model of ours at `model`, it has no [CLS] to pool by, or it
                 needs a grid, and there is none beside it, or a damaged one.
         """
-        encoder = load_model(BarcodeMAEModel, model, dtype=torch.float32)
+        encoder = load_whole(family_at(model).encoder_class, model, dtype=torch.float32)
         grid = _load_grid(model) if encoder.config.pooling == "sites" else None
         return cls(encoder, device, pooling, grid)
 

@@ -76,6 +76,36 @@ def token_batch(
     return TokenBatch(ids, np.clip(longest - first, 0, lengths), first)
 
 
+def byte_batch(
+    sequences: Sequence[str],
+    kmer_size: int = 1,
+    offset: int | np.ndarray = 0,
+    starts: np.ndarray | None = None,
+    grid: Grid | None = None,
+) -> TokenBatch:
+    """The same for ENBED: a token for each nucleotide, then </s>; 16,383 of each are read.
+
+    `kmer_size` is 1, and ENBED has no frame to keep and no grid: `starts` and `grid` are None.
+    """
+    tokenizer = _enbed_tokenizer()
+    longest = tokenizer.model_max_length - 1
+    offsets = np.broadcast_to(offset, len(sequences)).tolist()
+    texts = [
+        "".join(sequence.split())[drop:][:longest]
+        for sequence, drop in zip(sequences, offsets, strict=True)
+    ]
+    batch = tokenizer.batch([_plain([text])[0] for text in texts])
+    lengths = batch["attention_mask"].sum(axis=1)
+    return TokenBatch(batch["input_ids"].astype(np.int32), np.where(lengths > 1, lengths, 0))
+
+
+@cache
+def _enbed_tokenizer():
+    from enbed import EnbedTokenizer
+
+    return EnbedTokenizer()
+
+
 def kmer_ids(
     sequences: Sequence[str],
     kmer_size: int,

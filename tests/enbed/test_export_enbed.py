@@ -11,7 +11,12 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.export import export
 from barcodemae.loading import load_model
 from barcodemae.presets import preset_config
-from enbed import EnbedForConditionalGeneration, EnbedForTokenClassification, EnbedModel
+from enbed import (
+    EnbedForConditionalGeneration,
+    EnbedForTokenClassification,
+    EnbedModel,
+    EnbedTokenizer,
+)
 
 SEQUENCES = ["ACGTTGCATTGACCAGTN" * 4, "acgtacgtaa"]
 
@@ -61,3 +66,17 @@ def test_it_is_refused_where_a_barcodemae_is_needed(checkpoint):
 
     with pytest.raises(BarcodeMAEError, match="holds a ENBED, which this cannot work with"):
         load_model(BarcodeMAEModel, checkpoint)
+
+
+def test_sequences_are_embedded_in_bulk(checkpoint):
+    from barcodemae.encoders.embedder import Embedder
+
+    embedder = Embedder.from_pretrained(checkpoint, "cpu")
+    found = embedder.embed([*SEQUENCES, "", "acgt" * 5000], batch_size=2)
+    encoder = EnbedModel.from_pretrained(checkpoint).eval()
+    tokenizer = EnbedTokenizer()
+    for row, sequence in ((0, SEQUENCES[0]), (1, SEQUENCES[1]), (3, "acgt" * 5000)):
+        ids = tokenizer(sequence, truncation=True, return_tensors="pt")["input_ids"]
+        expected = encoder(ids).pooler_output[0].detach().numpy()
+        np.testing.assert_allclose(found[row], expected, atol=2e-5)
+    assert not found[2].any() and embedder.dim == 64
