@@ -25,7 +25,7 @@ COPY --from=build /opt/barcodemae /opt/barcodemae
 ENV PATH=/opt/barcodemae/bin:$PATH HF_HOME=/tmp/huggingface MPLCONFIGDIR=/tmp/matplotlib
 # Files of the folder that is mounted here; run with --user "$(id -u)" to own what is written.
 WORKDIR /data
-USER barcodemae
+USER 1000
 EXPOSE 7860
 ENTRYPOINT ["barcodemae"]
 CMD ["--help"]

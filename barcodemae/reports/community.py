@@ -112,7 +112,7 @@ def _remarks(row: dict) -> str:
     if row["verdict"] != KNOWN and row["nearest_species"]:
         said.append(f"nearest species {row['nearest_species']}")
     if row["ambiguous_with"]:
-        said.append(f"the same barcode belongs to {row['ambiguous_with']} too")
+        said.append(f"several species share the barcode: {row['ambiguous_with']}")
     if row["flags"]:
         said.append(f"flags: {row['flags']}")
     return "; ".join(said)
