@@ -30,6 +30,9 @@ class NoModelError(BarcodeMAEError):
     """Every model lacks a package, a program or its weights."""
 
 
+_OF_ALIGNERS = ("genus-probe", "open-set")  # tasks that need no vectors
+
+
 @dataclass(frozen=True)
 class Request:
     """One evaluation.
@@ -165,9 +168,9 @@ def run_tasks(
 
 def _run_one(task: str, row: Row, context: Context) -> list[dict]:
     module = tasks.module_of(task)
-    if row.aligner is not None and task != "genus-probe":
+    if row.aligner is not None and task not in _OF_ALIGNERS:
         raise BarcodeMAEError(
-            "an aligner gives names, not embeddings; it has the genus probe alone"
+            f"an aligner gives names, not embeddings; it has {' and '.join(_OF_ALIGNERS)} alone"
         )
     return module.run(row, context)
 
