@@ -132,7 +132,8 @@ def measure(grid: Grid, changed: list[Changed]) -> dict[str, np.ndarray]:
     """For each barcode: whether its nucleotides lie at their places, and its breaks were found."""
     codes, placements = grid.lay([each.text for each in changed])
     expected = np.stack([each.codes for each in changed])
-    wrong = ((codes != expected) & (codes < UNKNOWN)).sum(axis=1)
+    belongs, laid = expected < UNKNOWN, codes < UNKNOWN
+    wrong = ((codes != expected) & laid & belongs).sum(axis=1)
     # At a break some nucleotides may be equal to their neighbours: these do not count.
     allowed = [5 + 10 * len(each.breaks) if each.breaks else 0 for each in changed]
     found = [
@@ -142,7 +143,8 @@ def measure(grid: Grid, changed: list[Changed]) -> dict[str, np.ndarray]:
     ]
     return {
         "right": placements.placed & (wrong <= allowed),
-        "at their places": 1 - wrong / np.maximum((expected < UNKNOWN).sum(axis=1), 1),
+        "at their places": ((codes == expected) & belongs).sum(axis=1) / belongs.sum(axis=1),
+        "foreign": (laid & ~belongs).sum(axis=1) / np.maximum(laid.sum(axis=1), 1),
         "break found": np.array(found),
         "break where there is none": (placements.breaks > 0)
         if not changed[0].breaks

@@ -86,6 +86,20 @@ def test_one_lost_or_inserted_nucleotide_is_mended_and_told(grid, whole):
         assert (grid.lay(lost, mend=False)[1].breaks == 0).all()
 
 
+def test_foreign_ends_are_unknown_and_no_break(grid, whole):
+    ends = [noise(40, seed) for seed in range(len(whole))]
+    inner = [end + barcode[150:500] + end for end, barcode in zip(ends, whole, strict=True)]
+    codes, placements = grid.lay([*inner, *map(turned, inner)])
+    assert (placements.breaks == 0).all() and (placements.start == 110).all()
+    expected = ["N" * 150 + barcode[150:500] + "N" * 158 for barcode in whole] * 2
+    found = [text(row) for row in codes]
+    pairs = [list(zip(a, b, strict=True))[150:500] for a, b in zip(found, expected, strict=True)]
+    assert all(a in (b, "N") for row in pairs for a, b in row)
+    assert np.mean([sum(a == "N" for a, _ in row) for row in pairs]) < 3
+    foreign = [sum(letter != "N" for letter in row[:150] + row[500:]) for row in found]
+    assert np.mean(foreign) < 12  # of 80: at the seam some fit by chance
+
+
 def test_a_place_does_not_depend_on_the_other_barcodes(grid, whole):
     records = [*whole, *map(turned, whole[:9]), whole[3][200:330], whole[5][:300] + whole[5][302:]]
     codes, placements = grid.lay(records)
