@@ -180,7 +180,8 @@ class Grid:
         Args:
             barcodes: n texts.
             mend: find inserted and lost nucleotides (at most 6 in sum): what follows them is put
-                at its place, a lost one is unknown, an inserted one dropped.
+                at its place, a lost one is unknown, an inserted one dropped. And find stretches
+                that are no part of the region (adapters, chimeras): they are unknown.
 
         Returns:
             codes (n, length) uint8, 0 to 3 = A, C, G, T, 4 = unknown; of what fits nowhere all
@@ -249,7 +250,7 @@ class Grid:
         return starts, clear & (fits.sum(axis=1) >= _SURE), laid
 
     def _sound_ends(self, some: "_Some") -> np.ndarray:
-        """(n,) whether no shift of either end could gain what a break costs.
+        """(n,) whether no shift of either end, nor its loss, could gain what a break costs.
 
         Within a barcode every part of which fits well, nothing longer can be shifted.
         """
@@ -262,6 +263,7 @@ class Grid:
             index = places - some.starts[:, None]
             here = self._table.take(places * 5 + _taken(some.digits, index), mode="clip")
             # First by a bound, the best nucleotide at every place; then shift by shift.
+            sound &= np.cumsum(here, axis=1).min(axis=1) > -_BREAK
             gain = np.cumsum(self._best.take(places) - here, axis=1).max(axis=1)
             near = np.flatnonzero(gain >= _BREAK + 1)
             digits, places, index, here = (x[near] for x in (some.digits, places, index, here))
@@ -377,30 +379,33 @@ class Grid:
         """Codes, breaks and the first break of barcodes that may have lost or gained some.
 
         The best path (Viterbi) over the places: at each one the barcode may be shifted anew,
-        within `_DRIFT` either way, for `_BREAK` log-odds and one more a nucleotide. Sets the
-        starts to those of first nucleotides.
+        within `_DRIFT` either way, for `_BREAK` log-odds and one more a nucleotide; or, for
+        `_BREAK`, what follows is no part of it. Sets the starts to those of first nucleotides.
         """
         drifts = np.arange(-_DRIFT, _DRIFT + 1)
-        by_drift = np.stack([self._laid(some.digits, some.starts + drift) for drift in drifts])
-        sites = np.ascontiguousarray(self._sites(by_drift).transpose(2, 1, 0))  # place, n, drift
-        own = np.arange(len(drifts), dtype=np.int8)
-        costs = (_BREAK + np.arange(len(drifts))).astype(np.float32)
+        by_drift = [self._laid(some.digits, some.starts + drift) for drift in drifts]
+        by_drift = np.stack([*by_drift, np.full_like(by_drift[0], UNKNOWN)])  # last: no part
+        sites = np.ascontiguousarray(self._sites(by_drift).transpose(2, 1, 0))  # place, n, state
+        own = np.arange(len(by_drift), dtype=np.int8)
+        costs = np.full((len(own), len(own)), _BREAK, dtype=np.float32)
+        costs[:-1, :-1] += np.abs(drifts[:, None] - drifts)
         value, back = sites[0], np.empty(sites.shape, dtype=np.int8)
         for place in range(1, self.length):
-            source = value.argmax(axis=1)[:, None].astype(np.int8)
-            jump = value.max(axis=1, keepdims=True) - costs[np.abs(own - source)]
-            back[place] = np.where(value >= jump, own, source)
+            source = value.argmax(axis=1)
+            jump = value.max(axis=1, keepdims=True) - costs[source]
+            back[place] = np.where(value >= jump, own, source[:, None])
             value = np.maximum(value, jump) + sites[place]
-        path = np.empty((self.length, len(some.rows)), dtype=np.int64)
-        path[-1] = value.argmax(axis=1)
+        path = np.empty((len(some.rows), self.length), dtype=np.int64)
+        path[:, -1] = value.argmax(axis=1)
         each = np.arange(len(some.rows))
         for place in range(self.length - 1, 0, -1):
-            path[place - 1] = back[place, each, path[place]]
-        laid = np.take_along_axis(by_drift, path.T[None], axis=0)[0]
-        steps = np.diff(path.T, axis=1)  # (n, length - 1)
+            path[:, place - 1] = back[place, each, path[:, place]]
+        laid = np.take_along_axis(by_drift, path[None], axis=0)[0]
+        path = _filled(path, len(drifts), _DRIFT)
+        steps = np.diff(path, axis=1)  # (n, length - 1)
         for row, place in zip(*np.nonzero(steps > 0), strict=True):  # lost: unknown
             laid[row, place + 1 : place + 1 + steps[row, place]] = UNKNOWN
-        some.starts = some.starts + drifts[path[np.clip(some.starts, 0, self.length - 1), each]]
+        some.starts = some.starts + drifts[path[each, np.clip(some.starts, 0, self.length - 1)]]
         breaks = (steps != 0).sum(axis=1)
         return laid, breaks, np.where(breaks, (steps != 0).argmax(axis=1) + 1, -1)
 
@@ -433,6 +438,15 @@ class Grid:
 
 def _plain(text: str) -> str:
     return "".join(text.split())
+
+
+def _filled(path: np.ndarray, gap: int, default: int) -> np.ndarray:
+    """Rows in which runs of `gap` have the value before them, or else the one behind them."""
+    known = path != gap
+    last = np.maximum.accumulate(np.where(known, np.arange(path.shape[1]), -1), axis=1)
+    last = np.where(last < 0, known.argmax(axis=1)[:, None], last)
+    filled = np.take_along_axis(path, last, axis=1)
+    return np.where(filled == gap, default, filled)
 
 
 def nucleotide_codes(texts: Sequence[str]) -> np.ndarray:
