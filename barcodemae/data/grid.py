@@ -51,7 +51,7 @@ def fit_grid(
     if not len(whole):
         raise ValueError(f"no barcode of {length} nucleotides: a grid begins with whole barcodes")
     weights = _weights(groups)
-    codes = nucleotide_codes([barcodes[row] for row in whole])[:, :length]
+    codes = nucleotide_codes([barcodes[row] for row in whole.tolist()])[:, :length]
     grid, before = Grid(_profile(codes, weights[whole])), None
     for number in range(1, _MOST_ROUNDS + 1):
         codes, places = grid.lay(barcodes)

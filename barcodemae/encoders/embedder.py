@@ -167,10 +167,13 @@ class Embedder:
 
     def pooled(self, output: BarcodeMAEModelOutput) -> torch.Tensor:
         """The embeddings in what the encoder returned: (batch, dim) float32."""
+        pooled, cls_state = output.pooler_output, output.cls_state
+        assert pooled is not None  # an encoder always pools
         if self.pooling == "mean":
-            return output.pooler_output.float()
+            return pooled.float()
+        assert cls_state is not None  # checked when this was made
         # Without a real k-mer the mean is zeros, and so must this be.
-        return (output.cls_state * output.pooler_output.any(dim=1, keepdim=True)).float()
+        return (cls_state * pooled.any(dim=1, keepdim=True)).float()
 
     def _move(self, array: np.ndarray) -> torch.Tensor:
         tensor = torch.from_numpy(array)

@@ -124,7 +124,7 @@ class HuggingFaceEncoder:
         self.model = model.to(self.device).eval()
         self.accepts = set(inspect.signature(self.model.forward).parameters)
         has_mask = self.tokenizer.mask_token_id is not None
-        self.corruptions = KINDS if has_mask else ("drop",)
+        self.corruptions: tuple[str, ...] = KINDS if has_mask else ("drop",)
         self.settings = {"encoder": entry.id, **asdict(entry)}
         self.fingerprint = hash_weights(
             self.model, self.settings, sorted(self.tokenizer.get_vocab().items())
@@ -148,7 +148,7 @@ class HuggingFaceEncoder:
             return_special_tokens_mask=True,
         )
         lengths = np.array([len(ids) for ids in encoded["input_ids"]])
-        pooled = None
+        pooled = np.zeros((0, 0), dtype=np.float32)
         order = np.argsort(-lengths, kind="stable")
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
@@ -158,7 +158,7 @@ class HuggingFaceEncoder:
             if corruption is not None:
                 hidden = self._hidden([cut[row] for row in rows], special == 0, corruption)
             output = self._pool(ids, real, special == 1, hidden, corruption)
-            if pooled is None:
+            if start == 0:
                 pooled = np.zeros((len(sequences), output.shape[1]), dtype=np.float32)
             pooled[rows] = output
         return pooled

@@ -27,7 +27,7 @@ class KmerFrequencies:
         k: 1 to 12.
     """
 
-    corruptions = ("drop",)
+    corruptions: tuple[str, ...] = ("drop",)
     num_offsets, knows_frames = 1, False  # overlapping k-mers know no reading frame
 
     def __init__(self, k: int):

@@ -39,19 +39,20 @@ class BarcodeMAEEncoder:
         origin: what the report says of it.
     """
 
-    corruptions = KINDS
+    corruptions: tuple[str, ...] = KINDS
     knows_frames = True
 
     def __init__(self, embedder: Embedder, batch_size: int, origin: str):
         self.embedder = embedder
         self.batch_size = batch_size
         config = embedder.model.config
-        on_grid = embedder.grid is not None
+        grid = embedder.grid
+        on_grid = grid is not None
         self.num_offsets = 1 if on_grid else config.kmer_size
         pooling = config.pooling if embedder.pooling == "mean" else "cls"
         what_else = (config.kmer_size, MAX_NUCLEOTIDES, *_FINGERPRINTS[pooling])
-        if on_grid:
-            what_else += (embedder.grid.profile.tobytes(),)
+        if grid is not None:
+            what_else += (grid.profile.tobytes(),)
         self.fingerprint = hash_weights(embedder.model, *what_else)
         self.settings = {
             "encoder": origin,

@@ -109,7 +109,7 @@ def _enbed_tokenizer():
 def kmer_ids(
     sequences: Sequence[str],
     kmer_size: int,
-    offset: int | Sequence[int] = 0,
+    offset: int | Sequence[int] | np.ndarray = 0,
     max_length: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut barcodes into non-overlapping k-mers and look up their ids.

@@ -34,8 +34,8 @@ def best_temperature(logits: torch.Tensor, labels: np.ndarray) -> float:
 @torch.no_grad()
 def divide(head: nn.Linear, temperature: float) -> None:
     """Build a temperature into a head, so that whoever serves it gets calibrated probabilities."""
-    head.weight /= temperature
-    head.bias /= temperature
+    head.weight.div_(temperature)
+    head.bias.div_(temperature)
 
 
 def confidence_thresholds(

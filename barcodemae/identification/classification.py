@@ -105,9 +105,9 @@ class Classifier:
         logits = self.logits(embeddings)
         calls = {}
         for rank in self.lineages.ranks:
-            best, index = self.lineages.logits(logits, rank).softmax(dim=1).max(dim=1)
-            names = np.array(self.lineages.names[rank], dtype=object)[index.numpy()]
-            best = np.where(is_readable, best.numpy(), 0)
+            likeliest = self.lineages.logits(logits, rank).softmax(dim=1).max(dim=1)
+            names = np.array(self.lineages.names[rank], dtype=object)[likeliest.indices.numpy()]
+            best = np.where(is_readable, likeliest.values.numpy(), 0)
             threshold = self.thresholds.get(rank, np.inf)
             calls[rank] = Calls(np.where(is_readable, names, ""), best, best >= threshold)
         return calls

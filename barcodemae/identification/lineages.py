@@ -38,8 +38,8 @@ class Lineages:
         """From a column for each rank, coarse to fine, with a row for each taxon of the finest."""
         names, of_leaf = {}, {}
         finest = list(columns)[-1]
-        for rank, column in columns.items():
-            column = [UNPLACED if name is None else name for name in column]
+        for rank, given in columns.items():
+            column = [UNPLACED if name is None else name for name in given]
             names[rank] = column if rank == finest else sorted(set(column))
             place = {name: index for index, name in enumerate(names[rank])}
             of_leaf[rank] = torch.tensor([place[name] for name in column])
@@ -48,7 +48,7 @@ class Lineages:
     @classmethod
     def of_config(cls, config: PretrainedConfig) -> Lineages:
         """As `to_config` left them; of any other classifier: one rank, called "label"."""
-        labels = [config.id2label[index] for index in range(config.num_labels)]
+        labels = [config.id2label[index] for index in range(config.num_labels)]  # type: ignore
         saved = getattr(config, "lineages", None) or [["label", labels]]
         if isinstance(saved, dict):  # of earlier versions, whose order was lost in the file
             saved = sorted(saved.items(), key=lambda item: _depth(item[0]))
@@ -97,7 +97,7 @@ class Lineages:
         if rank not in self.names:
             raise BarcodeMAEError(f"there is no rank {rank!r} here; ranks: {', '.join(self.ranks)}")
         place = {name: index for index, name in enumerate(self.names[rank]) if name != UNPLACED}
-        return np.array([place.get(name, IGNORED) for name in names], dtype=np.int64)
+        return np.array([place.get(name or "", IGNORED) for name in names], dtype=np.int64)
 
 
 def _depth(rank: str) -> int:
