@@ -74,6 +74,8 @@ def line_of(file: str | Path, record: int) -> int | None:
 
     Parsers do not count lines, so the file is read once more: only ever when about to raise.
     """
+    if not Path(file).is_file():  # a pipe would wait for what has been read already
+        return None
     try:
         with open(file, "rb", buffering=BUFFER) as raw, unpack(raw) as stream:
             if stream.peek(4).startswith(b"PAR1"):

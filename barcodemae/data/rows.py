@@ -25,7 +25,7 @@ _QUOTE, _LINE_END = ord('"'), ord("\n")
 EMPTY = "empty file: it has columns but no record; give one that has"
 UNCLOSED = 'a quote (") that is not closed as CSV has it: double it (""), or take it out'
 BROKEN = "a line break stands inside the id or a taxon: take it out, and look for a stray quote"
-TOO_LONG = "a row of {:,} bytes, and no barcode is so long: look for missing line ends"
+TOO_LONG = "a row of {:,} bytes or more, and no barcode is so long: look for missing line ends"
 CARRIAGE_RETURN = (
     "a carriage return stands inside the row: take it out, or give the file one kind of line end"
 )
@@ -121,7 +121,7 @@ class RowReader:
         """
         left, failure, at_end = b"", None, False
         while not at_end:
-            pieces, size = [left], len(left)
+            pieces, size = [left], 0
             while size < _BLOCK and not at_end:
                 try:
                     piece = stream.read1(_BLOCK)
@@ -135,9 +135,8 @@ class RowReader:
             data, left = data[:end], data[end:]
             if not end:
                 if len(left) > _LONGEST and not at_end:
-                    left = left[:_LONGEST]  # it is told by its length; the rest need not be kept
-                    self._skip_line(stream)
-                    left += b"\n"
+                    self._skip_line(stream)  # too long a row, and the rest need not be kept
+                    left = left[: _LONGEST + 1] + b"\n"
                 continue
             block = self._fast(data)
             if block is None:
@@ -156,6 +155,8 @@ class RowReader:
 
     def _fast(self, data: bytes) -> Block | None:
         """By Arrow, where every line is sure to be one row; else None."""
+        if len(data) > _LONGEST:  # perhaps by one row
+            return None
         if data[-1] != _LINE_END:
             data += b"\n"
         count = data.count(b"\n")

@@ -1,3 +1,4 @@
+import errno
 import threading
 
 import datasets
@@ -7,6 +8,7 @@ import pytest
 from barcodemae.data import cache, read_report
 from barcodemae.data.problems import LeftOut, ReadReport
 from barcodemae.data.schemas import COLUMNS, SCHEMA
+from barcodemae.errors import BarcodeMAEError
 
 
 def table_of(barcodes):
@@ -83,3 +85,30 @@ def test_the_report_belongs_to_the_data_set_and_its_parts(tmp_path):
 def test_the_default_folder_is_that_of_datasets(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     assert cache.root(None) == tmp_path / "barcodemae"
+
+
+@pytest.mark.parametrize("damage", [b"", b"half", None])
+def test_a_damaged_entry_is_built_anew(tmp_path, damage):
+    folder = cache.entry(tmp_path, "key", build_of(["AC", "GT"]))
+    table = folder / cache.TABLE
+    table.write_bytes(table.read_bytes()[:-200] if damage is None else damage)
+    again = cache.load(cache.entry(tmp_path, "key", build_of(["AC", "GT"])))
+    assert again["nucleotides"][:] == ["AC", "GT"]
+
+
+def test_an_entry_that_lost_whole_batches_is_built_anew(tmp_path):
+    folder = cache.entry(tmp_path, "key", build_of(["AC", "GT"]))
+    short = cache.entry(tmp_path, "other", build_of(["AC"]))
+    (folder / cache.TABLE).write_bytes((short / cache.TABLE).read_bytes())
+    again = cache.load(cache.entry(tmp_path, "key", build_of(["AC", "GT"])))
+    assert again["nucleotides"][:] == ["AC", "GT"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_named(tmp_path, code):
+    def build(folder):
+        raise OSError(code, "full")
+
+    with pytest.raises(BarcodeMAEError, match=f"{tmp_path}: the cache .*HF_DATASETS_CACHE"):
+        cache.entry(tmp_path, "key", build)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]

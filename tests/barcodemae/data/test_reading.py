@@ -223,3 +223,50 @@ def test_real_barcodes(read):
     assert len(barcodes) == 96_656
     assert read_report(barcodes) == ReadReport(records=96_656, kept=96_656)
     assert len(read(SHARED, split=["train", "val_unseen"])) == 10_362 + 1_016
+
+
+def test_a_header_is_never_missing(read, write):
+    names = ["NA", "nan", "None", "null", "-1"]
+    path = write("a.fa", "".join(f">{name}\nACG{'T' * n}\n" for n, name in enumerate(names, 1)))
+    assert read(path)["processid"][:] == names
+
+
+def test_made_up_ids_are_said(read, write, caplog):
+    barcodes = read(write("a.csv", "plate,nucleotides\nx,ACGT\ny,ACC\n"))
+    assert barcodes["processid"][:] == ["a:1", "a:2"]
+    assert "2 records of a have no id that is known" in caplog.text
+    caplog.clear()
+    read(write("a.csv", "plate,nucleotides\nx,ACGT\ny,ACC\n"), ids="keep")
+    assert not caplog.text
+
+
+def test_a_column_that_repeats_is_no_id(read, write, caplog):
+    barcodes = read(write("a.csv", "sample,nucleotides\nx,ACGT\nx,ACC\ny,AGG\n"))
+    assert barcodes["processid"][:] == ["a:1", "a:2", "a:3"]
+    assert "since those of the column 'sample' repeat" in caplog.text
+    assert read(write("b.csv", "sample,nucleotides\nx,ACGT\ny,ACC\n"))["processid"][:] == ["x", "y"]
+
+
+@pytest.mark.parametrize("id", ["a\0", "a\x1b[2J", "x" * 5000])
+def test_ids_that_cannot_be_kept_are_refused(read, write, id):
+    with pytest.raises(BarcodeMAEError, match=r"control character|more than 4,096|not text"):
+        read(write("a.fa", f">{id}\nACGT\n"))
+
+
+def test_a_line_with_a_number_sign_is_not_dropped(read, write):
+    with pytest.raises(BarcodeMAEError, match=r"record 1 \(id 'a', line 1\): not DNA: '#'"):
+        read(write("a.fa", ">a\nACGT\n#ACGT\nAC\n"))
+
+
+def test_gaps_are_taken_out_on_request_and_inosine_is_n(read, write, caplog):
+    path = write("a.fa", ">a\nAC--GT.A\n>b\nACIIG\n")
+    barcodes = read(path, degap=True)
+    assert barcodes["nucleotides"][:] == ["ACGTA", "ACNNG"] and not caplog.text
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_line_ends_of_fasta(read, write, newline):
+    content = newline.join([">a x", "ACGT", "", "AC", ">b", "GG", ""])
+    assert read(write("a.fa", content))["nucleotides"][:] == ["ACGTAC", "GG"]
+    with pytest.raises(BarcodeMAEError, match=r"record 3 \(id 'c', line 7\)"):
+        read(write("b.fa", content + f">c{newline}"))

@@ -1,3 +1,8 @@
+import gzip
+import io
+import os
+import threading
+
 import datasets
 import pytest
 
@@ -107,3 +112,29 @@ def test_a_script_data_set_is_refused_with_the_way_out(monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", refuse)
     with pytest.raises(BarcodeMAEError, match="bioscan-ml/BIOSCAN-5M: .*download its metadata CSV"):
         resolve("bioscan-ml/BIOSCAN-5M")
+
+
+def fed(path, content):
+    """Write `content` to a named pipe while somebody reads it."""
+    os.mkfifo(path)
+    threading.Thread(target=lambda: path.write_bytes(content), daemon=True).start()
+    return path
+
+
+def test_a_named_pipe_is_read(read, tmp_path):
+    pipe = fed(tmp_path / "pipe", b">a\nACGT\n>b\n\n>b\nAC\n")
+    with pytest.raises(BarcodeMAEError, match=r"pipe: record 2 \(id 'b'\): no sequence"):
+        read(pipe)
+
+
+def test_standard_input_is_read(read, tmp_path, monkeypatch):
+    for content in (b">A 1\nACGT\n>A 2\nACC\n", gzip.compress(b"nucleotides\nACGT\nACC\n")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+        assert read("-")["nucleotides"][:] == ["ACGT", "ACC"]
+    assert read(fed(tmp_path / "p", b">a\nACGT\n"))["processid"][:] == ["a"]
+
+
+def test_several_processes_cannot_share_standard_input(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BarcodeMAEError, match="-: several processes cannot read one stream"):
+        resolve("-")
