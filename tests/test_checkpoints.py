@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import checkpoints
 import coi
 from barcodemae.cli import app
+from barcodemae.encoders import load_encoder
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.shipped import NAME, shipped_model
 from barcodemae.errors import BarcodeMAEError
@@ -57,6 +58,13 @@ def test_the_auto_classes_give_the_same():
     found = model(**tokenizer(barcodes, return_tensors="pt")).pooler_output.detach().numpy()
     expected = Embedder.from_pretrained(shipped_model(), "cpu").embed(barcodes)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_it_is_an_encoder_by_name():
+    encoder = load_encoder("shipped", "cpu")
+    assert encoder.embed(coi.draw(2)).shape == (2, 384)
+    with pytest.raises(BarcodeMAEError, match="shipped:large"):
+        load_encoder("shipped:large")
 
 
 def test_an_installation_without_it_says_so(tmp_path, monkeypatch):

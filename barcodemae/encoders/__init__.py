@@ -100,6 +100,7 @@ KINDS = {
     "untrained": Kind("pretrained:untrained_from_spec", "untrained[:PRESET_OR_DIR]"),
     "cls": Kind("pretrained:cls_from_spec", "cls:DIR_OR_HUB_ID"),
     "sites": Kind("sites:from_spec", "sites"),
+    "shipped": Kind("pretrained:shipped_from_spec", "shipped"),
 }
 FORMS = ", ".join(["DIR_OR_HUB_ID", *(kind.form for kind in KINDS.values())])
 

@@ -14,6 +14,8 @@ from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
 from barcodemae.encoders import Options
 from barcodemae.encoders.corruption import KINDS, Corruption
 from barcodemae.encoders.embedder import Embedder
+from barcodemae.encoders.shipped import shipped_model
+from barcodemae.errors import BarcodeMAEError
 from barcodemae.presets import preset_config
 from tokenization_barcodemae import MAX_NUCLEOTIDES
 
@@ -130,6 +132,13 @@ def from_spec(detail: str, options: Options) -> BarcodeMAEEncoder:
     """A checkpoint directory or Hub id, pooled as its config says."""
     embedder = Embedder.from_pretrained(detail, options.device)
     return BarcodeMAEEncoder(embedder, options.batch_size, detail)
+
+
+def shipped_from_spec(detail: str, options: Options) -> BarcodeMAEEncoder:
+    """The model that comes with the package."""
+    if detail:
+        raise BarcodeMAEError(f"shipped:{detail}: there is one shipped model; write shipped")
+    return from_spec(shipped_model(), options)
 
 
 def cls_from_spec(detail: str, options: Options) -> BarcodeMAEEncoder:

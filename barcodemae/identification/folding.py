@@ -9,6 +9,7 @@ import numpy as np
 from barcodemae.data import read_barcodes
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification.metric import Scatter
 
 
 def metric_to_fold(
@@ -30,8 +31,6 @@ def metric_to_fold(
     Raises:
         BarcodeMAEError: no taxon has two barcodes, or something cannot be read.
     """
-    from barcodemae.identification.metric import Scatter
-
     barcodes = read_barcodes([str(labelled)])
     table = barcodes.data
     labels = np.array(table.column(rank).fill_null("").to_pylist(), dtype=object).astype(str)

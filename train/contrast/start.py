@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from barcodemae import BarcodeMAEModel
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification.metric import Scatter
 from tokenization_barcodemae import UNKNOWN
 from train.contrast.views import kmers_of
 
@@ -80,8 +81,6 @@ def read_discriminants(encoder: BarcodeMAEModel, codes: np.ndarray, taxa: np.nda
         codes: (barcodes, places).
         taxa: (barcodes,) int.
     """
-    from barcodemae.identification.metric import Scatter
-
     pooling = encoder.site_pooling
     counts = np.stack([(codes == letter).sum(axis=0) for letter in range(4)], axis=1)
     mean = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (places, 4)

@@ -192,7 +192,6 @@ def test_the_objective_is_known_before_its_arguments(words, objective, tmp_path)
 
 
 def test_a_start_by_discriminants_knows_genera_before_it_learns(coi_data, tmp_path):
-    pytest.importorskip("barcodemae.identification.metric")
     # A short grid, whose scatter is soon solved.
     Grid(coi_grid().profile[:, 200:299]).save(tmp_path / "grid.safetensors")
     overrides = TINY.replace("site_size: 6", "site_size: 12").replace("219", "33")
