@@ -89,7 +89,10 @@ def main() -> int:
             folder / "checkpoint"
         )
         EnbedForConditionalGeneration(preset_config("enbed-tiny")).save_pretrained(folder / "enbed")
+        on_grid = preset_config("barcodemae-coi-small", num_hidden_layers=1)
+        BarcodeMAEForMaskedLM(on_grid).save_pretrained(folder / "checkpoint-on-grid")
         repositories = [
+            export(folder / "checkpoint-on-grid", folder / "on-grid"),
             export(folder / "checkpoint", folder / "complete"),
             export(folder / "checkpoint", folder / "encoder", encoder_only=True),
             export(folder / "enbed", folder / "enbed-complete"),
