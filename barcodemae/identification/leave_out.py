@@ -168,8 +168,20 @@ def _trials(source, embedded, each, rows, window: slice) -> dict[str, _Trials]:
         places = np.where(np.isfinite(values), places, -1)
         candidates = compared(planes[kept], source.planes, places, similarities)
         evidence = {rank: weigh(candidates, source.taxa, rank) for rank in OUTCOMES.values()}
+        if name == "species":
+            for each in evidence.values():
+                _count_one_less(each, source.taxa, rows[kept], candidates)
         found[name] = _Trials(rows[kept], evidence)
     return found
+
+
+def _count_one_less(evidence: Evidence, taxa: Taxa, rows: np.ndarray, candidates) -> None:
+    """Take the species that is left out off the number of species in its genus."""
+    nearest = candidates.places[np.arange(len(rows)), np.maximum(evidence.nearest, 0)]
+    own = taxa.codes["genus"][rows]
+    same = (taxa.codes["genus"][np.maximum(nearest, 0)] == own) & (own >= 0)
+    fewer = np.log1p(taxa.species_of_genus[own[same]] - 1)
+    evidence.features[same, FEATURES.index("species")] = fewer
 
 
 def _shared(planes: np.ndarray, references: np.ndarray) -> np.ndarray:
