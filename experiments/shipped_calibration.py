@@ -6,6 +6,8 @@ It reads identities alone, so it holds for every encoder; but candidates are fou
 """
 
 import json
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -14,16 +16,16 @@ import typer
 from barcodemae.data.references import read_references
 from barcodemae.encoders.sites import site_vectors
 from barcodemae.identification import bits, building, leave_out
+from barcodemae.identification.evidence import Taxa
 from barcodemae.identification.records import read, write
-from barcodemae.outputs import whole_file, write_whole_text
+from barcodemae.outputs import write_whole_text
 
 
 def shipped_calibration(references: list[str], split: Annotated[str, typer.Option()] = "") -> None:
     """Fit and write it."""
     found = building.lay(read_references(references, split=[split] if split else None))
-    from barcodemae.identification.evidence import Taxa
-
-    with whole_file(building.SHIPPED_CALIBRATION.with_suffix(".parquet")) as path:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "records.parquet"
         write(found.table, path)
         taxa = Taxa.of(read([path]))
     genera = found.table["genus"].to_numpy(dtype=object)
