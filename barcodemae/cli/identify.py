@@ -1,6 +1,5 @@
 """`barcodemae identify`: a verdict for each barcode, by a reference library."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -76,12 +75,14 @@ def identify(
     whose probability stays below --target is left empty, and so is everything below it.
     """
     from barcodemae.identification import batches
+    from barcodemae.outputs import is_stream
+    from barcodemae.outputs import report as say
     from barcodemae.reports import files, page
     from barcodemae.reports.summary import sentence
 
     named = tuple(rank.strip() for rank in ranks.split(","))
     batches.check_ranks(named)
-    sharded = output.suffix == "" and str(output) != "-" and not str(output).startswith("/dev/")
+    sharded = output.suffix == "" and not is_stream(output)
     batches.check_processes(output, sharded)
     inputs = [*queries, *reference, *([library] if library else [])]
     if not sharded:
@@ -116,8 +117,8 @@ def identify(
         files.write(answers, output)
     if report:
         page.write_html(answers, report)
-    print(
-        f"{output}: {len(barcodes):,} barcodes identified by {len(opened):,} references: "
+    say(
+        output,
+        f"{len(barcodes):,} barcodes identified by {len(opened):,} references: "
         f"{sentence(answers.table)}",
-        file=sys.stderr if str(output) == "-" else sys.stdout,
     )

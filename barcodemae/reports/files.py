@@ -11,7 +11,7 @@ import pandas as pd
 from barcodemae.cells import delimited_writer
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.answers import Answers
-from barcodemae.outputs import STANDARD_OUTPUT, check_output, whole_file
+from barcodemae.outputs import check_output, is_stream, whole_file
 from barcodemae.reports import community, workbook
 from barcodemae.reports.neighbours import neighbours_of
 
@@ -48,12 +48,10 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 def _writer(path: Path, writers: dict[str, Callable]) -> Callable:
-    if str(path) == STANDARD_OUTPUT:
-        return writers[".tsv"]
     for ending, writer in writers.items():
         if path.name.lower().endswith(ending):
             return writer
-    if str(path.absolute()).startswith("/dev/"):  # a device or a pipe has no ending
+    if not path.suffix and is_stream(path):
         return writers[".tsv"]
     raise BarcodeMAEError(
         f"{path}: the ending names the format, and this one is unknown; give "

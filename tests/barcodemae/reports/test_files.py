@@ -1,5 +1,7 @@
 import csv
 import json
+import os
+import threading
 from pathlib import Path
 
 import openpyxl
@@ -160,6 +162,18 @@ def test_standard_output_is_tsv(made, capfdbinary):
     lines = capfdbinary.readouterr().out.decode().splitlines()
     assert len(lines) == 61 and lines[0].split("\t") == list(made.table.columns)
     assert not any("\x1b" in line for line in lines)
+
+
+def test_a_pipe_gets_tsv(made, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(fifo.read_text()))
+    reader.start()
+    check(fifo)
+    write(made, fifo)
+    reader.join(timeout=60)
+    assert read[0].splitlines()[0].split("\t") == list(made.table.columns)
 
 
 def test_no_answers_make_empty_files(made, tmp_path):
