@@ -63,7 +63,8 @@ class Checked:
         offset: nucleotides before the part that was looked at.
         codes: (n,) the part that was looked at; empty where it is not COI.
         alignment: of that part; None where it is not COI.
-        tags: (n + 1, 10) probabilities of edit tags; None without an ENBED.
+        tags: (n + 1, 10) probabilities of edit tags; None without an ENBED, and where it is not
+            asked.
     """
 
     verdict: str
@@ -120,8 +121,11 @@ def _check_some(barcodes, phyla, tagger) -> list[Checked]:
     for row, window, alignment in zip(looked_at, windows, align(windows), strict=True):
         checked[row].codes = nucleotide_codes([window])[0, : len(window)]
         checked[row].alignment = alignment
-    if tagger is not None and looked_at:
-        _add_tags([checked[row] for row in looked_at], tagger)
+    if tagger is not None:
+        doubtful = [checked[row] for row in looked_at]
+        if not tagger.speaks_alone:
+            doubtful = [item for item in doubtful if item.alignment.breaks]
+        _add_tags(doubtful, tagger)
     for row in looked_at:
         _judge(checked[row], phyla[row], tagger)
     return checked

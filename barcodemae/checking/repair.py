@@ -1,8 +1,9 @@
 """Undo what is surely an error, and nothing else.
 
-Where an ENBED's tag is sure, what it says is done. Of what the profile finds, extra nucleotides
-are cut out where they repeat their neighbour (any of a run may go), and one lost nucleotide is
-filled in where it lengthens a run that the profile expects, or where the profile knows its column.
+Of what the profile finds, extra nucleotides are cut out where they repeat their neighbour (any of a
+run may go), and one or two lost ones are filled in where they lengthen a run that the profile
+expects, or where it knows the column. Where it leaves open which nucleotide it is, an ENBED's tags
+near the break may say. A tag alone is obeyed where it is as sure as the tagger's threshold asks.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from barcodemae.checking.checker import Checked
-from barcodemae.checking.profile import DELETION, INSERTION, consensus
+from barcodemae.checking.profile import INSERTION, Break, consensus
 from barcodemae.checking.tags import DROP, INSERT, KEEP, REPLACE
 
 _SURE = 0.9  # share of a nucleotide in its column
 _LIKELY = 0.3  # the same, where it also repeats its neighbour
 _TOGETHER = 6  # nucleotides between a break and a tag that mean one and the same
+_NEAR = 8  # nucleotides from a break to the tag that says which one it is
+
+# Of a place: letters to put before, whether to keep the letter, what to put in its stead.
+Edit = tuple[str, bool, str]
 
 
 @dataclass
@@ -42,10 +47,11 @@ def repair(item: Checked, tagger=None) -> Repaired:
     """
     if item.alignment is None:
         return Repaired(item.barcode, [])
-    edits = {} if tagger is None else _tag_edits(item, tagger.least_to_edit)
-    for at, edit in _profile_edits(item):
-        if not any(abs(at - other) <= _TOGETHER for other in edits):
-            edits[at] = edit
+    has_tags = tagger is not None and item.tags is not None
+    edits = _tag_edits(item, tagger.least_to_edit) if has_tags else {}
+    for found in item.alignment.breaks:
+        if found.shifts_frame and not _is_done(found, edits):
+            edits |= _by_profile(item.codes, found) or _by_tags(item, found, tagger)
     letters, words = [], []
     part = item.barcode[item.offset : item.offset + len(item.codes)]
     for at in range(len(part) + 1):
@@ -63,8 +69,7 @@ def repair(item: Checked, tagger=None) -> Repaired:
     return Repaired(front + "".join(letters) + behind, words)
 
 
-def _tag_edits(item: Checked, least_probability: float) -> dict[int, tuple[str, bool, str]]:
-    """Place -> (letters to put before, whether to keep the letter, what to put in its stead)."""
+def _tag_edits(item: Checked, least_probability: float) -> dict[int, Edit]:
     edits = {}
     for at in np.flatnonzero(item.tags[:, 1:].max(axis=1) >= least_probability):
         tag = int(item.tags[at].argmax())
@@ -79,14 +84,30 @@ def _tag_edits(item: Checked, least_probability: float) -> dict[int, tuple[str, 
     return edits
 
 
-def _profile_edits(item: Checked):
-    for found in item.alignment.breaks:
-        if not found.shifts_frame or found.length > 2:
-            continue
-        if found.kind == INSERTION:
-            yield from _cut_out(item.codes, found)
-        elif found.kind == DELETION:
-            yield from _fill_in(item.codes, found)
+def _is_done(found: Break, edits: dict) -> bool:
+    return any(abs(found.at - other) <= _TOGETHER for other in edits)
+
+
+def _by_profile(codes: np.ndarray, found: Break) -> dict[int, Edit]:
+    if found.length > 2:
+        return {}
+    return dict((_cut_out if found.kind == INSERTION else _fill_in)(codes, found))
+
+
+def _by_tags(item: Checked, found: Break, tagger) -> dict[int, Edit]:
+    """Which nucleotide it is that the profile finds extra or missing, if the tags are sure."""
+    if tagger is None or item.tags is None or found.length > 1:
+        return {}
+    front = max(found.at - _NEAR, 0)
+    near = item.tags[front : found.at + _NEAR + 1]
+    allowed = slice(DROP, REPLACE) if found.kind == INSERTION else slice(INSERT, None)
+    place, tag = np.unravel_index(near[:, allowed].argmax(), near[:, allowed].shape)
+    at = front + int(place)
+    if near[:, allowed][place, tag] < tagger.least_to_mend:
+        return {}
+    if found.kind == INSERTION:
+        return {at: ("", False, "")} if at < len(item.codes) else {}
+    return {at: ("acgt"[tag], True, "")}
 
 
 def _cut_out(codes: np.ndarray, found):

@@ -40,8 +40,11 @@ class Tagger:
     """A trained ENBED, and how probable it finds each edit.
 
     Attributes:
-        least_to_flag, least_to_edit: probabilities from which a tag is told, and obeyed; they were
-            calibrated on clean barcodes after training, and stand in the config.
+        least_to_flag, least_to_edit: probabilities from which a tag alone is told, and obeyed.
+        least_to_mend: the same for one that says which nucleotide it is that the profile finds
+            extra or missing. All three stand in the config, chosen after training; without them no
+            tag counts.
+        speaks_alone: whether a tag counts where the profile finds nothing.
 
     Raises:
         BarcodeMAEError: the directory holds no ENBED with edit tags.
@@ -61,6 +64,8 @@ class Tagger:
         self.model = EnbedForTokenClassification.from_pretrained(directory).eval()
         self.least_to_flag = getattr(config, "least_to_flag", 1.0)
         self.least_to_edit = getattr(config, "least_to_edit", 1.0)
+        self.least_to_mend = getattr(config, "least_to_mend", 1.0)
+        self.speaks_alone = min(self.least_to_flag, self.least_to_edit) < 1
         self.batch_size = batch_size
 
     @torch.inference_mode()

@@ -22,8 +22,12 @@ def check(
         ),
     ] = None,
     tags: Annotated[
-        str, typer.Option(help="Directory of an ENBED with edit tags; default: without.")
-    ] = "",
+        str,
+        typer.Option(
+            help="Directory of an ENBED with edit tags, or none. shipped: the one that comes with "
+            "the package, which says what --repair shall put in or cut out."
+        ),
+    ] = "shipped",
     on_error: Annotated[
         str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
     ] = "raise",
@@ -43,10 +47,11 @@ def check(
         check_output(path, barcodes)
     table = read_barcodes(barcodes, prepare=False, on_error=on_error)
     tagger = None
-    if tags:
+    if tags != "none" and (tags != "shipped" or repair is not None):
         from barcodemae.checking.tagging import Tagger
+        from barcodemae.encoders.shipped import EDITS, shipped_model
 
-        tagger = Tagger(tags)
+        tagger = Tagger(shipped_model(EDITS) if tags == "shipped" else tags)
     counts, edits = write_report(table, output, repair, tagger)
     if str(output) != "-":
         told = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())

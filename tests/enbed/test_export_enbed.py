@@ -54,7 +54,7 @@ def test_sentence_transformers_gives_the_models_embedding(checkpoint, tmp_path):
 
 def test_edit_tags_are_named_in_the_card(tmp_path):
     labels = {"id2label": dict(enumerate(LABELS)), "label2id": {x: i for i, x in enumerate(LABELS)}}
-    config = preset_config("enbed-tiny", learned_positions=704, least_to_flag=0.9, **labels)
+    config = preset_config("enbed-tiny", learned_positions=704, least_to_mend=0.9, **labels)
     EnbedForTokenClassification(config).save_pretrained(tmp_path / "checkpoint")
     card = (export(tmp_path / "checkpoint", tmp_path / "out") / "README.md").read_text()
     assert "edit tags, which say how to undo sequencing errors" in card

@@ -57,9 +57,10 @@ def test_what_is_no_barcode_is_named_and_nothing_is_written(content, said, tmp_p
 
 
 def test_a_model_of_another_kind_is_refused(barcode, tmp_path):
-    from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+    from barcodemae import BarcodeMAEModel
+    from barcodemae.presets import preset_config
 
-    BarcodeMAEModel(BarcodeMAEConfig.preset("barcodemae-tiny")).save_pretrained(tmp_path / "model")
+    BarcodeMAEModel(preset_config("barcodemae-tiny")).save_pretrained(tmp_path / "model")
     source = tmp_path / "barcodes.fasta"
     source.write_text(f">a\n{barcode}\n")
     with pytest.raises(BarcodeMAEError, match="no ENBED"):
