@@ -14,7 +14,14 @@ from barcodemae.presets import preset_config
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-FASTA = ">a\nAACTTTATATTTTATTTTTGGAATTTGAGCAGG\n>b\nAACATTATATTTTATTTTCGGAATTTGAGC\n"
+# The barcodes of the README's own snippet, which the shipped model finds on its grid.
+FASTA = "".join(
+    f">{name}\n{barcode}\n"
+    for name, barcode in zip(
+        "ab", re.findall(r'"([ACGT]{60,})"\n\s+"([ACGT]{60,})"', README), strict=True
+    )
+    for barcode in ["".join(barcode)]
+)
 
 
 @pytest.fixture(scope="module")
