@@ -115,7 +115,8 @@ def _columns(headers: list[bytes], style: HeaderFormat, whole: bool) -> dict[str
     if style is PLAIN:
         ids = headers if whole else [_first_word(header) for header in headers]
         return {"processid": pa.array(ids, pa.binary())}
-    taken_apart = [style.parts(header.decode("utf-8", "surrogateescape")) for header in headers]
+    decoded = (header.decode("utf-8", "surrogateescape") for header in headers)
+    taken_apart = [(style if style.matches(text) else PLAIN).parts(text) for text in decoded]
     ids, parts = zip(*taken_apart, strict=True)
     names = headers
     if not whole:

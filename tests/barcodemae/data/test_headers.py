@@ -102,3 +102,12 @@ def test_plain_headers_stay_plain():
     for headers in (["Sample 1", "Sample 2"], ["ASV0;size=100;sample=S1"], ["seq0 {'count':1}"]):
         assert recognise(headers).name == "plain"
     assert recognise(["A1 Musca domestica", "A2 x", "A3"]).name == "plain"
+
+
+@pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.parametrize("odd", ["", "x", "x y", "x|y", "x;y"])
+def test_a_header_that_is_in_no_format_among_others_keeps_its_id(read, write, name, odd):
+    headers = [HEADERS[name][0].replace("A1", f"A{n}") for n in range(20)]
+    fasta = "".join(f">{header}\nACG{'T' * n}\n" for n, header in enumerate([*headers, odd]))
+    barcodes = read(write("a.fa", fasta), header_format=name, ids="keep")
+    assert barcodes["processid"][-1] == (odd.split()[0] if odd else "a:21")
