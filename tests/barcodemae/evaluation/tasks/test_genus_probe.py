@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
