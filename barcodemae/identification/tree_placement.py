@@ -139,7 +139,7 @@ def _joined(library: Library, planes: np.ndarray) -> Backbone:
     np.fill_diagonal(distances, 0)
     names = [str(number) for number in range(len(tips))]
     tree = nj(DistanceMatrix(distances, names), neg_as_zero=True)
-    return _backbone(library, tree.root_at_midpoint(), tips, {n: int(n) for n in names})
+    return _backbone(library, tree, tips, {n: int(n) for n in names})
 
 
 def _given(library: Library, path: Path) -> Backbone:

@@ -75,7 +75,10 @@ def _joined(distances: np.ndarray):
     names = [str(number) for number in range(len(distances))]
     tree = nj(DistanceMatrix(distances, names))
     # A midpoint exists only where something differs.
-    return tree.root_at_midpoint() if distances.any() else tree
+    try:
+        return tree.root_at_midpoint() if distances.any() else tree
+    except TypeError:  # scikit-bio climbs past the root where rounding puts the midpoint beyond it
+        return tree
 
 
 def _round_figure(value: float) -> float:
