@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -188,7 +189,7 @@ def write_shards(
                 bar.update(len(rows))
                 continue
             part = concatenate(list(_answers(library, barcodes.select(rows), settings, bar)))
-            write_whole(shard, lambda path, part=part: part.table.to_parquet(path, index=False))
+            write_whole(shard, partial(part.table.to_parquet, index=False))
     return len(barcodes)
 
 

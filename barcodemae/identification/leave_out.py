@@ -117,7 +117,7 @@ def calibrate(
         kept = np.setdiff1d(everything, fold) if len(folds) > 1 else everything
         maps.append(fitted_map(source, embedded, kept))
     curves: dict[str, list[Curves]] = {outcome: [] for outcome in OUTCOMES}
-    figures = {}
+    figures: dict = {}
     for sites, window in WINDOWS.items():
         say(f"calibrating at {sites} sites")
         tried = _WHOLE if sites == bits.SITES else _CUT

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -64,7 +65,11 @@ class Library:
         remote_code: str = "none",
     ):
         self.folder = Path(folder)
-        self._options = {"device": device, "batch_size": batch_size, "remote_code": remote_code}
+        self._options: dict[str, Any] = {
+            "device": device,
+            "batch_size": batch_size,
+            "remote_code": remote_code,
+        }
         self.card = read_card(self.folder)
         try:
             stems = [self.folder / PARTS / name for name in self.card["parts"]]

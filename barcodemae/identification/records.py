@@ -89,9 +89,9 @@ def _merged(table: pd.DataFrame, groups: np.ndarray) -> np.ndarray:
     for rows in np.split(order, starts[1:]):
         if len(rows) == 1:
             continue
-        rows = sorted(rows, key=lambda row: -(labels[row] != "").sum())
-        for place, row in enumerate(rows):
-            for fuller in rows[:place]:
+        fullest_first = sorted(rows, key=lambda row: -(labels[row] != "").sum())
+        for place, row in enumerate(fullest_first):
+            for fuller in fullest_first[:place]:
                 known = labels[row] != ""
                 if stays[fuller] and (labels[row][known] == labels[fuller][known]).all():
                     stays[row] = False

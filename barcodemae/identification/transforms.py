@@ -156,7 +156,7 @@ class MetricStep(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, embeddings: np.ndarray) -> np.ndarray:
-        return self.map_(np.asarray(embeddings))
+        return np.asarray(self.map_(np.asarray(embeddings)))
 
 
 _STEPS = {

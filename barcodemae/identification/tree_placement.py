@@ -69,7 +69,7 @@ def place(
     backbone = _given(library, tree) if tree else _joined(library, planes[usable])
     taxa = _edge_taxa(library, backbone)
     placed = []
-    for row in usable:
+    for row in usable.tolist():
         equal, common = bits.compare(planes[row], library.planes[backbone.tips])
         edge, residual, distal, pendant = best_edge(backbone, _corrected(equal, common), common)
         values = [int(edge), round(residual, 6), round(distal, 6), round(pendant, 6), taxa[edge]]
@@ -172,8 +172,8 @@ def _backbone(library: Library, tree, tips: np.ndarray, row_of: dict[str, int]) 
     depth = np.zeros(len(nodes) + 1)  # the last one is the root
     for node in tree.preorder():
         if node is not tree:
-            above = number.get(id(node.parent), len(nodes))
-            depth[number[id(node)]] = depth[above] + lengths[number[id(node)]]
+            parent = number.get(id(node.parent), len(nodes))
+            depth[number[id(node)]] = depth[parent] + lengths[number[id(node)]]
     for node in tree.postorder():
         if node is tree:
             continue

@@ -78,7 +78,7 @@ def _candidates(library: Library, codes, planes, usable: np.ndarray) -> Candidat
     """Of whole queries by stored vectors, of fragments window by window."""
     first, last = flags.spans(codes)
     whole = usable & (last - first + 1 >= _WHOLE)
-    groups = [(np.flatnonzero(whole), None)]
+    groups: list[tuple[np.ndarray, np.ndarray | None]] = [(np.flatnonzero(whole), None)]
     cut = np.flatnonzero(usable & ~whole)
     windows = np.stack([first[cut] // _STEP * _STEP, -(-(last[cut] + 1) // _STEP) * _STEP], axis=1)
     for window in np.unique(windows, axis=0):

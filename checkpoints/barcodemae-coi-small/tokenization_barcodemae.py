@@ -383,8 +383,8 @@ class Grid:
         `_BREAK`, what follows is no part of it. Sets the starts to those of first nucleotides.
         """
         drifts = np.arange(-_DRIFT, _DRIFT + 1)
-        by_drift = [self._laid(some.digits, some.starts + drift) for drift in drifts]
-        by_drift = np.stack([*by_drift, np.full_like(by_drift[0], UNKNOWN)])  # last: no part
+        shifted = [self._laid(some.digits, some.starts + drift) for drift in drifts]
+        by_drift = np.stack([*shifted, np.full_like(shifted[0], UNKNOWN)])  # last: no part
         sites = np.ascontiguousarray(self._sites(by_drift).transpose(2, 1, 0))  # place, n, state
         own = np.arange(len(by_drift), dtype=np.int8)
         costs = np.full((len(own), len(own)), _BREAK, dtype=np.float32)
