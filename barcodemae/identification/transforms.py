@@ -152,11 +152,13 @@ class MetricStep(TransformerMixin, BaseEstimator):
 
     def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> MetricStep:
         is_sites = embeddings.shape[1] == site_means().size
-        self.map_ = fit_map(METRIC, np.asarray(embeddings), np.asarray(labels), is_sites)
+        fitted = fit_map(METRIC, np.asarray(embeddings), np.asarray(labels), is_sites)
+        assert fitted is not None  # the option "none" alone has no map
+        self.map_ = fitted
         return self
 
     def transform(self, embeddings: np.ndarray) -> np.ndarray:
-        return np.asarray(self.map_(np.asarray(embeddings)))
+        return self.map_(np.asarray(embeddings))
 
 
 _STEPS = {

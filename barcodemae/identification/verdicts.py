@@ -82,9 +82,9 @@ def _candidates(library: Library, codes, planes, usable: np.ndarray) -> Candidat
     cut = np.flatnonzero(usable & ~whole)
     windows = np.stack([first[cut] // _STEP * _STEP, -(-(last[cut] + 1) // _STEP) * _STEP], axis=1)
     for window in np.unique(windows, axis=0):
-        inside = np.zeros(bits.SITES, dtype=bool)
-        inside[slice(*window)] = True
-        groups.append((cut[(windows == window).all(axis=1)], inside))
+        sites = np.zeros(bits.SITES, dtype=bool)
+        sites[slice(*window)] = True
+        groups.append((cut[(windows == window).all(axis=1)], sites))
     parts, order = [], []
     for rows, inside in groups:
         if not len(rows):
