@@ -167,10 +167,11 @@ class Embedder:
 
     def pooled(self, output: BarcodeMAEModelOutput) -> torch.Tensor:
         """The embeddings in what the encoder returned: (batch, dim) float32."""
-        pooled, cls_state = output.pooler_output, output.cls_state
+        pooled = output.pooler_output
         assert pooled is not None  # an encoder always pools
         if self.pooling == "mean":
             return pooled.float()
+        cls_state = output.cls_state  # of BarcodeMAE alone: ENBED's output has none
         assert cls_state is not None  # checked when this was made
         # Without a real k-mer the mean is zeros, and so must this be.
         return (cls_state * pooled.any(dim=1, keepdim=True)).float()
