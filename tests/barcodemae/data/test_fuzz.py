@@ -147,7 +147,12 @@ def check(draw, folder, content):
 def test_no_file_brings_a_reader_down(tmp_path):
     outcomes = {"read": 0, "refused": 0}
 
-    @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=EXAMPLES,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(st.integers(0, 2**32))
     def many(seed):
         draw = random.Random(seed)
