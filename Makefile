@@ -22,8 +22,8 @@ bench: $(READY)
 
 # The Python files beside the shipped weights are the project's own.
 checkpoints:
-	for model in checkpoints/*/; do cp configuration_barcodemae.py tokenization_barcodemae.py \
-		modeling_barcodemae.py $$model; done
+	for model in checkpoints/barcodemae-*/; do cp *_barcodemae.py $$model; done
+	for model in checkpoints/enbed-*/; do cp enbed/*_enbed.py $$model; done
 
 lint: $(READY)
 	$(BIN)/ruff check .
