@@ -20,6 +20,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.answers import Answers, concatenate
 from barcodemae.reports import sentence, write, write_html
 from barcodemae.reports.details import Details, style_of_details
+from barcodemae.reports.page import SHOWN
 from barcodemae.serve.queries import ENDINGS, Limits, Queries, read_text, read_upload
 
 Identify = Callable[[Sequence[str], Sequence[str]], Answers]
@@ -27,18 +28,9 @@ Identify = Callable[[Sequence[str], Sequence[str]], Answers]
 BATCH = 50  # barcodes identified before the page shows more
 KEPT = 3600  # seconds that answers and files are kept for their visitor
 WAITING = 40  # visitors in the queue; more are asked to come back
-_SHOWN = {
-    "id": "Id",
-    "verdict": "Verdict",
-    "order": "Order",
-    "family": "Family",
-    "genus": "Genus",
-    "species": "Species",
-    "p_species_known": "P(species known)",
-    "p_genus": "P(genus)",
-    "identity": "Identity",
-    "flags": "Flags",
-}
+# The report's columns, less what does not fit beside a visitor's form.
+_LEFT_OUT = ("p_family", "nearest_species")
+_SHOWN = {name: title for name, title in SHOWN.items() if name not in _LEFT_OUT}
 _FILES = ("tsv", "xlsx", "qiime2.tsv", "html")
 _MOST_LEFT_OUT = 10  # named
 _EXAMPLE = ">my barcode\nAACTTTATATTTTATTTTTGGAATTTGAGCAGG..."
