@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
+from barcodemae.cli import options
+
 
 def check(
-    barcodes: Annotated[
-        list[str],
-        typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; .gz and globs too."),
-    ],
+    barcodes: options.Barcodes,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Report to write, tab-separated.")
     ] = Path("-"),
@@ -28,9 +27,7 @@ def check(
             "the package, which says what --repair shall put in or cut out."
         ),
     ] = "shipped",
-    on_error: Annotated[
-        str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
-    ] = "raise",
+    on_error: options.OnError = "raise",
 ) -> None:
     """Check COI barcodes: one row for each record, what is wrong with it and where.
 

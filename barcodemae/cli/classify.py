@@ -5,24 +5,18 @@ from typing import Annotated
 
 import typer
 
+from barcodemae.cli import options
+
 
 def classify(
-    queries: Annotated[
-        list[str],
-        typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; .gz and globs too."),
-    ],
+    queries: options.Barcodes,
     model: Annotated[str, typer.Option(help="Directory that train.finetune wrote, or Hub id.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, as of identify.")],
-    long: Annotated[
-        bool,
-        typer.Option("--long", envvar="BARCODEMAE_LONG", help="A row for each barcode and rank."),
-    ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")] = 64,
-    device: Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")] = "",
-    degap: Annotated[bool, typer.Option(help="Take gaps (- and .) out of the barcodes.")] = False,
-    on_error: Annotated[
-        str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
-    ] = "raise",
+    long: options.Long = False,
+    batch_size: options.BatchSize = 64,
+    device: options.Device = "",
+    degap: options.Degap = False,
+    on_error: options.OnError = "raise",
 ) -> None:
     """Name barcodes at each rank that the model was fine-tuned for.
 

@@ -6,13 +6,11 @@ from typing import Annotated
 
 import typer
 
+from barcodemae.cli import options
+
 _SAMPLE = 512  # barcodes to measure a reduced precision on
 
 
-_Queries = Annotated[
-    list[str],
-    typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; .gz and globs too."),
-]
 _Output = Annotated[
     Path,
     typer.Option(
@@ -22,11 +20,9 @@ _Output = Annotated[
 _Model = Annotated[
     str, typer.Option(help="Checkpoint directory or Hub id; default: the model shipped here.")
 ]
-_BatchSize = Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")]
 _Offset = Annotated[
     int, typer.Option(min=0, help="Nucleotides to drop from the front of each barcode.")
 ]
-_Device = Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")]
 _Precision = Annotated[
     str,
     typer.Option(
@@ -34,23 +30,19 @@ _Precision = Annotated[
     ),
 ]
 _ShardSize = Annotated[int, typer.Option(min=1, help="Records in a shard of a folder.")]
-_Degap = Annotated[bool, typer.Option(help="Take gaps (- and .) out of the barcodes.")]
-_OnError = Annotated[
-    str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
-]
 
 
 def embed(
-    queries: _Queries,
+    queries: options.Barcodes,
     output: _Output,
     model: _Model = "",
-    batch_size: _BatchSize = 64,
+    batch_size: options.BatchSize = 64,
     offset: _Offset = 0,
-    device: _Device = "",
+    device: options.Device = "",
     precision: _Precision = "fp32",
     shard_size: _ShardSize = 65536,
-    degap: _Degap = False,
-    on_error: _OnError = "raise",
+    degap: options.Degap = False,
+    on_error: options.OnError = "raise",
 ) -> None:
     """Embed barcodes: one row for each record, its id and its vector.
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from barcodemae.cli import options
+
 # Options that go into `Settings` as they are.
 _PROTOCOL = (
     *("reference", "query", "clustering", "seen", "rank", "neighbours", "temperature", "clusters"),
@@ -69,12 +71,7 @@ _Weights = Annotated[
 _CacheDir = Annotated[
     Path | None, typer.Option(help="Where embeddings are kept; default: OUTPUT/cache.")
 ]
-_Device = Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")]
-_BatchSize = Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")]
 _Threads = Annotated[int, typer.Option(min=1, help="Threads of an aligner.")]
-_TrustRemoteCode = Annotated[
-    bool, typer.Option(help="Run code from the repository of a model that no table knows.")
-]
 
 
 def evaluate(
@@ -98,11 +95,11 @@ def evaluate(
     recipe: _Recipe = "",
     weights: _Weights = [],  # noqa: B006
     cache_dir: _CacheDir = None,
-    device: _Device = "",
-    batch_size: _BatchSize = 64,
+    device: options.Device = "",
+    batch_size: options.BatchSize = 64,
     threads: _Threads = 2,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
-    trust_remote_code: _TrustRemoteCode = False,
+    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Evaluate models side by side: genus of unseen species, BIN clustering, and more.
 

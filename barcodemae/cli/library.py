@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from barcodemae.cli import options
+
 app = typer.Typer(
     help="Reference libraries for `identify`: built once, opened in an instant.",
     no_args_is_help=True,
@@ -16,14 +18,7 @@ _References = Annotated[
         "DADA2, MIDORI2 or GenBank headers; packed ones and globs too."
     ),
 ]
-_Taxonomy = Annotated[
-    list[str], typer.Option(help="Files of ids and lineages (QIIME 2, mothur) for plain FASTA.")
-]
 _Format = Annotated[str, typer.Option(help="Of FASTA headers; default: recognised.")]
-_Split = Annotated[str, typer.Option(help="Only the records of these splits, by commas.")]
-_OnError = Annotated[
-    str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
-]
 _Folder = Annotated[Path, typer.Argument(help="Folder of the library.")]
 
 
@@ -31,23 +26,16 @@ _Folder = Annotated[Path, typer.Argument(help="Folder of the library.")]
 def build(
     references: _References,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the library.")],
-    model: Annotated[
-        str, typer.Option(help="sites, kmer:6, a checkpoint directory or a Hub id.")
-    ] = "",
-    inference: Annotated[
-        str,
-        typer.Option(help="metric (default of sites), none (default of models), centre, whiten."),
-    ] = "",
+    model: options.Encoder = "",
+    inference: options.Inference = "",
     name: Annotated[str, typer.Option(help="Of the library; default: the folder's.")] = "",
-    taxonomy: _Taxonomy = [],  # noqa: B006
+    taxonomy: options.Taxonomy = [],  # noqa: B006
     format: _Format = "",
-    split: _Split = "",
-    device: Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")] = "",
-    batch_size: Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")] = 64,
-    on_error: _OnError = "raise",
-    trust_remote_code: Annotated[
-        bool, typer.Option(help="Run code from the repository of a model that no table knows.")
-    ] = False,
+    split: options.Splits = "",
+    device: options.Device = "",
+    batch_size: options.BatchSize = 64,
+    on_error: options.OnError = "raise",
+    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Build a library: lay the barcodes on the grid, embed them, learn the metric, calibrate."""
     from barcodemae.identification import building
@@ -90,10 +78,10 @@ def info(library: _Folder) -> None:
 def add(
     library: _Folder,
     references: _References,
-    taxonomy: _Taxonomy = [],  # noqa: B006
+    taxonomy: options.Taxonomy = [],  # noqa: B006
     format: _Format = "",
-    split: _Split = "",
-    on_error: _OnError = "raise",
+    split: options.Splits = "",
+    on_error: options.OnError = "raise",
 ) -> None:
     """Add records; what the library has is not built again, nor is it calibrated again."""
     from barcodemae.identification import building
@@ -138,6 +126,6 @@ def read(references: list[str], taxonomy: list[str], format: str, split: str, on
         references,
         taxonomy or None,
         format or None,
-        split=[name.strip() for name in split.split(",") if name.strip()] or None,
+        split=options.listed(split) or None,
         on_error=on_error,
     )

@@ -5,15 +5,12 @@ from typing import Annotated
 
 import typer
 
+from barcodemae.cli import options
+
 
 def place(
-    queries: Annotated[
-        list[str],
-        typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; packed ones and globs too."),
-    ],
-    library: Annotated[
-        Path, typer.Option("--library", "-l", help="Folder that `library build` wrote.")
-    ],
+    queries: options.Barcodes,
+    library: options.LibraryFolder,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .jplace.")],
     tree: Annotated[
         Path | None,
@@ -22,9 +19,7 @@ def place(
             "neighbour-joined."
         ),
     ] = None,
-    on_error: Annotated[
-        str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
-    ] = "raise",
+    on_error: options.OnError = "raise",
 ) -> None:
     """Place barcodes on a tree by least squares on distances; each edge with the taxon below it."""
     import json

@@ -72,8 +72,9 @@ def _push_space(library: Path, repo_id: str, private: bool | None, dry_run: bool
                 name = path.relative_to(Path(folder) / "space")
                 print(f"{path.stat().st_size:>14,}  {name}")
         return
-    hidden = _private(repo_id, "space") if private is None else private
-    print(push_space(library, repo_id, hidden))
+    if private is None:
+        private = _private(repo_id, "space")
+    print(push_space(library, repo_id, private))
 
 
 def _private(repo_id: str, kind: str = "model") -> bool:

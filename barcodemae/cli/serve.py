@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from barcodemae.cli import options
+
 
 def serve(
     library: Annotated[
@@ -17,10 +19,8 @@ def serve(
     max_barcodes: Annotated[int, typer.Option(min=1, help="Barcodes in a request.")] = 1000,
     max_megabytes: Annotated[float, typer.Option(min=0.001, help="Size of a request.")] = 5,
     time_limit: Annotated[float, typer.Option(min=1, help="Seconds for a request.")] = 120,
-    target: Annotated[
-        float, typer.Option(help="Probability that a rank must reach to be called.")
-    ] = 0.95,
-    device: Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")] = "",
+    target: options.Target = 0.95,
+    device: options.Device = "",
 ) -> None:
     """Serve a page that identifies barcodes: paste or drop them, see verdicts, take files away.
 

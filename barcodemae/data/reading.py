@@ -47,46 +47,49 @@ def read_barcodes(
     cache_dir: str | Path | None = None,
     progress: bool = True,
 ) -> datasets.Dataset:
-    """Read barcodes from files, saved data sets or the Hub.
+    """Read barcodes from files, saved data sets or the Hub, as one table mapped into memory.
 
-    `sources`: one or several of: a FASTA, FASTQ, CSV, TSV or Parquet file, plain or packed (.gz,
-    .bz2, .xz, .zst, .zip with one file in it), told apart by content and columns; `-`, standard
-    input, or a named pipe; a glob; a folder made by `Dataset.save_to_disk`; a Hub id `org/name`.
-    The answer has the string columns `COLUMNS` (missing = None) in input order, and `columns`,
-    other columns of tables by any spelling of their names.
+    It has the string columns `COLUMNS` (missing = None) and `columns`, in input order, and is kept
+    in `cache_dir` under the files' paths, sizes and times and the options. `docs/file-formats.md`
+    says what is read, how records get their ids and what preparing does.
 
-    `taxonomy`: files of ids and lineages, for records that do not carry their own; one among
-    `sources` is recognised. `header_format`: of FASTA headers, a name of `HEADER_FORMATS`, which
-    say how to read lineages from headers; by default recognised. Placeholders such as
-    "unclassified" count as missing. Records of another marker than COI are left out and counted.
+    Args:
+        sources: files (plain or packed), globs, `-` for standard input, folders of
+            `Dataset.save_to_disk`, Hub ids `org/name`.
+        split, phylum: keep the records with one of these values.
+        min_length: keep barcodes of at least so many nucleotides, as prepared.
+        prepare: strip trailing N, drop repeated barcodes, cut at 660 nucleotides, as the authors.
+        repeats: "first" of equal barcodes is kept, or "join" their labels after the filters: one
+            record for each barcode and lineage, with the columns `copies` and `barcode_group`.
+        ids: of an id that its source has twice: "refuse" (faulty), "number" (`ID:RECORD`), "keep".
+        taxonomy: files of ids and lineages; one among `sources` is recognised.
+        header_format: of FASTA headers, a name of `HEADER_FORMATS`; None: recognised.
+        columns: other columns of tables to keep, by any spelling of their names.
+        degap: take gaps (- and .) out.
+        labels_matter: warn of what was found wrong with labels, too.
+        on_error: "raise" at the first faulty record, or "skip" it: `read_report(DATASET)` tells.
+        num_threads: that check and prepare side by side; None: one a processor, at most four.
 
-    The id of a FASTA record is the first word of its header, or what stands before the lineage;
-    where first words repeat, the whole header. A record without any gets `STEM:RECORD`, one whose
-    id stands in an earlier source `STEM:ID`. `ids` says what becomes of an id that its source has
-    twice: "refuse" (an error, or left out), "number" (`ID:RECORD`), "keep" (it stays: where nobody
-    asks for ids).
-
-    `prepare` does as the authors do over the whole input, before any filter: strip trailing N,
-    drop repeated barcodes (the first is kept), cut at 660 nucleotides. Without it the barcodes
-    are only upper-cased, freed of white space, U made T, and inosine (I) N. `degap` takes the gaps
-    out (- and .). With `repeats="join"` there is, after the filters, one record for each barcode
-    and lineage in place of the first one alone: labels of copies are joined, those that contradict
-    each other are kept side by side; two columns come with it, `copies` (how many records each
-    stands for) and `barcode_group` (equal for equal barcodes).
-
-    `split`, `phylum`: keep the records with one of these values. `min_length`: keep barcodes of at
-    least so many nucleotides, as prepared.
-
-    `on_error`: "raise" stops at the first faulty record; "skip" leaves out what is faulty, and
-    `read_report(DATASET)` tells what. `num_threads`: how many check and prepare side by side (by
-    default one for each processor, up to four).
-
-    The result is kept in `cache_dir` (by default in the cache of `datasets`), keyed by the files'
-    paths, sizes and times and by the options, and is mapped, not loaded, into memory.
-
-    Raises `BarcodeMAEError`: a source that does not exist or cannot be read, a faulty record, a
-    filter value that does not occur, no barcode left.
+    Raises:
+        BarcodeMAEError: a source that does not exist or cannot be read, a faulty record, a filter
+            value that does not occur, no barcode left, an option that is not allowed.
     """
+    threads = _checked(num_threads, on_error, repeats, ids, header_format)
+    found, lineages = _with_taxonomies(resolve(sources), taxonomy)
+    extra = [name for name in map(rank_column, columns) if name not in COLUMNS]
+    first = prepare and repeats == FIRST
+    reader = _Reader(found, lineages, prepare, first, ids, header_format, extra, degap)
+    filters = [_values(split), _values(phylum), min_length]
+    part = _cached(reader, cache_dir, filters, repeats == JOIN, on_error, threads, progress)
+    report = cache.read_report(part)
+    report.log(cache.report_file(part), ids_matter=ids != KEEP, labels_matter=labels_matter)
+    return part
+
+
+def _checked(
+    num_threads: int | None, on_error: str, repeats: str, ids: str, header_format: str | None
+) -> int:
+    """How many threads to use; raise BarcodeMAEError where an option is not allowed."""
     for name, value, allowed in (
         ("on_error", on_error, ("raise", "skip")),
         ("repeats", repeats, (FIRST, JOIN)),
@@ -100,32 +103,36 @@ def read_barcodes(
         num_threads = min(4, os.cpu_count() or 1)
     if num_threads < 1:
         raise BarcodeMAEError(f"num_threads must be at least 1, not {num_threads}")
-    root = cache.root(cache_dir)
-    found, lineages = _with_taxonomies(resolve(sources), taxonomy)
-    extra = [name for name in map(rank_column, columns) if name not in COLUMNS]
-    reader = _Reader(
-        found, lineages, prepare, prepare and repeats == FIRST, ids, header_format, extra, degap
-    )
+    return num_threads
+
+
+def _cached(
+    reader: _Reader,
+    cache_dir: str | Path | None,
+    filters: list,
+    join: bool,
+    on_error: str,
+    num_threads: int,
+    progress: bool,
+) -> datasets.Dataset:
+    """The table of the cache: read, then filtered, then joined, each an entry of its own."""
+    root, schema = cache.root(cache_dir), reader.schema
     key = [reader.key(), on_error]
 
     def build(folder: Path) -> None:
         reader.write(folder, on_error == "skip", num_threads, progress)
 
-    whole = cache.load(cache.entry(root, key, build))
-    filters = [_values(split), _values(phylum), min_length]
-    part, schema = whole, table_schema(extra)
+    whole = part = cache.load(cache.entry(root, key, build))
     if any(filters):
         key = [key, filters]
         part = cache.load(
             cache.entry(root, key, lambda folder: _filter(folder, whole, schema, *filters))
         )
-    if repeats == JOIN:
-        names = [*RANKS, "dna_bin", *extra]
+    if join:
+        names = [*RANKS, "dna_bin", *reader.extra]
         part = cache.load(
             cache.entry(root, [key, JOIN], lambda folder: _join(folder, part, schema, names))
         )
-    report = cache.read_report(part)
-    report.log(cache.report_file(part), ids_matter=ids != KEEP, labels_matter=labels_matter)
     return part
 
 
@@ -187,16 +194,19 @@ class _Reader:
             )
             try:
                 with bar:
-                    self._write(
-                        cache.Writer(folder, self._schema), taxonomy, skip, num_threads, bar
-                    )
+                    self._write(cache.Writer(folder, self.schema), taxonomy, skip, num_threads, bar)
                 return
             except ReadAgain:
                 continue
 
     @property
-    def _schema(self) -> pa.Schema:
-        return table_schema(self.settings[0].extra)
+    def extra(self) -> tuple[str, ...]:
+        """Columns beside the canonical ones."""
+        return self.settings[0].extra
+
+    @property
+    def schema(self) -> pa.Schema:
+        return table_schema(self.extra)
 
     def _write(
         self,
@@ -231,7 +241,7 @@ class _Reader:
                 table = table.set_column(at, "nucleotides", cut(table["nucleotides"]))
             report.kept += len(table)
             report.gapped += pc.sum(_hold_gaps(table["nucleotides"])).as_py() or 0
-            writer.write(table.select(self._schema.names))
+            writer.write(table.select(self.schema.names))
         self._finish(report, problems)
         writer.close(report)
 

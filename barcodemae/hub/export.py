@@ -72,18 +72,11 @@ def export(
     output, path = Path(output), Path(checkpoint)
     name = repo_id or output.absolute().name
     if results:
-        names = (str(path), str(path.resolve()), path.name)
-        found = read_results(Path(results), results_model, names, name.rsplit("/", 1)[-1])
-        if results_data:
-            found["data"] |= {"id": results_data, "name": results_data.rsplit("/", 1)[-1]}
+        found = _found_results(Path(results), path, name, results_model, results_data)
     with whole_directory(output) as directory:
         loaded = Checkpoint.read(path, encoder_only, DTYPES.get(dtype))
         _fold(loaded.model, metric)
-        loaded.model.save_pretrained(directory)
-        if (path / _GRID).is_file():  # its own, which may not be the usual one
-            tokenizer_class = family_of(loaded.model.config).tokenizer_class
-            tokenizer_class.from_pretrained(path).save_pretrained(directory)
-        write_sentence_transformers(directory)
+        _write_model(directory, loaded.model, path)
         _write_requirements(directory / "requirements.txt")
         _write_json(
             directory / TRAINING_RECORD, _public_record(loaded.training, data or {}, license)
@@ -94,6 +87,26 @@ def export(
             _write_onnx(directory, path, encoder_only, metric)
         (directory / "README.md").write_text(render_card(directory, name), encoding="utf-8")
     return output
+
+
+def _found_results(
+    results: Path, checkpoint: Path, name: str, model: str | None, data: str | None
+) -> dict:
+    """What `results` says of the checkpoint; `model`, `data`: as for `export`."""
+    names = (str(checkpoint), str(checkpoint.resolve()), checkpoint.name)
+    found = read_results(results, model, names, name.rsplit("/", 1)[-1])
+    if data:
+        found["data"] |= {"id": data, "name": data.rsplit("/", 1)[-1]}
+    return found
+
+
+def _write_model(directory: Path, model: PreTrainedModel, checkpoint: Path) -> None:
+    """Weights, tokenizer and what sentence-transformers reads."""
+    model.save_pretrained(directory)
+    if (checkpoint / _GRID).is_file():  # its own, which may not be the usual one
+        tokenizer_class = family_of(model.config).tokenizer_class
+        tokenizer_class.from_pretrained(checkpoint).save_pretrained(directory)
+    write_sentence_transformers(directory)
 
 
 def _write_requirements(path: Path) -> None:

@@ -80,31 +80,43 @@ def build(
             f"no reference can be used: {_counted(found.left_out) or 'there is none'}"
         )
     with _whole_folder(output) as folder:
-        embedded = _embedded(encoder, found.codes, progress)
-        genera = found.table["genus"].to_numpy(dtype=object)
-        (folder / PARTS).mkdir()
-        stem = folder / PARTS / "0000"
-        records.write(found.table, stem.with_suffix(".parquet"))
-        planes = bits.pack(found.codes)
-        taxa = Taxa.of(records.read([stem.with_suffix(".parquet")]))
-        source = leave_out.Source(
-            planes,
-            taxa,
-            genera,
-            lambda codes: vectors.embed(encoder, codes),
-            inference,
-            model == vectors.SITES,
-        )
-        say = _teller(progress)
-        say("learning the metric" if inference == "metric" else "mapping the vectors")
-        linear = leave_out.fitted_map(source, embedded, np.arange(len(embedded)))
-        if linear is not None:
-            linear.save(folder / MAP)
-        _write_arrays(stem, planes, embedded if linear is None else linear(embedded))
-        calibration = leave_out.calibrate(source, embedded, say=say) or shipped_calibration()
-        write_whole_text(folder / CALIBRATION, json.dumps(calibration.to_json()) + "\n")
-        card = _card(found, taxa, encoder, model, inference, name or output.name, calibration)
-        _write_card(folder, card)
+        return _fill(folder, found, encoder, model, inference, name or output.name, progress)
+
+
+def _fill(
+    folder: Path,
+    found: records.Records,
+    encoder: Encoder,
+    model: str,
+    inference: str,
+    name: str,
+    progress: bool,
+) -> dict:
+    """Write every file of a library into an empty folder, the card last; return the card."""
+    embedded = _embedded(encoder, found.codes, progress)
+    (folder / PARTS).mkdir()
+    stem = folder / PARTS / "0000"
+    records.write(found.table, stem.with_suffix(".parquet"))
+    planes = bits.pack(found.codes)
+    taxa = Taxa.of(records.read([stem.with_suffix(".parquet")]))
+    source = leave_out.Source(
+        planes,
+        taxa,
+        found.table["genus"].to_numpy(dtype=object),
+        lambda codes: vectors.embed(encoder, codes),
+        inference,
+        model == vectors.SITES,
+    )
+    say = _teller(progress)
+    say("learning the metric" if inference == "metric" else "mapping the vectors")
+    linear = leave_out.fitted_map(source, embedded, np.arange(len(embedded)))
+    if linear is not None:
+        linear.save(folder / MAP)
+    _write_arrays(stem, planes, embedded if linear is None else linear(embedded))
+    calibration = leave_out.calibrate(source, embedded, say=say) or shipped_calibration()
+    write_whole_text(folder / CALIBRATION, json.dumps(calibration.to_json()) + "\n")
+    card = _card(found, taxa, encoder, model, inference, name, calibration)
+    _write_card(folder, card)
     return card
 
 

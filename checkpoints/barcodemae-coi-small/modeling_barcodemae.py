@@ -96,7 +96,7 @@ def _bert(config: BarcodeMAEConfig, prefix: str = "") -> BertModel:
     return BertModel(bert_config, add_pooling_layer=False)
 
 
-def _behind_cls(
+def _after_cls(
     cls: torch.Tensor,
     states: torch.Tensor,
     attention_mask: torch.Tensor | None,
@@ -139,7 +139,7 @@ class SitePooling(nn.Module):
     """A barcode's embedding from its k-mers' states, kept apart by place.
 
     Each state becomes `site_size` numbers, and less the `centre` of its place what is left is how
-    far the k-mer is from the usual one there. A place whose k-mer is unknown, hidden or absent
+    far the k-mer is from the usual one there. A place whose k-mer is unknown, masked or absent
     counts as the usual one: zeros. All places together go through one linear map, which can take
     in any other that follows it, and any centring (`fold`).
 
@@ -379,35 +379,54 @@ class BarcodeMAEModel(BarcodeMAEPreTrainedModel):
             input_ids = input_ids.long()
         is_kmer = self._real_kmers(input_ids, tokens, attention_mask)
         attention_mask = self._attended(input_ids, attention_mask, is_kmer)
-        inputs = {"attention_mask": attention_mask, "position_ids": position_ids}
-        if self.cls_embedding is None:
-            inputs["attention_mask"] = _attend_to_something(attention_mask)
-            inputs |= {"input_ids": input_ids, "inputs_embeds": inputs_embeds}
-            inputs["token_type_ids"] = token_type_ids
-        else:
-            kmers = inputs_embeds
-            if kmers is None:
-                kmers = self.get_input_embeddings()(input_ids)
-            cls = self.cls_embedding.weight.expand(kmers.shape[0], -1)
-            inputs = _behind_cls(cls, kmers, **inputs, token_type_ids=token_type_ids)
+        inputs = self._bert_inputs(
+            input_ids, inputs_embeds, attention_mask, position_ids, token_type_ids
+        )
         recorded = self._recorded(output_hidden_states, output_attentions)
         output = self.bert(**inputs, **recorded, **kwargs)
         states, cls_state = output.last_hidden_state, None
         if self.cls_embedding is not None:
             cls_state, states = states[:, 0], states[:, 1:]
-        if self.site_pooling is not None:
-            embedding = self.site_pooling(states, is_kmer, position_ids)
-        elif self.config.pooling == "cls":
-            embedding = cls_state
-        else:
-            embedding = mean_of_kmers(states, is_kmer)
         return BarcodeMAEModelOutput(
             last_hidden_state=states,
-            pooler_output=embedding,
+            pooler_output=self._pooled(states, cls_state, is_kmer, position_ids),
             hidden_states=output.hidden_states,
             attentions=output.attentions,
             cls_state=cls_state,
         )
+
+    def _bert_inputs(
+        self,
+        input_ids: torch.Tensor | None,
+        inputs_embeds: torch.Tensor | None,
+        attention_mask: torch.Tensor | None,
+        position_ids: torch.Tensor | None,
+        token_type_ids: torch.Tensor | None,
+    ) -> dict[str, torch.Tensor | None]:
+        """What the stack is called with: the k-mers, after [CLS] in models that have one."""
+        if self.cls_embedding is None:
+            return {
+                "input_ids": input_ids,
+                "inputs_embeds": inputs_embeds,
+                "attention_mask": _attend_to_something(attention_mask),
+                "position_ids": position_ids,
+                "token_type_ids": token_type_ids,
+            }
+        kmers = self.get_input_embeddings()(input_ids) if inputs_embeds is None else inputs_embeds
+        cls = self.cls_embedding.weight.expand(kmers.shape[0], -1)
+        return _after_cls(cls, kmers, attention_mask, position_ids, token_type_ids)
+
+    def _pooled(
+        self,
+        states: torch.Tensor,
+        cls_state: torch.Tensor | None,
+        is_kmer: torch.Tensor,
+        position_ids: torch.Tensor | None,
+    ) -> torch.Tensor | None:
+        """The embedding of each barcode, as `config.pooling` says."""
+        if self.site_pooling is not None:
+            return self.site_pooling(states, is_kmer, position_ids)
+        return cls_state if self.config.pooling == "cls" else mean_of_kmers(states, is_kmer)
 
     def _real_kmers(
         self,
@@ -496,7 +515,7 @@ class BarcodeMAEDecoder(nn.Module):
         if cls_state is None:
             mask = _attend_to_something(attention_mask)
             return self.bert(inputs_embeds=states, attention_mask=mask, **kwargs)
-        inputs = _behind_cls(self.decoder_embed(cls_state), states, attention_mask, None)
+        inputs = _after_cls(self.decoder_embed(cls_state), states, attention_mask, None)
         return self.bert(**inputs, **kwargs)
 
     def put_in_place(
@@ -570,6 +589,21 @@ class VisibleBlock:
         return cls(block, positions, filled, input_ids.shape[1])
 
 
+def _at_labels(
+    states: torch.Tensor, labels: torch.Tensor, num_predicted: int | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """States (batch, predicted, size) and labels (batch, predicted) at the labelled positions.
+
+    Third come the positions (batch, predicted), in their order. Short rows are filled up with
+    positions that bear no label, -100.
+    """
+    is_labelled = labels != -100
+    width = _count(is_labelled, num_predicted)
+    positions = (~is_labelled).int().argsort(dim=1, stable=True)[:, :width]
+    at = positions.unsqueeze(-1).expand(-1, -1, states.shape[-1])
+    return states.gather(1, at), labels.gather(1, positions), positions
+
+
 def _count(flags: torch.Tensor, given: int | None) -> int:
     """Most True flags in a row; `given` by the collator, it spares a wait for the device."""
     if given is not None:
@@ -625,9 +659,9 @@ class BarcodeMAEForMaskedLM(BarcodeMAEPreTrainedModel):
                 [UNK] and [MASK] are never predicted, whatever the labels say.
             num_visible: most visible tokens in a row of the batch. Without `attention_mask` it is
                 a promise that every row has exactly so many, and attention runs without a mask.
-            num_predicted: most labelled positions in a row. The collator gives
-                both numbers: without them each is counted on the device, which stalls a GPU. With
-                this one there are logits at the labelled positions alone, as in training.
+            num_predicted: most labelled positions in a row. With it there are logits at the
+                labelled positions alone, as in training. The collator gives both numbers: without
+                them each is counted on the device, which stalls a GPU.
             inputs_embeds: not taken: which k-mers are masked is told by `input_ids`.
             kwargs: reach the loss (`num_items_in_batch`).
 
@@ -637,52 +671,22 @@ class BarcodeMAEForMaskedLM(BarcodeMAEPreTrainedModel):
         if inputs_embeds is not None or input_ids is None:
             raise ValueError(
                 "BarcodeMAEForMaskedLM takes input_ids and no inputs_embeds: which k-mers are "
-                "hidden is told by the id of [MASK]. BarcodeMAEModel takes inputs_embeds."
+                "masked is told by the id of [MASK]. BarcodeMAEModel takes inputs_embeds."
             )
         _check_length(input_ids, self.config)
         input_ids = input_ids.long()
         record = self._recorded(output_hidden_states, output_attentions)
         if self.config.pooling == "sites":  # unknown k-mers are as good as absent
             attention_mask = _both(input_ids != self.config.unk_token_id, attention_mask)
-
-        if self.config.encoder_sees_mask:
-            encoded = self.barcodemae(input_ids, attention_mask, **record)
-            states = encoded.last_hidden_state  # (batch, length, hidden)
-            if self.decoder is not None:
-                states = self.decoder.decoder_embed(states)
-        else:
-            visible = VisibleBlock.gather(input_ids, attention_mask, num_visible, self.config)
-            encoded = self.barcodemae(
-                visible.input_ids, visible.attention_mask, visible.positions, **record
-            )
-            # (batch, visible, hidden) -> (batch, length, decoder_hidden)
-            states = self.decoder.put_in_place(
-                encoded.last_hidden_state, self._mask_embedding(), visible
-            )
-
-        decoded = None
-        if self.decoder is not None:
-            decoded = self.decoder(states, attention_mask, encoded.cls_state, **record)
-            states = decoded.last_hidden_state[:, -input_ids.shape[1] :]  # without [CLS]
-
+        encoded, states = self._encode(input_ids, attention_mask, num_visible, record)
+        decoded, states = self._decode(states, attention_mask, encoded.cls_state, record)
+        positions = None
         if labels is not None:
             labels = labels.long().masked_fill(labels >= self.config.num_kmers, -100)
-        positions = None
-        if labels is not None and (self.training or num_predicted is not None):
-            is_labelled = labels != -100
-            width = _count(is_labelled, num_predicted)
-            positions = (~is_labelled).int().argsort(dim=1, stable=True)[:, :width]
-            labels = labels.gather(1, positions)  # (batch, predicted)
-            states = states.gather(1, positions.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
+            if self.training or num_predicted is not None:
+                states, labels, positions = _at_labels(states, labels, num_predicted)
         logits = self.head(self.dropout(states))
-        loss = None
-        if labels is not None:
-            # A batch without a label has no mean: its loss is 0 and not 0 / 0.
-            if kwargs.get("num_items_in_batch") is None:
-                kwargs["num_items_in_batch"] = (labels != -100).sum().clamp(min=1)
-            loss = self.loss_function(
-                logits=logits, labels=labels, vocab_size=self.config.num_kmers, **kwargs
-            )
+        loss = None if labels is None else self._loss(logits, labels, **kwargs)
         return BarcodeMAEMaskedLMOutput(
             loss=loss,
             logits=logits,
@@ -695,9 +699,50 @@ class BarcodeMAEForMaskedLM(BarcodeMAEPreTrainedModel):
             pooler_output=encoded.pooler_output if self.config.pooling == "sites" else None,
         )
 
-    def _mask_embedding(self) -> torch.Tensor:
-        """The vocabulary's own [MASK] (hidden,), so that it is trained in every variant."""
-        return self.barcodemae.get_input_embeddings().weight[self.config.mask_token_id]
+    def _encode(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        num_visible: int | None,
+        record: dict[str, bool],
+    ) -> tuple[BarcodeMAEModelOutput, torch.Tensor]:
+        """The encoder's output, and the states of all positions that decoder or head read.
+
+        They are (batch, length, decoder_hidden) for a decoder, (batch, length, hidden) without.
+        """
+        if not self.config.encoder_sees_mask:
+            visible = VisibleBlock.gather(input_ids, attention_mask, num_visible, self.config)
+            encoded = self.barcodemae(
+                visible.input_ids, visible.attention_mask, visible.positions, **record
+            )
+            # The vocabulary's own [MASK], so that it is trained in every variant.
+            mask = self.barcodemae.get_input_embeddings().weight[self.config.mask_token_id]
+            return encoded, self.decoder.put_in_place(encoded.last_hidden_state, mask, visible)
+        encoded = self.barcodemae(input_ids, attention_mask, **record)
+        states = encoded.last_hidden_state
+        return encoded, states if self.decoder is None else self.decoder.decoder_embed(states)
+
+    def _decode(
+        self,
+        states: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        cls_state: torch.Tensor | None,
+        record: dict[str, bool],
+    ):
+        """The decoder's output, None where there is no decoder, and the states to predict from."""
+        if self.decoder is None:
+            return None, states
+        decoded = self.decoder(states, attention_mask, cls_state, **record)
+        return decoded, decoded.last_hidden_state[:, -states.shape[1] :]  # without [CLS]
+
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor, **kwargs) -> torch.Tensor:
+        """Mean cross-entropy over the labelled positions, or what `num_items_in_batch` makes it."""
+        # A batch without a label has no mean: its loss is 0 and not 0 / 0.
+        if kwargs.get("num_items_in_batch") is None:
+            kwargs["num_items_in_batch"] = (labels != -100).sum().clamp(min=1)
+        return self.loss_function(
+            logits=logits, labels=labels, vocab_size=self.config.num_kmers, **kwargs
+        )
 
 
 class BarcodeMAEForSequenceClassification(BarcodeMAEPreTrainedModel):

@@ -267,7 +267,8 @@ def test_two_processes_and_a_ready_made_configuration(data, pretrained, tmp_path
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["metrics"]["val"]["genus"]["accuracy"] > 0.6
     state = Path(newest_checkpoint(tmp_path / "out" / "checkpoints")) / "trainer_state.json"
-    assert json.loads(state.read_text())["global_step"] <= 36  # 96 barcodes, 16 a step over both processes, 6 epochs
+    # 96 barcodes, 16 a step over both processes, 6 epochs
+    assert json.loads(state.read_text())["global_step"] <= 36
 
 
 def test_ready_made_configurations_are_read(data, pretrained, tmp_path):

@@ -1,0 +1,46 @@
+"""Options that several commands have: one wording and one meaning for each."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Barcodes = Annotated[
+    list[str],
+    typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; packed ones and globs too."),
+]
+LibraryFolder = Annotated[
+    Path, typer.Option("--library", "-l", help="Folder that `library build` wrote.")
+]
+Encoder = Annotated[str, typer.Option(help="sites, kmer:6, a checkpoint directory or a Hub id.")]
+Inference = Annotated[
+    str, typer.Option(help="metric (default of sites), none (default of models), centre, whiten.")
+]
+Taxonomy = Annotated[
+    list[str], typer.Option(help="Files of ids and lineages (QIIME 2, mothur) for plain FASTA.")
+]
+Splits = Annotated[str, typer.Option(help="Only the references of these splits, by commas.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")]
+Target = Annotated[
+    float,
+    typer.Option(help="Threshold: the deepest rank whose probability reaches it is called."),
+]
+Long = Annotated[
+    bool,
+    typer.Option(
+        "--long", envvar="BARCODEMAE_LONG", help="A row for each barcode and rank instead."
+    ),
+]
+Degap = Annotated[bool, typer.Option(help="Take gaps (- and .) out of the barcodes.")]
+OnError = Annotated[
+    str, typer.Option(help="raise: stop at a faulty record; skip: leave it out and say so.")
+]
+TrustRemoteCode = Annotated[
+    bool, typer.Option(help="Run code from the repository of a model that no table knows.")
+]
+
+
+def listed(names: str) -> tuple[str, ...]:
+    """The names of an option that takes several, by commas."""
+    return tuple(name.strip() for name in names.split(",") if name.strip())

@@ -1,0 +1,35 @@
+"""Rules of the house that no linter checks."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+LONGEST = 60
+
+
+def sources():
+    """Python files outside tests; those of checkpoints are copies."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py", ":!tests", ":!checkpoints"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    return [PROJECT / name for name in listed] or [
+        path
+        for room in ("barcodemae", "enbed", "train", "benchmarks", "experiments", ".")
+        for path in (PROJECT / room).glob("*.py" if room == "." else "**/*.py")
+    ]
+
+
+def test_no_function_is_longer_than_sixty_lines():
+    long = [
+        f"{path.relative_to(PROJECT)}: {node.name} has {node.end_lineno - node.lineno + 1} lines"
+        for path in sources()
+        if path.exists()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno - node.lineno >= LONGEST
+    ]
+    assert not long
