@@ -19,7 +19,7 @@ import pandas as pd
 
 from barcodemae.data import read_barcodes
 from barcodemae.data.grid import coi_grid, fit_grid
-from tokenization_barcodemae import UNKNOWN, Grid
+from grid_barcodemae import UNKNOWN, Grid
 
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
 _LCO1490, _HCO2198 = "GGTCAACAAATCATAAAGATATTGG", "TAAACTTCAGGGTGACCAAAAAATCA"

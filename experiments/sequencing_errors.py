@@ -20,7 +20,7 @@ import pandas as pd
 
 from barcodemae.checking.checker import CLEAN, NUMT, REVERSED, check
 from barcodemae.checking.repair import repair
-from tokenization_barcodemae import nucleotide_codes
+from grid_barcodemae import nucleotide_codes
 from train.enbed.corruption import DELETION, INSERTION, SUBSTITUTION, corrupt
 
 _KINDS = {"1 insertion": INSERTION, "1 deletion": DELETION, "1 substitution": SUBSTITUTION}

@@ -6,10 +6,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-import tokenization_barcodemae
+import grid_barcodemae
 from barcodemae.data.grid import coi_grid, fit_grid
 from coi import draw, noise, turned
-from tokenization_barcodemae import Grid
+from grid_barcodemae import Grid
 
 
 def text(codes):
@@ -132,7 +132,7 @@ def records(pick):
 def test_the_quick_look_finds_what_the_whole_search_finds(grid, barcodes):
     codes, placements = grid.lay(barcodes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokenization_barcodemae, "_SURE", np.inf)  # nothing is, then
+        patch.setattr(grid_barcodemae, "_SURE", np.inf)  # nothing is, then
         expected_codes, expected = grid.lay(barcodes)
     assert (codes == expected_codes).all()
     for name in ("start", "strand", "score", "placed", "breaks"):

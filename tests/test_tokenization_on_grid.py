@@ -13,7 +13,8 @@ from transformers import AutoTokenizer
 import barcodemae  # noqa: F401 - registers the classes
 from barcodemae.data.grid import coi_grid
 from coi import draw, noise, turned
-from tokenization_barcodemae import BarcodeMAETokenizer, Grid
+from grid_barcodemae import Grid
+from tokenization_barcodemae import BarcodeMAETokenizer
 
 
 @pytest.fixture(scope="module")

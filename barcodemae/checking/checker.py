@@ -16,7 +16,7 @@ from barcodemae.checking.profile import DELETION, INSERTION, Alignment, align
 from barcodemae.checking.stops import find_stops
 from barcodemae.checking.tags import INSERT, REPLACE
 from barcodemae.data.grid import coi_grid
-from tokenization_barcodemae import nucleotide_codes
+from grid_barcodemae import nucleotide_codes
 
 CLEAN, REVERSED, NOT_COI, NUMT = "clean", "reversed", "not COI", "NUMT suspected"
 STOP, SUBSTITUTION = "stop codon", "substitution suspected"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tokenization_barcodemae import UNKNOWN, Grid, nucleotide_codes
+from grid_barcodemae import UNKNOWN, Grid, nucleotide_codes
 
 _COI = Path(__file__).with_name("grid.safetensors")
 _MIXED = 0.02  # share of the mean composition in every place: no nucleotide is impossible

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import check_output, is_stream, whole_file
-from tokenization_barcodemae import MAX_NUCLEOTIDES
+from grid_barcodemae import MAX_NUCLEOTIDES
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,9 @@ from barcodemae.encoders.tokens import TokenBatch
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.families import family_of
 from barcodemae.loading import family_at, load_whole
+from grid_barcodemae import Grid
 from modeling_barcodemae import BarcodeMAEModelOutput
-from tokenization_barcodemae import BarcodeMAETokenizer, Grid
+from tokenization_barcodemae import BarcodeMAETokenizer
 
 
 def usable_device(name: str | torch.device | None = None) -> torch.device:

@@ -17,7 +17,7 @@ from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.shipped import shipped_model
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.presets import preset_config
-from tokenization_barcodemae import MAX_NUCLEOTIDES
+from grid_barcodemae import MAX_NUCLEOTIDES
 
 _POOLINGS = {"mean": "mean over real k-mers", "cls": "[CLS]", "sites": "by site"}
 _FINGERPRINTS = {"mean": (), "cls": ("[CLS]",), "sites": ("sites",)}

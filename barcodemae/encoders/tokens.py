@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from tokenization_barcodemae import MAX_NUCLEOTIDES, UNKNOWN, UNKNOWN_END, Grid
+from grid_barcodemae import MAX_NUCLEOTIDES, UNKNOWN, UNKNOWN_END, Grid
 
 _HAS_SPACE = re.compile(r"\s").search
 _AT_ONCE = 256  # barcodes; more at a time fall out of the processor's cache

@@ -20,7 +20,9 @@ from barcodemae.identification.library import CARD, read_card
 
 # What the page imports of this project.
 _PACKAGES = ("barcodemae", "checkpoints", "enbed", "model_card", "space")
-_MODULES = ("configuration_barcodemae", "tokenization_barcodemae", "modeling_barcodemae")
+_MODULES = tuple(
+    f"{part}_barcodemae" for part in ("configuration", "grid", "tokenization", "modeling")
+)
 _LIBRARY, _MODEL = "library", "model"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from barcodemae.identification import bits
 from barcodemae.identification.search import shared
-from tokenization_barcodemae import Placements
+from grid_barcodemae import Placements
 
 SHORT, MANY_UNKNOWN = 200, 0.05  # sites; share of the stretch that a barcode covers
 _FRAME = 1  # the grid's second site is the first of a codon

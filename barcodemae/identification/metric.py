@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
-from scipy import linalg
 
 from barcodemae.errors import BarcodeMAEError
 
@@ -98,6 +97,8 @@ class Scatter:
         Raises:
             BarcodeMAEError: no genus has two barcodes, so nothing can be learned.
         """
+        from scipy import linalg  # takes half a second to import, which `identify` does not need
+
         if self.freedom < 1:
             raise BarcodeMAEError(
                 "the metric needs genera with at least two barcodes each; this library has none. "

@@ -12,7 +12,7 @@ import numpy as np
 
 from barcodemae.data.grid import coi_grid, fit_grid
 from barcodemae.errors import BarcodeMAEError
-from tokenization_barcodemae import Grid
+from grid_barcodemae import Grid
 
 _SAMPLE = 2000  # references by which the grid is chosen
 _ENOUGH = 0.5  # share of them that has to fit on that of COI; chosen, COI nearly always fits

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
-from scipy import sparse
 
 from barcodemae.encoders import Encoder
 from barcodemae.errors import BarcodeMAEError
@@ -84,7 +83,7 @@ def embed(
             vectors = encoder.embed_codes(piece)
         else:
             vectors = encoder.embed(texts(piece))
-        if sparse.issparse(vectors):
+        if not isinstance(vectors, np.ndarray):
             raise BarcodeMAEError(
                 f"{encoder.settings['encoder']}: gives sparse vectors, and a library holds dense "
                 "ones. Give sites, kmer:6 or a model."

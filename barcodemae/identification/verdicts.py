@@ -19,7 +19,7 @@ from barcodemae.identification.answers import RANKS, Answers
 from barcodemae.identification.confidence import TARGET
 from barcodemae.identification.evidence import CALLED, Candidates, Evidence, weigh
 from barcodemae.identification.library import Library
-from tokenization_barcodemae import Placements
+from grid_barcodemae import Placements
 
 MIN_OVERLAP = 100  # sites, below which nothing is called
 SHOWN = 10  # neighbours reported for each query

@@ -47,7 +47,12 @@ AUTO_MAP = {
     ),
     "AutoTokenizer": [None, "tokenization_barcodemae.BarcodeMAETokenizer"],
 }
-HUB_FILES = ("configuration_barcodemae.py", "tokenization_barcodemae.py", "modeling_barcodemae.py")
+HUB_FILES = (
+    "configuration_barcodemae.py",
+    "grid_barcodemae.py",
+    "tokenization_barcodemae.py",
+    "modeling_barcodemae.py",
+)
 
 
 POOLINGS = ("mean", "cls", "sites")

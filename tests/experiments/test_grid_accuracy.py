@@ -6,7 +6,7 @@ import pytest
 from barcodemae.data.grid import coi_grid
 from coi import draw, noise
 from experiments import grid_accuracy, make_grid
-from tokenization_barcodemae import Grid
+from grid_barcodemae import Grid
 
 
 @pytest.fixture(scope="module")

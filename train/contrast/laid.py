@@ -9,7 +9,7 @@ import numpy as np
 
 from barcodemae.data.grid import coi_grid
 from barcodemae.errors import BarcodeMAEError
-from tokenization_barcodemae import MAX_NUCLEOTIDES, UNKNOWN, Grid, nucleotide_codes
+from grid_barcodemae import MAX_NUCLEOTIDES, UNKNOWN, Grid, nucleotide_codes
 from train.loop.barcodes import Draws
 
 _AT_ONCE = 16_384

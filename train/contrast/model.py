@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from barcodemae import BarcodeMAEForMaskedLM, BarcodeMAEModel
+from grid_barcodemae import Grid
 from modeling_barcodemae import BarcodeMAEMaskedLMOutput
-from tokenization_barcodemae import BarcodeMAETokenizer, Grid
+from tokenization_barcodemae import BarcodeMAETokenizer
 from train.contrast.loss import contrast
 
 _INNER = "inner."

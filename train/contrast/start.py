@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from barcodemae import BarcodeMAEModel
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.metric import Scatter
-from tokenization_barcodemae import UNKNOWN
+from grid_barcodemae import UNKNOWN
 from train.contrast.views import kmers_of
 
 _QUIET = 0.1  # times which the blocks' last weights begin

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokenization_barcodemae import UNKNOWN
+from grid_barcodemae import UNKNOWN
 from train.loop.draws import random_bits
 
 _UNIT = 2.0**-64  # a random 64-bit integer times this is uniform in [0, 1)

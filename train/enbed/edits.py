@@ -10,7 +10,7 @@ import torch
 from barcodemae.checking.tagging import WIDTH, tokenize
 from barcodemae.checking.tags import KEEP, UNKNOWN
 from barcodemae.data.grid import coi_grid
-from tokenization_barcodemae import nucleotide_codes
+from grid_barcodemae import nucleotide_codes
 from train.enbed.corruption import EVEN_MIX, REAL_MIX, corrupt, hide
 
 # Until here errors are many (1 to 6 %), so that there is something to learn from; then fewer.

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components
 
 from barcodemae.data.simulation.evolution import CodingProcess, to_nucleotides
 
@@ -83,6 +82,8 @@ def latin_name(rank: str, index: int, total: int) -> str:
 
 def bins(taxonomy: Taxonomy) -> list[str]:
     """A BIN for each species: species of a genus that differ by less than 2 % share one."""
+    from scipy.sparse.csgraph import connected_components  # slow to import, and seldom needed
+
     numbers = np.empty(len(taxonomy.codons), dtype=np.int64)
     starts = np.flatnonzero(np.diff(taxonomy.taxa["genus"], prepend=-1))
     done = 0

@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from barcodemae.cli import app
+from coi import draw
 
 PROJECT = Path(__file__).parents[3]
 
@@ -50,3 +54,19 @@ def test_there_is_no_other_attribute():
 
     with pytest.raises(AttributeError, match="no attribute 'BarcodeMAEForEverything'"):
         barcodemae.BarcodeMAEForEverything  # noqa: B018
+
+
+def test_identify_by_sites_imports_neither_torch_nor_transformers(tmp_path):
+    barcodes = draw(3, seed=8)
+    rows = [f"{name},Aus {name},{text}" for name, text in zip("abc", barcodes, strict=True)]
+    (tmp_path / "r.csv").write_text("\n".join(["id,species,nucleotides", *rows]))
+    (tmp_path / "q.fasta").write_text(f">x\n{barcodes[0]}\n")
+    built = ["library", "build", str(tmp_path / "r.csv"), "-o", str(tmp_path / "lib")]
+    assert CliRunner().invoke(app, [*built, "--inference", "centre"]).exit_code == 0
+    queries = ["identify", str(tmp_path / "q.fasta"), "-l", str(tmp_path / "lib")]
+    output = ["-o", str(tmp_path / "o.tsv")]
+    result = run("-X", "importtime", "-m", "barcodemae", *queries, *output)
+    assert result.returncode == 0, result.stderr[-2000:]
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "pandas" in imported
+    assert not imported & {"torch", "transformers", "sklearn", "scipy", "matplotlib"}

@@ -15,7 +15,7 @@ from barcodemae.encoders.pretrained import BarcodeMAEEncoder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.presets import preset_config
 from coi import draw, noise, turned
-from tokenization_barcodemae import Grid
+from grid_barcodemae import Grid
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.export import export
 from barcodemae.presets import preset_config
-from tokenization_barcodemae import BarcodeMAETokenizer, Grid
+from grid_barcodemae import Grid
+from tokenization_barcodemae import BarcodeMAETokenizer
 
 from .conftest import BARCODES, run_without_project
 
@@ -38,6 +39,7 @@ def test_repository_holds_every_file(complete):
         "config.json",
         "config_sentence_transformers.json",
         "configuration_barcodemae.py",
+        "grid_barcodemae.py",
         "model.safetensors",
         "modeling_barcodemae.py",
         "modules.json",
@@ -52,7 +54,7 @@ def test_repository_holds_every_file(complete):
 
 
 def test_python_files_are_the_projects_own(complete):
-    for part in ("configuration", "modeling", "tokenization"):
+    for part in ("configuration", "grid", "modeling", "tokenization"):
         name = f"{part}_barcodemae.py"
         assert (complete / name).read_bytes() == (ROOT / name).read_bytes()
 

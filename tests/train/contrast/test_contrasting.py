@@ -14,8 +14,8 @@ from transformers import AutoModel
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM
 from barcodemae.data.grid import coi_grid
 from barcodemae.errors import BarcodeMAEError
+from grid_barcodemae import Grid
 from runs import OPTIONS, kill, start, train, wait_for
-from tokenization_barcodemae import Grid
 from train import finetune
 from train.contrast.run import Contrasting
 from train.loop.arguments import PretrainArguments, named_argument
