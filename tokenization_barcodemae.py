@@ -145,16 +145,16 @@ class BarcodeMAETokenizer(PreTrainedTokenizerFast):
         for row, text in enumerate(plain):
             if "[MASK]" in text and placements.placed[row]:
                 start, strand = int(placements.start[row]), int(placements.strand[row])
-                laid[row] = self._hide(laid[row], text, start, strand)
+                laid[row] = self._mask(laid[row], text, start, strand)
         return laid
 
-    def _hide(self, laid: str, text: str, start: int, strand: int) -> str:
+    def _mask(self, laid: str, text: str, start: int, strand: int) -> str:
         """Write [MASK] in place of the k-mers in which most of a "[MASK]" of the text lies."""
         k = self.kmer_size
         marked = "".join(text.split()).replace("[MASK]", "*" * k)[::strand]
-        hidden = {(start + match.start() + k // 2) // k for match in re.finditer(r"\*" * k, marked)}
+        masked = {(start + match.start() + k // 2) // k for match in re.finditer(r"\*" * k, marked)}
         kmers = [laid[at : at + k] for at in range(0, len(laid), k)]
-        return "".join("[MASK]" if at in hidden else kmer for at, kmer in enumerate(kmers))
+        return "".join("[MASK]" if at in masked else kmer for at, kmer in enumerate(kmers))
 
     def _save_pretrained(
         self, save_directory, file_names, legacy_format=None, filename_prefix=None

@@ -21,7 +21,7 @@ def forward_flops(
     training step is three times this: backward costs two products for each one of forward.
 
     Args:
-        length, visible, predicted: tokens of the barcode, those not hidden, those with a label.
+        length, visible, predicted: tokens of the barcode, those not masked, those with a label.
         slots: the encoder's tokens for each barcode where it computes padding too.
     """
     slots = length if config.encoder_sees_mask else slots or visible

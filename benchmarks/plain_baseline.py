@@ -1,7 +1,7 @@
 """BarcodeMAE in the manner of the published code, to be measured against.
 
 Written anew for this comparison. As there: every barcode is padded to 660 nucleotides and cut by a
-Python loop over a dictionary; each k-mer is hidden by a throw of its own, so the barcodes of a
+Python loop over a dictionary; each k-mer is masked by a throw of its own, so the barcodes of a
 batch keep different numbers of visible tokens, which are padded on the right; logits are computed
 at every position; AdamW has PyTorch's defaults; embeddings are computed one barcode at a time. Its
 attention kernels are today's: the comparison is of the program, not of library versions.
@@ -53,11 +53,11 @@ class PlainBarcodeMAE(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.head = nn.Linear(config.decoder_hidden_size, config.num_kmers)
 
-    def forward(self, tokens: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        """Loss () of the k-mers `tokens` (batch, length) where `hidden` (batch, length)."""
-        counts = (~hidden).sum(dim=1)
+    def forward(self, tokens: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+        """Loss () of the k-mers `tokens` (batch, length) where `masked` (batch, length)."""
+        counts = (~masked).sum(dim=1)
         width = int(counts.max())
-        positions = [torch.nonzero(~row)[:, 0] for row in hidden]
+        positions = [torch.nonzero(~row)[:, 0] for row in masked]
         padded = [F.pad(p, (0, width - len(p))) for p in positions]
         positions = torch.stack(padded)  # (batch, width)
         filled = torch.arange(width, device=tokens.device) < counts[:, None]
@@ -68,13 +68,13 @@ class PlainBarcodeMAE(nn.Module):
         mask = self.encoder.embeddings.word_embeddings.weight[self.config.mask_token_id]
         states = self.between(mask).expand(*tokens.shape, -1).clone()
         encoded = self.between(encoded).to(states.dtype)
-        states[~hidden] = encoded[filled]
+        states[~masked] = encoded[filled]
         decoded = self.decoder(inputs_embeds=states).last_hidden_state
         logits = self.head(self.dropout(decoded))  # (batch, length, 4^k)
-        labels = tokens.masked_fill(~hidden, -100)
+        labels = tokens.masked_fill(~masked, -100)
         return F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
 
-    def hide(self, tokens: torch.Tensor) -> torch.Tensor:
+    def mask(self, tokens: torch.Tensor) -> torch.Tensor:
         """Throw a coin for each k-mer; padding, which is [UNK], stays visible."""
         chance = torch.rand(tokens.shape, device=tokens.device)
         return (chance < self.config.mask_ratio) & (tokens < self.config.num_kmers)

@@ -14,7 +14,7 @@ import transformers
 
 
 def synchronize() -> None:
-    """Wait for the GPU, if there is one: it runs behind the program."""
+    """Wait for the GPU, if there is one: it runs asynchronously."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 

@@ -73,7 +73,7 @@ class Plain:
         with torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
         ):
-            loss = self.model(tokens, self.model.hide(tokens))
+            loss = self.model(tokens, self.model.mask(tokens))
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -139,7 +139,7 @@ def compare_steps(
 def plain_shape(plain: Plain) -> tuple[int, int, int, int]:
     """Tokens, visible ones, logits, and encoder slots of a batch of the plain baseline."""
     tokens = plain.data()
-    counts = (~plain.model.hide(tokens)).sum(dim=1)
+    counts = (~plain.model.mask(tokens)).sum(dim=1)
     width = int(counts.max())
     return tokens.shape[1], width, tokens.shape[1], width
 
@@ -157,12 +157,12 @@ def losses_and_gradients(ours: Ours) -> dict:
     model.eval()  # no dropout
     device = ours.run.accelerator.device
     plain = PlainBarcodeMAE(model.config).to(device).load_from(model).eval()
-    hidden = (batch["labels"] != -100).to(device)
+    masked = (batch["labels"] != -100).to(device)
     labels = batch["labels"].long().to(device)
-    tokens = torch.where(hidden, labels, batch["input_ids"].long().to(device))
+    tokens = torch.where(masked, labels, batch["input_ids"].long().to(device))
     loss = model(**{k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}).loss
     loss.backward()
-    plain_loss = plain(tokens, hidden)
+    plain_loss = plain(tokens, masked)
     plain_loss.backward()
     pairs = zip(
         (model.head, model.barcodemae.bert.encoder, model.decoder.bert.encoder),

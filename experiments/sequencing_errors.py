@@ -84,7 +84,7 @@ def real(table: pd.DataFrame, tagger) -> None:
     print(f"| without, flagged | {flagged[was_right].mean():.1%} of {was_right.sum()} |")
     print(f"| equal to Sanger before | {was_right.mean():.1%} of {len(sanger)} |")
     print(f"| equal to Sanger after repair | {is_right.mean():.1%} |")
-    print(f"| spoilt by repair | {(was_right & ~is_right).sum()} |")
+    print(f"| correct before repair, wrong after | {(was_right & ~is_right).sum()} |")
     print("\n| record | verdict | edits | equal to Sanger |\n|---|---|---|---|")
     for row in [row for row in range(len(mended)) if mended[row].edits][:_SHOWN]:
         edits = ", ".join(mended[row].edits)

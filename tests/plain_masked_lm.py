@@ -18,18 +18,18 @@ def masked_lm_loss(weights, config, barcodes):
     """
     losses = []
     for input_ids, labels in barcodes:
-        hidden = [token == config.mask_token_id for token in input_ids]
+        masked = [token == config.mask_token_id for token in input_ids]
         embedding = weights["barcodemae.bert.embeddings.word_embeddings.weight"]
         everywhere = list(range(len(input_ids)))
         if config.encoder_sees_mask:
             seen = everywhere
         else:
-            seen = [position for position in everywhere if not hidden[position]]
+            seen = [position for position in everywhere if not masked[position]]
         states = {}
         cls = weights["barcodemae.cls_embedding.weight"] if config.cls_token else embedding[:0]
         if seen or config.cls_token:
             tokens = torch.tensor([input_ids[position] for position in seen], dtype=torch.long)
-            cls, encoded = _bert_behind(
+            cls, encoded = _bert_after(
                 cls,
                 weights,
                 "barcodemae.bert.",
@@ -49,7 +49,7 @@ def masked_lm_loss(weights, config, barcodes):
                     for position in everywhere
                 ]
             )
-            _, decoded = _bert_behind(
+            _, decoded = _bert_after(
                 _linear(weights, "decoder.decoder_embed", cls),
                 weights,
                 "decoder.bert.",
@@ -65,8 +65,8 @@ def masked_lm_loss(weights, config, barcodes):
     return torch.stack(losses).mean()
 
 
-def _bert_behind(cls, weights, prefix, inputs, positions, num_heads):
-    """States of [CLS], (1, hidden) or (0, hidden), and of the inputs behind it."""
+def _bert_after(cls, weights, prefix, inputs, positions, num_heads):
+    """States of [CLS], (1, hidden) or (0, hidden), and of the inputs after it."""
     inputs = torch.cat([cls, inputs])
     states = _bert(weights, prefix, inputs, [0] * len(cls) + positions, num_heads)
     return states[: len(cls)], states[len(cls) :]

@@ -52,7 +52,7 @@ def masked_lm(config, **changes):
 
 
 def draw_barcodes(lengths, seed=0, share=0.5):
-    """(input_ids, labels) lists with a share hidden; one ambiguous k-mer in each second barcode."""
+    """(input_ids, labels) lists with a share masked; one ambiguous k-mer in each second barcode."""
     generator = torch.Generator().manual_seed(seed)
     barcodes = []
     for number, length in enumerate(lengths):
@@ -60,10 +60,10 @@ def draw_barcodes(lengths, seed=0, share=0.5):
         order = torch.randperm(length, generator=generator)
         if number % 2:
             tokens[order[-1]] = UNK
-        hidden = order[: round(share * length)]
+        masked = order[: round(share * length)]
         labels = torch.full((length,), -100)
-        labels[hidden] = tokens[hidden]
-        tokens[hidden] = MASK
+        labels[masked] = tokens[masked]
+        tokens[masked] = MASK
         barcodes.append((tokens.tolist(), labels.tolist()))
     return barcodes
 
@@ -212,7 +212,7 @@ def test_the_masked_lm_returns_the_encoders_cls(config):
         assert output.cls_state is None
         return
     torch.testing.assert_close(output.cls_state, output.hidden_states[-1][:, 0])
-    # It is not told what was hidden.
+    # It is not told what was masked.
     batch["labels"] = torch.where(batch["labels"] == -100, -100, 63 - batch["labels"])
     assert torch.equal(model(**batch).cls_state, output.cls_state)
 
@@ -246,7 +246,7 @@ def test_every_parameter_gets_a_gradient_and_so_does_the_mask_embedding(config):
     assert found["barcodemae.bert.embeddings.word_embeddings.weight"][MASK].any()
 
 
-def test_a_hidden_kmer_leaks_nowhere(config):
+def test_a_masked_kmer_leaks_nowhere(config):
     # Its nucleotides are in the labels alone: other labels, same states and logits.
     model = masked_lm(config)
     batch = pad(draw_barcodes([12, 5]))
@@ -292,7 +292,7 @@ def test_the_counts_of_the_collator_change_nothing(config):
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_nothing_hidden_and_nothing_visible_are_finite(config, share):
+def test_nothing_masked_and_nothing_visible_are_finite(config, share):
     model = masked_lm(config)
     output = model(**pad(draw_barcodes([6, 4], share=share)))
     assert output.loss.isfinite() and output.logits.isfinite().all()
@@ -302,7 +302,7 @@ def test_nothing_hidden_and_nothing_visible_are_finite(config, share):
         assert output.loss == 0
 
 
-def test_a_row_with_nothing_visible_does_not_read_its_hidden_kmers():
+def test_a_row_with_nothing_visible_does_not_read_its_masked_kmers():
     model = masked_lm(BarcodeMAEConfig(**SIZES))
     batch = pad([([MASK] * 4, [1, 2, 3, 4]), *draw_barcodes([6])])
     output = model(**batch, output_hidden_states=True)
@@ -321,9 +321,9 @@ def test_labels_of_special_tokens_are_ignored(config):
 def test_num_items_in_batch_reaches_the_loss(config):
     model = masked_lm(config)
     batch = pad(draw_barcodes([12, 8]))
-    hidden = (batch["labels"] != -100).sum()
+    masked = (batch["labels"] != -100).sum()
     mean = model(**batch).loss
-    torch.testing.assert_close(model(**batch, num_items_in_batch=2 * hidden).loss, mean / 2)
+    torch.testing.assert_close(model(**batch, num_items_in_batch=2 * masked).loss, mean / 2)
 
 
 def test_without_labels_there_are_logits_for_every_position(config):

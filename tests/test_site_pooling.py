@@ -63,7 +63,7 @@ def test_the_embedding_is_what_its_definition_says(model):
 
 
 @pytest.mark.parametrize("cls_token", [False, True])
-def test_unknown_hidden_padded_dropped_and_absent_are_one_and_the_same(cls_token):
+def test_unknown_masked_padded_dropped_and_absent_are_one_and_the_same(cls_token):
     model = encoder(cls_token=cls_token)
     ids, kept = barcodes(), torch.tensor([0, 1, 4, 5, 6, 8])
     gone = torch.ones(PLACES, dtype=torch.bool)
@@ -75,7 +75,7 @@ def test_unknown_hidden_padded_dropped_and_absent_are_one_and_the_same(cls_token
         model(ids[:, kept], position_ids=kept[None]).pooler_output,
         model(ids[:, :9].masked_fill(gone[:9], UNK)).pooler_output,
     ]
-    # Gathered to the front, the slots behind bearing a place that is taken.
+    # Gathered to the front, the slots after them bearing a place that is taken.
     slots = torch.cat([kept, torch.zeros(3, dtype=torch.long)])
     mask = torch.tensor([1] * len(kept) + [0] * 3).expand(4, -1)
     embeddings.append(model(ids[:, slots], mask, slots.expand(4, -1)).pooler_output)

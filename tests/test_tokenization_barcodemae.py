@@ -36,10 +36,10 @@ def test_rna_lower_case_white_space_and_line_breaks_are_accepted(tokenizer):
     assert tokenizer("acguugca\nACG UUG\tca\r\n")["input_ids"] == plain
 
 
-@pytest.mark.parametrize("spoiler", "NRYK-.*?XZ")
-def test_anything_else_spoils_its_own_kmer_only(spoiler):
+@pytest.mark.parametrize("letter", "NRYK-.*?XZ")
+def test_anything_else_makes_its_own_kmer_ambiguous_and_no_other(letter):
     tokenizer = BarcodeMAETokenizer(kmer_size=4)
-    assert tokenizer("ACGT" + f"AC{spoiler}T" + "ACGT")["input_ids"] == [27, 256, 27]
+    assert tokenizer("ACGT" + f"AC{letter}T" + "ACGT")["input_ids"] == [27, 256, 27]
 
 
 def test_an_incomplete_last_kmer_is_dropped_and_a_short_barcode_is_empty():
@@ -65,7 +65,7 @@ def test_decoding_gives_the_nucleotides_back():
     assert tokenizer.decode(tokenizer("ACGTTTGACCCA")["input_ids"]) == "ACGTTTGACCCA"
 
 
-def test_mask_in_the_text_is_one_hidden_kmer():
+def test_mask_in_the_text_is_one_masked_kmer():
     tokenizer = BarcodeMAETokenizer(kmer_size=4)
     assert tokenizer("ACGT [MASK] ACGT")["input_ids"] == [27, 257, 27]
 

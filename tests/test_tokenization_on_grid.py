@@ -62,11 +62,11 @@ def test_padding_truncation_and_tensors(tokenizer, whole):
     assert wide["attention_mask"] == [1] * 109 + [0] * 3
 
 
-def test_a_mask_in_the_text_hides_its_kmer(tokenizer, whole):
-    hidden = whole[0][:60] + "[MASK]" + whole[0][66:]
+def test_a_mask_in_the_text_masks_its_kmer(tokenizer, whole):
+    masked = whole[0][:60] + "[MASK]" + whole[0][66:]
     plain = tokenizer(whole[0])["input_ids"]
     expected = plain[:10] + [tokenizer.mask_token_id] + plain[11:]
-    assert tokenizer(hidden)["input_ids"] == expected
+    assert tokenizer(masked)["input_ids"] == expected
     backwards = turned(whole[0][66:]) + " [MASK] " + turned(whole[0][:60])
     assert tokenizer(backwards)["input_ids"] == expected
 
@@ -128,5 +128,5 @@ def test_without_a_grid_unknown_ends_are_dropped_and_nothing_else(paper):
     assert paper(["ACGTACGTACGT-----. N\n"])["input_ids"] == [plain]
     unknown = paper.unk_token_id
     assert paper("NNNNNNACGTACACGTACGT")["input_ids"][0] == unknown
-    hidden = paper("ACGTACNNNNNN[MASK]ACGTAC")["input_ids"]
-    assert hidden == [plain[0], unknown, paper.mask_token_id, plain[0]]
+    masked = paper("ACGTACNNNNNN[MASK]ACGTAC")["input_ids"]
+    assert masked == [plain[0], unknown, paper.mask_token_id, plain[0]]

@@ -14,7 +14,7 @@ The same command, given again, goes on where the run was stopped or killed. OUTP
     checkpoints/          states to resume from
 
 With --objective contrastive it trains an encoder as `train.pretrain` does, from labels alone: its
-arguments, and what it leaves behind, are those of that script.
+arguments, and what it writes, are those of that script.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from train.masked_lm.compilation import StaticShapes, compile_model
 from train.masked_lm.labelled import LabelledDraws, TaxonCollator
 from train.masked_lm.masking import MaskingCollator
 from train.masked_lm.taxon_head import SemiSupervised, warmed_up
-from train.masked_lm.validation import context_free_guess, hidden_tokens_right, validate
+from train.masked_lm.validation import context_free_guess, correct_masked_tokens, validate
 
 _VALIDATION_SEED = 20_250_218  # fixed: the same masks in every validation of every run
 _BARCODES_FOR_GUESS = 20_000
@@ -99,11 +99,11 @@ class Pretraining(TrainingRun):
         self, batch: dict, shares: torch.Tensor
     ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
         output = self.model(**batch, num_items_in_batch=shares[0])
-        sums = [output.loss * shares[0], hidden_tokens_right(output, batch["labels"])]
+        sums = [output.loss * shares[0], correct_masked_tokens(output, batch["labels"])]
         if "taxa" not in batch:
             return output.loss, sums
         loss = output.loss + self._label_weight() * output.taxon_loss / shares[1]
-        return loss, [*sums, output.taxon_loss, output.taxa_right]
+        return loss, [*sums, output.taxon_loss, output.taxa_correct]
 
     def _label_weight(self) -> float:
         arguments = self.arguments

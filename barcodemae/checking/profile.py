@@ -24,8 +24,8 @@ class Break:
 
     Attributes:
         kind: INSERTION or DELETION.
-        at: place in the barcode of the first extra nucleotide, or of the one behind the loss.
-        column: the grid's column of the nucleotide behind it, or of the first one lost.
+        at: place in the barcode of the first extra nucleotide, or of the one after the loss.
+        column: the grid's column of the nucleotide after it, or of the first one lost.
         length: how many nucleotides.
         probability: the alignment's mean posterior next to it.
     """
@@ -105,20 +105,20 @@ def _breaks(columns: np.ndarray, posteriors: np.ndarray) -> list[Break]:
     aligned = np.flatnonzero(columns >= 0)
     if not len(aligned):
         return []
-    before, behind = aligned[:-1], aligned[1:]
-    extra = behind - before - 1
-    lost = columns[behind] - columns[before] - 1
+    before, after = aligned[:-1], aligned[1:]
+    extra = after - before - 1
+    lost = columns[after] - columns[before] - 1
     breaks = []
     for i in np.flatnonzero((extra > 0) | (lost > 0)):
         if min(i + 1, len(aligned) - 1 - i) < _LEAST_FLANK:
             continue
-        sides = posteriors[max(before[i] - 2, 0) : behind[i] + 3]
+        sides = posteriors[max(before[i] - 2, 0) : after[i] + 3]
         # As many extra as lost are not an indel, but letters that fit badly.
         length = int(extra[i] - lost[i])
         if length > 0:
             at, kind = int(before[i]) + 1, INSERTION
         elif length < 0:
-            at, kind = int(behind[i]), DELETION
+            at, kind = int(after[i]), DELETION
         else:
             continue
         column = int(columns[before[i]]) + 1

@@ -65,8 +65,8 @@ def repair(item: Checked, tagger=None) -> Repaired:
         if not keep:
             words.append(f"{place}del{letter}")
         letters.append(add + (change or letter if keep else ""))
-    front, behind = item.barcode[: item.offset], item.barcode[item.offset + len(item.codes) :]
-    return Repaired(front + "".join(letters) + behind, words)
+    front, after = item.barcode[: item.offset], item.barcode[item.offset + len(item.codes) :]
+    return Repaired(front + "".join(letters) + after, words)
 
 
 def _tag_edits(item: Checked, least_probability: float) -> dict[int, Edit]:
@@ -112,8 +112,8 @@ def _by_tags(item: Checked, found: Break, tagger) -> dict[int, Edit]:
 
 def _cut_out(codes: np.ndarray, found):
     extra = codes[found.at : found.at + found.length]
-    before, behind = codes[found.at - 1], codes[found.at + found.length]
-    if len(set(extra.tolist())) == 1 and extra[0] in (before, behind):
+    before, after = codes[found.at - 1], codes[found.at + found.length]
+    if len(set(extra.tolist())) == 1 and extra[0] in (before, after):
         for at in range(found.at, found.at + found.length):
             yield at, ("", False, "")
 

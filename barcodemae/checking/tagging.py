@@ -72,7 +72,7 @@ class Tagger:
     def tag(self, barcodes: Sequence[np.ndarray], starts: Sequence[int]) -> list[np.ndarray]:
         """Probabilities (nucleotides + 1, 10) of each tag, for n barcodes of codes.
 
-        A start before the grid cuts the barcode, and what lies behind the grid falls off; there,
+        A start before the grid cuts the barcode, and what lies after the grid falls off; there,
         to keep is certain.
         """
         found = []

@@ -55,10 +55,11 @@ def embed(
     """
     from barcodemae.data import read_barcodes
     from barcodemae.embedding.files import check_format, write_embeddings
-    from barcodemae.embedding.shards import check_alone, start_processes, write_shards
+    from barcodemae.embedding.shards import start_processes, write_shards
     from barcodemae.encoders.embedder import usable_device
     from barcodemae.encoders.shipped import shipped_model
     from barcodemae.outputs import is_stream, report
+    from barcodemae.shard_folders import check_alone
 
     model = model or shipped_model()
     settings = {

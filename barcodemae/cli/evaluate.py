@@ -55,7 +55,7 @@ _Variants = Annotated[
         "whiten, metric, discriminants (supervised); join with + (offsets+whiten)."
     ),
 ]
-_Shares = Annotated[str, typer.Option(help="Shares of tokens that the robustness task hides.")]
+_Shares = Annotated[str, typer.Option(help="Shares of tokens that the robustness task masks.")]
 _Prepare = Annotated[
     bool, typer.Option(help="Strip trailing N, drop repeats, cut at 660 nucleotides.")
 ]

@@ -96,13 +96,13 @@ def identify(
 
 def _check_outputs(output: Path, report: Path | None, inputs: list) -> bool:
     """Refuse outputs that could not be written; whether `output` is a folder of shards."""
-    from barcodemae.identification import batches
     from barcodemae.outputs import is_stream
     from barcodemae.reports import files, page
+    from barcodemae.shard_folders import check_alone
 
     sharded = output.suffix == "" and not is_stream(output)
-    batches.check_processes(output, sharded)
     if not sharded:
+        check_alone(output)
         files.check(output, inputs)
     if report:
         page.check_html(report, inputs)

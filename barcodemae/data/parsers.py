@@ -53,7 +53,7 @@ def parse(
 ) -> Iterator[pa.Table]:
     """Tables of the records of one file; `advance` is told the bytes gone through.
 
-    A fault that spoils the file from some record on goes to `problems` without a record number.
+    A fault that makes the rest of the file unreadable goes to `problems` without a record number.
     """
     size, told = file.stat().st_size, 0
     with open(file, "rb", buffering=BUFFER) as raw:

@@ -115,7 +115,7 @@ class RowReader:
         )
 
     def blocks(self, stream: BinaryIO) -> Iterator[Block]:
-        """All rows of `stream`, which stands behind the header.
+        """All rows of `stream`, which stands after the header.
 
         Raises one of PACKING_ERRORS where the stream does, after the rows before it.
         """
@@ -233,7 +233,7 @@ class RowReader:
 
     def _row(self, lines: list[bytes], at: int) -> tuple[int | None, list[bytes] | str]:
         """How many lines the row at `lines[at]` takes, and its wanted fields, or what is wrong with
-        it; no fields for a blank line. None lines: a value may go on behind the last of `lines`."""
+        it; no fields for a blank line. None lines: a value may go on after the last of `lines`."""
         line = lines[at].rstrip(b"\r")
         if len(line) > _LONGEST:
             return 1, TOO_LONG.format(len(line))
@@ -257,7 +257,7 @@ class RowReader:
     def _joined(self, lines: list[bytes], at: int) -> tuple[int | None, list[bytes] | str | None]:
         """As `_row`, of a row whose values hold line breaks; (1, None): it is none.
 
-        A quote that closes behind lines that are rows by themselves has not been opened here: it is
+        A quote that closes after lines that are rows by themselves has not been opened here: it is
         a stray one.
         """
         text = lines[at]

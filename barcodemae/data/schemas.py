@@ -112,7 +112,7 @@ def _key(name: str) -> str:
 
 
 def delimiter_of(header: str) -> str:
-    """The delimiter of a table, by its header line: a tab if there is one (lineages behind it hold
+    """The delimiter of a table, by its header line: a tab if there is one (lineages after it hold
     semicolons), else a comma or a semicolon, whichever is more frequent."""
     return "\t" if "\t" in header else max(",;\t", key=header.count)
 

@@ -1,14 +1,7 @@
-"""A folder of Parquet shards for any number of records, processes and machines.
-
-Shard s holds the records s x size to (s + 1) x size of the input, in order, so the names of the
-files sort as the input does and `pandas.read_parquet(FOLDER)` reads them as one table. A shard
-appears when it is complete, which is all that a resumed run has to know.
-"""
+"""Embeddings in a folder of Parquet shards, for any number of records, processes, machines."""
 
 from __future__ import annotations
 
-import json
-import os
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -23,10 +16,10 @@ from barcodemae.data.cache import report_file
 from barcodemae.embedding.files import write_embeddings
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.pretrained import hash_weights
-from barcodemae.errors import BarcodeMAEError
-from barcodemae.outputs import held_folder, write_whole_text
+from barcodemae.outputs import held_folder
+from barcodemae.shard_folders import check_folder, claim, shards_of
 
-MANIFEST = "_embeddings.json"  # readers of Parquet folders pass over names that begin so
+MANIFEST = "_embeddings.json"
 
 
 def start_processes(device: str = "") -> PartialState:
@@ -34,15 +27,6 @@ def start_processes(device: str = "") -> PartialState:
     cpu = device == "cpu" or not torch.cuda.is_available()
     # Processes wait for the slowest one, and for the first one to read the input.
     return PartialState(cpu=cpu, timeout=timedelta(days=2))
-
-
-def check_alone(output: Path) -> None:
-    """Raise BarcodeMAEError if this is one of several processes: they cannot share a file."""
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise BarcodeMAEError(
-            f"{output}: several processes write a folder of Parquet shards; give a name without "
-            f"an ending, for example {output.with_suffix('')}"
-        )
 
 
 def write_shards(
@@ -63,34 +47,35 @@ def write_shards(
         BarcodeMAEError: the folder holds other files, or embeddings of other barcodes or made
             otherwise; or as `write_embeddings`.
     """
-    count = -(-len(barcodes) // shard_size)
-    shards = [folder / f"part-{number:05d}-of-{count:05d}.parquet" for number in range(count)]
+    shards = shards_of(folder, len(barcodes), shard_size)
     identity = _identity(embedder, barcodes, shard_size, settings)
-    _check_folder(folder, identity)
+    made = "embeddings made otherwise", "the same input, model and options"
+    check_folder(folder, MANIFEST, identity, *made)
     state.wait_for_everyone()
     # One process holds the folder for all.
     with held_folder(folder) if state.is_main_process else nullcontext():
         if state.is_main_process:
-            _claim(folder, identity)
+            for torn in folder.glob(".*.tmp"):
+                torn.unlink()
+            claim(folder, MANIFEST, identity)
         # Nobody writes before everybody has listed what is missing: all share out the same list.
         state.wait_for_everyone()
-        _write_missing(shards, embedder, barcodes, state, shard_size, settings)
+        _write_missing(shards, embedder, barcodes, state, settings)
         state.wait_for_everyone()
-    return sum(pq.read_metadata(shard).num_rows for shard in shards)
+    return sum(pq.read_metadata(shard).num_rows for shard, _ in shards)
 
 
 def _write_missing(
-    shards: list[Path],
+    shards: list[tuple[Path, range]],
     embedder: Embedder,
     barcodes: datasets.Dataset,
     state: PartialState,
-    shard_size: int,
     settings: dict,
 ) -> None:
     """Write this process's share of the shards that are not there yet."""
-    missing = [number for number, shard in enumerate(shards) if not shard.exists()]
+    missing = [(shard, rows) for shard, rows in shards if not shard.exists()]
     state.wait_for_everyone()
-    done = len(barcodes) - sum(len(_rows(barcodes, n, shard_size)) for n in missing)
+    done = len(barcodes) - sum(len(rows) for _, rows in missing)
     with tqdm(
         desc="embedding",
         total=-(-len(barcodes) // state.num_processes),
@@ -99,13 +84,8 @@ def _write_missing(
         delay=2,
         disable=not state.is_main_process,
     ) as bar:
-        for number in missing[state.process_index :: state.num_processes]:
-            rows = barcodes.select(_rows(barcodes, number, shard_size))
-            write_embeddings(shards[number], embedder, rows, bar=bar, **settings)
-
-
-def _rows(barcodes: datasets.Dataset, number: int, shard_size: int) -> range:
-    return range(number * shard_size, min((number + 1) * shard_size, len(barcodes)))
+        for shard, rows in missing[state.process_index :: state.num_processes]:
+            write_embeddings(shard, embedder, barcodes.select(rows), bar=bar, **settings)
 
 
 def _identity(
@@ -120,27 +100,3 @@ def _identity(
         "shard_size": shard_size,
         "offset": settings.get("offset", 0),
     }
-
-
-def _check_folder(folder: Path, identity: dict) -> None:
-    """Refuse the folder of others."""
-    path = folder / MANIFEST
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        changed = [name for name, value in identity.items() if before.get(name) != value]
-        if changed:
-            raise BarcodeMAEError(
-                f"{folder}: holds embeddings made otherwise (these differ: {', '.join(changed)}). "
-                "Give another folder, or the same input, model and options to complete them."
-            )
-    elif folder.exists() and not folder.is_dir():
-        raise BarcodeMAEError(f"{folder}: is a file; give the name of a folder")
-    elif folder.is_dir() and any(folder.iterdir()):
-        raise BarcodeMAEError(f"{folder}: holds other files; give a new or an empty folder")
-
-
-def _claim(folder: Path, identity: dict) -> None:
-    """Note in `folder`, which is held, what its embeddings are made from."""
-    for torn in folder.glob(".*.tmp"):
-        torn.unlink()
-    write_whole_text(folder / MANIFEST, json.dumps(identity, indent=1) + "\n")

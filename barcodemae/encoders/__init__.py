@@ -46,7 +46,7 @@ class Encoder(Protocol):
         Args:
             sequences: n barcodes.
             offset: nucleotides cut from the front of each.
-            corruption: tokens to hide.
+            corruption: tokens to mask.
             starts: (n,) places of the first nucleotides among those of a whole barcode; only
                 where `knows_frames`, and without a corruption.
 

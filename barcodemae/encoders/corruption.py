@@ -13,11 +13,11 @@ KINDS = ("drop", "mask")
 
 @dataclass(frozen=True)
 class Corruption:
-    """Hide a share of a barcode's tokens from an encoder.
+    """Mask a share of a barcode's tokens from an encoder.
 
     "drop" takes the tokens away, the others keep their positions; "mask" puts [MASK] in their
     place. Which ones is drawn from `seed` and the barcode itself, whatever stands beside it in a
-    batch, and what is hidden at one share is hidden at every larger one.
+    batch, and what is masked at one share is masked at every larger one.
 
     Attributes:
         kind: "drop" or "mask".
@@ -29,14 +29,14 @@ class Corruption:
     share: float
     seed: int
 
-    def hidden(self, sequences: Sequence[str], lengths: Sequence[int]) -> np.ndarray:
-        """(n, longest) bool, True at hidden tokens of n barcodes with `lengths` (n,) tokens."""
-        hidden = np.zeros((len(sequences), max(lengths, default=0)), dtype=bool)
+    def masked(self, sequences: Sequence[str], lengths: Sequence[int]) -> np.ndarray:
+        """(n, longest) bool, True at masked tokens of n barcodes with `lengths` (n,) tokens."""
+        masked = np.zeros((len(sequences), max(lengths, default=0)), dtype=bool)
         for row, (sequence, length) in enumerate(zip(sequences, lengths, strict=True)):
             order = np.random.default_rng([self.seed, zlib.crc32(sequence.encode())])
             count = min(round(self.share * length), length - 1)
-            hidden[row, order.permutation(length)[: max(count, 0)]] = True
-        return hidden
+            masked[row, order.permutation(length)[: max(count, 0)]] = True
+        return masked
 
     def as_dict(self) -> dict:
         return asdict(self)

@@ -154,10 +154,10 @@ class HuggingFaceEncoder:
             rows = order[start : start + self.batch_size]
             ids, real = _rectangle(encoded["input_ids"], rows, self._padding())
             special, _ = _rectangle(encoded["special_tokens_mask"], rows, 1)
-            hidden = np.zeros_like(real)
+            masked = np.zeros_like(real)
             if corruption is not None:
-                hidden = self._hidden([cut[row] for row in rows], special == 0, corruption)
-            output = self._pool(ids, real, special == 1, hidden, corruption)
+                masked = self._masked([cut[row] for row in rows], special == 0, corruption)
+            output = self._pool(ids, real, special == 1, masked, corruption)
             if start == 0:
                 pooled = np.zeros((len(sequences), output.shape[1]), dtype=np.float32)
             pooled[rows] = output
@@ -166,28 +166,28 @@ class HuggingFaceEncoder:
     def _padding(self) -> int:
         return self.tokenizer.pad_token_id or 0
 
-    def _hidden(self, sequences: list[str], own: np.ndarray, corruption: Corruption):
+    def _masked(self, sequences: list[str], own: np.ndarray, corruption: Corruption):
         """Put the drawn flags in the places of each barcode's own (not special) tokens."""
         counts = own.sum(axis=1)
-        drawn = corruption.hidden(sequences, counts.tolist())
-        hidden = np.zeros_like(own)
+        drawn = corruption.masked(sequences, counts.tolist())
+        masked = np.zeros_like(own)
         for row, count in enumerate(counts):
-            hidden[row, own[row]] = drawn[row, :count]
-        return hidden
+            masked[row, own[row]] = drawn[row, :count]
+        return masked
 
     @torch.inference_mode()
-    def _pool(self, ids, real, special, hidden, corruption: Corruption | None) -> np.ndarray:
+    def _pool(self, ids, real, special, masked, corruption: Corruption | None) -> np.ndarray:
         if corruption is not None and corruption.kind == "mask":
-            ids = np.where(hidden, self.tokenizer.mask_token_id, ids)
+            ids = np.where(masked, self.tokenizer.mask_token_id, ids)
             attended = real
         elif "attention_mask" in self.accepts:
-            attended = real & ~hidden
+            attended = real & ~masked
         else:
-            front = np.argsort(~(real & ~hidden), axis=1, kind="stable")
-            ids, real, special, hidden = (
-                np.take_along_axis(array, front, axis=1) for array in (ids, real, special, hidden)
+            front = np.argsort(~(real & ~masked), axis=1, kind="stable")
+            ids, real, special, masked = (
+                np.take_along_axis(array, front, axis=1) for array in (ids, real, special, masked)
             )
-            attended = real & ~hidden
+            attended = real & ~masked
             ids = np.where(attended, ids, self._padding())
         inputs = {"input_ids": torch.from_numpy(np.ascontiguousarray(ids)).to(self.device)}
         if "attention_mask" in self.accepts:
@@ -199,7 +199,7 @@ class HuggingFaceEncoder:
             raise BarcodeMAEError(f"{self.entry.name}: {_in_a_line(error)}") from error
         if self.entry.pooling == "cls":
             return states[:, 0].float().cpu().numpy()
-        pooled = torch.from_numpy(real & ~hidden & ~special).to(states)
+        pooled = torch.from_numpy(real & ~masked & ~special).to(states)
         total = torch.einsum("bl,blh->bh", pooled, states)
         mean = total / pooled.sum(dim=1, keepdim=True).clamp(min=1)
         return mean.float().cpu().numpy()

@@ -69,10 +69,10 @@ class KmerFrequencies:
 
     def _dropped(self, corruption: Corruption, sequences, spans: list[int]) -> np.ndarray:
         windows = [max(span - self.k, 0) for span in spans]
-        hidden = corruption.hidden(sequences, windows)
+        masked = corruption.masked(sequences, windows)
         flags = [
             np.pad(row[:count], (0, span - count))
-            for row, count, span in zip(hidden, windows, spans, strict=True)
+            for row, count, span in zip(masked, windows, spans, strict=True)
         ]
         return np.concatenate(flags)
 

@@ -96,29 +96,29 @@ class BarcodeMAEEncoder:
             return self.embedder.embed(sequences, self.batch_size, offset, starts=starts)
         tokens = self.embedder.tokens(sequences, offset)
         ids, lengths, is_token = tokens.ids, tokens.lengths, tokens.is_token
-        hidden = corruption.hidden(sequences, lengths.tolist())
+        masked = corruption.masked(sequences, lengths.tolist())
         pooled = np.zeros((len(sequences), self.embedder.dim), dtype=np.float32)
         order = np.argsort(-lengths, kind="stable")
         order = order[lengths[order] > 0]
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
             pooled[rows] = self._embed_visible(
-                ids[rows], hidden[rows], is_token[rows], corruption.kind
+                ids[rows], masked[rows], is_token[rows], corruption.kind
             )
         return pooled
 
     @torch.inference_mode()
     def _embed_visible(
-        self, ids: np.ndarray, hidden: np.ndarray, real: np.ndarray, kind: str
+        self, ids: np.ndarray, masked: np.ndarray, real: np.ndarray, kind: str
     ) -> np.ndarray:
         model, device = self.embedder.model, self.embedder.device
         width = int(real.sum(axis=1).max())
         positions = np.broadcast_to(np.arange(width), (len(ids), width))
-        ids, hidden, real = ids[:, :width], hidden[:, :width], real[:, :width]
+        ids, masked, real = ids[:, :width], masked[:, :width], real[:, :width]
         if kind == "mask":
-            ids = np.where(hidden, model.config.mask_token_id, ids)
+            ids = np.where(masked, model.config.mask_token_id, ids)
         else:
-            visible = real & ~hidden
+            visible = real & ~masked
             front = np.argsort(~visible, axis=1, kind="stable")[:, : visible.sum(axis=1).max()]
             ids, positions, real = (
                 np.take_along_axis(array, front, axis=1) for array in (ids, positions, visible)

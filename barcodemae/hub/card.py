@@ -144,8 +144,8 @@ def _contrast(config: dict, training: dict) -> str:
     rank = arguments.get("label_rank")
     if not rank or config.get("cls_token"):
         return ""
-    hidden = " and hidden k-mers" if arguments.get("masked_weight", 0) else ""
-    return f"labels ({rank}){hidden}"
+    masked = " and masked k-mers" if arguments.get("masked_weight", 0) else ""
+    return f"labels ({rank}){masked}"
 
 
 def _listed(values: dict) -> str:

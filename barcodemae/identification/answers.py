@@ -1,4 +1,4 @@
-"""What identification answers: a table with one row for each query, and what stands behind it."""
+"""What identification answers: a table with one row for each query, and the evidence for each."""
 
 from __future__ import annotations
 

@@ -20,12 +20,13 @@ from barcodemae.identification.answers import RANKS, Answers, concatenate
 from barcodemae.identification.confidence import TARGET
 from barcodemae.identification.library import CARD, Library
 from barcodemae.identification.verdicts import MIN_OVERLAP, identify
-from barcodemae.outputs import write_whole, write_whole_text
+from barcodemae.outputs import write_whole
+from barcodemae.shard_folders import check_folder, claim, shards_of
 
 if TYPE_CHECKING:
     import datasets
 
-MANIFEST = "_identify.json"  # readers of Parquet folders pass over names that begin so
+MANIFEST = "_identify.json"
 _PIECE = 1024  # queries answered at a time
 
 
@@ -153,15 +154,6 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def check_processes(output: Path, sharded: bool) -> None:
-    """Raise BarcodeMAEError if this is one of several processes: they cannot share a file."""
-    if not sharded and int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise BarcodeMAEError(
-            f"{output}: several processes write a folder of Parquet shards; give a name without "
-            f"an ending, for example {output.with_suffix('')}"
-        )
-
-
 def write_shards(
     folder: Path,
     library: Library,
@@ -172,19 +164,18 @@ def write_shards(
 ) -> int:
     """Answer into a folder of Parquet shards, each process its share; rows of all.
 
-    Shard s holds the queries s x size to (s + 1) x size, and appears when it is complete: a run
-    that was stopped goes on where it was, whatever the number of processes.
+    A run that was stopped goes on where it was, whatever the number of processes.
 
     Raises:
         BarcodeMAEError: the folder holds other files, or answers to something else.
     """
     rank, world = (int(os.environ.get(name, least)) for name, least in _PROCESSES)
-    count = -(-len(barcodes) // shard_size)
-    _claim(folder, _identity(library, barcodes, settings, shard_size))
+    identity = _identity(library, barcodes, settings, shard_size)
+    made = "answers to something else", "the same input, library and options"
+    check_folder(folder, MANIFEST, identity, *made)
+    claim(folder, MANIFEST, identity)  # every process writes the same
     with _bar(-(-len(barcodes) // world), progress and rank == 0) as bar:
-        for number in range(rank, count, world):
-            shard = folder / f"part-{number:05d}-of-{count:05d}.parquet"
-            rows = range(number * shard_size, min((number + 1) * shard_size, len(barcodes)))
+        for shard, rows in shards_of(folder, len(barcodes), shard_size)[rank::world]:
             if shard.exists():
                 bar.update(len(rows))
                 continue
@@ -223,26 +214,6 @@ def _identity(library: Library, barcodes, settings: Settings, shard_size: int) -
         "shard_size": shard_size,
         **asdict(settings),
     }
-
-
-def _claim(folder: Path, identity: dict) -> None:
-    """Note in the folder what its answers come from; refuse the folder of others."""
-    path = folder / MANIFEST
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        changed = [name for name, value in identity.items() if before.get(name) != value]
-        if changed:
-            raise BarcodeMAEError(
-                f"{folder}: holds answers to something else (these differ: {', '.join(changed)}). "
-                "Give another folder, or the same input, library and options to complete them."
-            )
-        return
-    if folder.is_file():
-        raise BarcodeMAEError(f"{folder}: is a file; give the name of a folder")
-    if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
-        raise BarcodeMAEError(f"{folder}: holds other files; give a new or an empty folder")
-    # Every process writes the same, so it does not matter who comes last.
-    write_whole_text(path, json.dumps(identity, indent=1) + "\n")
 
 
 def check_ranks(ranks: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ def nearest_by_identity(queries: np.ndarray, references: np.ndarray, count: int)
     """Places (n, count) of the references that share most with each query; -1 where too few do.
 
     Counted as equal less different nucleotides on the query's own sites, so a reference that lacks
-    sites stands behind one that has them; one without common sites does not count.
+    sites comes after one that has them; one without common sites does not count.
     """
     places = np.full((len(queries), count), -1, dtype=np.int64)
     step = max(1, _PAIRS // max(len(references), 1))

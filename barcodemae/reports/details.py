@@ -1,4 +1,4 @@
-"""What stands behind one verdict, as a piece of HTML: nearest references, differing sites, tree."""
+"""The evidence for one verdict, as a piece of HTML: nearest references, differing sites, tree."""
 
 from __future__ import annotations
 

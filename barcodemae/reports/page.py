@@ -1,6 +1,6 @@
 """One HTML file that says what identification found; it needs no network and no other file.
 
-Summary, verdicts by order and calibration are plain HTML. The table and what stands behind each
+Summary, verdicts by order and calibration are plain HTML. The table and the evidence for each
 verdict are compressed, and unpacked by the page's script as they are looked at, so that thousands
 of queries open at once. The page's policy lets no script run but that one, whatever an id says.
 """

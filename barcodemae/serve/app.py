@@ -1,4 +1,4 @@
-"""The page: barcodes in, verdicts as they come, what stands behind each, files to take away.
+"""The page: barcodes in, verdicts as they come, the evidence for each, files to take away.
 
 The function `identify` of its API does the same for programs: with gradio_client, or by HTTP at
 /gradio_api/call/identify.

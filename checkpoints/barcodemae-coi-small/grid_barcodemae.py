@@ -86,7 +86,7 @@ class _Some:
 
     Attributes:
         rows: (n,) their places among all.
-        digits: (n, longest + 1) uint8, turned once that is known, unknown behind the end.
+        digits: (n, longest + 1) uint8, turned once that is known, unknown after the end.
         widths, starts, strands: (n,) length; start and strand, once they are known.
         fronts: (n,) nucleotides of the record in front of `digits`.
     """
@@ -164,7 +164,7 @@ class Grid:
         """Put n barcodes on the grid.
 
         White space is ignored; lower case and RNA are read; whatever is not A, C, G, T or U
-        (N, I, an IUPAC code, a gap) is unknown. What lies before or behind the region falls off.
+        (N, I, an IUPAC code, a gap) is unknown. What lies before or after the region falls off.
 
         Args:
             barcodes: n texts.
@@ -281,7 +281,7 @@ class Grid:
         """Turn barcodes and set their starts: those of the best stretch of all that were tried.
 
         Tried are the best places of the chunks, on both strands: insertions and losses part a
-        barcode, and hide nothing.
+        barcode, and mask nothing.
         """
         for part in _batches(rows, 16):
             forward, widths = some.digits[part], some.widths[part]
@@ -430,7 +430,7 @@ def _plain(text: str) -> str:
 
 
 def _filled(path: np.ndarray, gap: int, default: int) -> np.ndarray:
-    """Rows in which runs of `gap` have the value before them, or else the one behind them."""
+    """Rows in which runs of `gap` have the value before them, or else the one after them."""
     known = path != gap
     last = np.maximum.accumulate(np.where(known, np.arange(path.shape[1]), -1), axis=1)
     last = np.where(last < 0, known.argmax(axis=1)[:, None], last)

@@ -5,7 +5,7 @@ encoder's output at the visible positions and the [MASK] embedding at the masked
 names the masked k-mers. After pretraining the decoder is thrown away: a barcode's embedding is the
 mean of the encoder's last layer over its real k-mers.
 
-Hidden positions are those whose `input_ids` is [MASK]; drawing them is the collator's work.
+Masked positions are those whose `input_ids` is [MASK]; drawing them is the collator's work.
 
 A model meant for use on barcodes that all lie on one grid keeps the k-mers' states apart by place
 (`config.pooling = "sites"`): see `SitePooling`.

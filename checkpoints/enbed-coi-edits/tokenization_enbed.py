@@ -1,6 +1,6 @@
 """ENBED's tokens are ByT5's: a nucleotide is its byte + 3, after <pad>, </s> and <unk>.
 
-The 125 sentinels <extra_id_0> ... stand behind the 256 bytes: 384 tokens in all.
+The 125 sentinels <extra_id_0> ... follow the 256 bytes: 384 tokens in all.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""One exported repository under several versions of transformers: same output, no riddles.
+"""One exported repository under several versions of transformers: same output, no warnings.
 
     python tests/compatibility/versions.py               # 4.57, 5.0, 5.17 and the newest
     python tests/compatibility/versions.py 4.57.* newest # the oldest and the newest
@@ -25,7 +25,7 @@ from barcodemae.presets import preset_config
 from enbed import EnbedForConditionalGeneration
 
 TOLERANCE = 1e-5
-RIDDLES = ("MISSING", "UNEXPECTED", "newly initialized", "were not used")
+WARNINGS = ("MISSING", "UNEXPECTED", "newly initialized", "were not used")
 # A process started with this on its path sees transformers and torch, and not the project.
 HIDE = "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in str(f)]\n"
 
@@ -99,7 +99,7 @@ def main() -> int:
             export(folder / "enbed", folder / "enbed-encoder", encoder_only=True),
         ]
         print(f"torch {torch.__version__}\n")
-        print("| transformers | loads | riddles | largest difference |\n|---|---|---|---|")
+        print("| transformers | loads | warnings | largest difference |\n|---|---|---|---|")
         for version in arguments.versions:
             environment = build(version, arguments.folder)
             if environment is None:
@@ -112,10 +112,10 @@ def main() -> int:
                 failed = True
                 continue
             first = first or found
-            riddles = [word for word in RIDDLES if word in said]
+            warnings = [word for word in WARNINGS if word in said]
             difference = largest_difference(found["found"], first["found"])
-            failed |= bool(riddles) or not difference <= TOLERANCE
-            words = ", ".join(riddles) or "none"
+            failed |= bool(warnings) or not difference <= TOLERANCE
+            words = ", ".join(warnings) or "none"
             print(f"| {found['transformers']} | yes | {words} | {difference:.1e} |", flush=True)
     return int(failed)
 

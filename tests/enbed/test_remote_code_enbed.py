@@ -68,8 +68,8 @@ def test_every_auto_class_and_pipeline_loads_a_saved_directory(model, tmp_path):
         text=True,
     )
     assert run.returncode == 0, run.stderr
-    for riddle in ("MISSING", "UNEXPECTED", "newly initialized", "were not used", "undefined"):
-        assert riddle not in run.stderr, run.stderr
+    for warning in ("MISSING", "UNEXPECTED", "newly initialized", "were not used", "undefined"):
+        assert warning not in run.stderr, run.stderr
     assert "the head of EnbedForTokenClassification starts from random weights" in run.stderr
     found = json.loads(run.stdout.splitlines()[-1])
     assert found["AutoModelForTokenClassification"] == [2, 145, 7]

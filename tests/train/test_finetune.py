@@ -144,15 +144,17 @@ def test_model_is_served_with_the_reported_probabilities(run, data, tmp_path):
     assert len(rows) == 2 * len(barcodes)
 
 
-def test_resumed_run_ends_with_the_weights_of_the_whole(run, data, pretrained, tmp_path):
-    """Killed in its third epoch, with half a checkpoint left behind."""
+def test_a_run_resumed_with_other_num_workers_has_the_weights_of_the_whole(
+    run, data, pretrained, tmp_path
+):
+    """Killed in its third epoch, with half a checkpoint; resumed with another number of workers."""
     changes = {"test_splits": ["test_unseen"], "label_smoothing": 0.1}
     with killed_at_save(FinetuneTrainer, 3):
         fit(data, pretrained, tmp_path / "out", **changes)
     (tmp_path / "out" / "checkpoints" / "checkpoint-99").mkdir()
     newest = newest_checkpoint(tmp_path / "out" / "checkpoints")
     assert newest.endswith("checkpoint-12")
-    fit(data, pretrained, tmp_path / "out", **changes)
+    fit(data, pretrained, tmp_path / "out", num_workers=1, **changes)
     whole, resumed = (load_file(out / "best/model.safetensors") for out in (run, tmp_path / "out"))
     assert whole.keys() == resumed.keys()
     for name in whole:

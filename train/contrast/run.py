@@ -26,7 +26,7 @@ from train.loop.optimization import cosine, make_optimizer, matrices_apart
 from train.loop.run import Collator, TrainingRun, make_config
 from train.masked_lm.labelled import taxa_of_rows
 from train.masked_lm.taxon_head import warmed_up
-from train.masked_lm.validation import hidden_tokens_right
+from train.masked_lm.validation import correct_masked_tokens
 
 VALIDATION_SEED = 20_250_218  # fixed: the same masks in every validation of every run
 _FOR_CENTRE = 2_000  # barcodes
@@ -159,8 +159,8 @@ class Contrasting(TrainingRun):
         output = self.model(**batch)
         if self.masked:
             loss = self.arguments.masked_weight * output.masked.loss
-            right = hidden_tokens_right(output.masked, batch["masked"]["labels"])
-            sums += [output.masked.loss * shares[0], right]
+            correct = correct_masked_tokens(output.masked, batch["masked"]["labels"])
+            sums += [output.masked.loss * shares[0], correct]
         if self.contrasts:
             loss = loss + self._label_weight() * output.loss / shares[-1]
             sums += [output.loss, output.right]
@@ -175,7 +175,7 @@ class Contrasting(TrainingRun):
         """`loss`: of the masked k-mers; with contrast the share of wrong nearest neighbours."""
         found = {}
         if self.masked:
-            found = self._hidden_kmers()
+            found = self._masked_kmers()
         if self.contrasts:
             model = self.accelerator.unwrap_model(self.model)
             with self.accelerator.autocast():
@@ -184,13 +184,13 @@ class Contrasting(TrainingRun):
             found |= {"loss": 1 - accuracy, f"{self.arguments.label_rank}_accuracy": accuracy}
         return found
 
-    def _hidden_kmers(self) -> dict[str, float]:
+    def _masked_kmers(self) -> dict[str, float]:
         def sums_of(batch: dict) -> torch.Tensor:
-            masked = batch["masked"]
-            output = self.model(masked={**masked, "num_items_in_batch": 1}).masked
-            right = hidden_tokens_right(output, masked["labels"])
-            hidden = (masked["labels"] != -100).sum()
-            return torch.stack([output.loss.double(), right.double(), hidden.double()])
+            given = batch["masked"]
+            output = self.model(masked={**given, "num_items_in_batch": 1}).masked
+            correct = correct_masked_tokens(output, given["labels"])
+            masked = (given["labels"] != -100).sum()
+            return torch.stack([output.loss.double(), correct.double(), masked.double()])
 
         batches = self.validation_batches()
         loss, accuracy = held_out_means(self.model, batches, self.accelerator, sums_of)

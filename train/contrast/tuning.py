@@ -14,7 +14,7 @@ class TuningArguments(PretrainArguments):
 
     objective: str = field(default="contrastive", metadata={"help": "contrastive"})
     masked_weight: float = field(
-        default=0.0, metadata={"help": "of the loss of hidden k-mers; 0: none are hidden"}
+        default=0.0, metadata={"help": "of the loss of masked k-mers; 0: none are masked"}
     )
     label_rank: str = field(default="genus", metadata={"help": "rank of the taxa"})
     label_weight: float = field(default=1.0, metadata={"help": "of the loss of taxa"})

@@ -62,10 +62,10 @@ class Views:
             letters = (bits[:, first + noisy :] >> np.uint64(62)).astype(np.uint8)
             codes = np.where(wrong, letters, codes)
         ids = kmers_of(codes, self.kmer_size)
-        hidden = uniform[:, _FIXED : _FIXED + kmers] < self.drop * uniform[:, _SHARE, None]
+        masked = uniform[:, _FIXED : _FIXED + kmers] < self.drop * uniform[:, _SHARE, None]
         if self.window_share:
-            hidden |= self._outside(uniform, places, kmers)
-        shown = np.where(hidden, 4**self.kmer_size, ids)
+            masked |= self._outside(uniform, places, kmers)
+        shown = np.where(masked, 4**self.kmer_size, ids)
         nothing = (shown == 4**self.kmer_size).all(axis=1)
         shown[nothing] = ids[nothing]
         return shown

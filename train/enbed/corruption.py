@@ -73,10 +73,10 @@ def _first_of_run(codes, tags, place: int, code: int) -> int:
     return place
 
 
-def hide(
+def mask(
     codes: np.ndarray, tags: np.ndarray, rng: np.random.Generator, share: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Hide a share of the nucleotides to keep: unknown in codes, in tags what they were."""
+    """Mask a share of the nucleotides to keep: unknown in codes, in tags what they were."""
     codes, tags = codes.copy(), tags.copy()
     known = (tags[:-1] == KEEP) & (codes < UNKNOWN)
     chosen = np.flatnonzero(known & (rng.random(len(codes)) < share))

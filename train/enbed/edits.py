@@ -11,25 +11,25 @@ from barcodemae.checking.tagging import WIDTH, tokenize
 from barcodemae.checking.tags import KEEP, UNKNOWN
 from barcodemae.data.grid import coi_grid
 from grid_barcodemae import nucleotide_codes
-from train.enbed.corruption import EVEN_MIX, REAL_MIX, corrupt, hide
+from train.enbed.corruption import EVEN_MIX, REAL_MIX, corrupt, mask
 
 # Until here errors are many (1 to 6 %), so that there is something to learn from; then fewer.
 _HEAVY_UNTIL = 0.4
 _HEAVY, _LIGHT = (0.01, 0.06), (0.0015, 0.03)
 _PIECE = 150  # nucleotides of the shortest piece of a barcode
-_PIECES, _CLEAN, _REAL, _HIDDEN = 0.3, 0.15, 0.4, 0.3  # shares of barcodes
+_PIECES, _CLEAN, _REAL, _MASKED = 0.3, 0.15, 0.4, 0.3  # shares of barcodes
 
 
 class EditCollator:
     """Barcodes -> tokens at their places of the grid, and an edit tag for each.
 
-    Training hides nucleotides only at first (an unknown one is to be replaced by what it was), and
+    Training masks nucleotides only at first (an unknown one is to be replaced by what it was), and
     then puts errors in: half of them in the mix of real ones, half of all kinds alike.
 
     Args:
         seed: what happens to a barcode follows from it and the draw's number.
         draws: of the whole training.
-        masks_first: share of them that only hide.
+        masks_first: share of them that only mask.
         end: draws from it on only fill up a batch; their labels do not count. Validation: errors
             are as few as at the end of training.
     """
@@ -55,7 +55,7 @@ class EditCollator:
         ids, kept = tokenize([codes for codes, _ in rows], starts)
         labels = np.full((len(rows), WIDTH), -100)
         for row, (codes, tags) in enumerate(rows):
-            # What an unknown letter was, nobody can say, but where it was hidden here.
+            # What an unknown letter was, nobody can say, but where it was masked here.
             unknown = np.append((codes == UNKNOWN) & (tags[:-1] == KEEP), False)
             tags = np.where(unknown, -100, tags)[: kept[row] + 1]
             labels[row, starts[row] : starts[row] + len(tags)] = tags
@@ -74,14 +74,14 @@ class EditCollator:
         tags = np.full(len(codes) + 1, KEEP, dtype=np.int64)
         progress = 1.0 if self.end is not None else draw / self.draws
         if progress < self.masks_first:
-            return *hide(codes, tags, rng, rng.uniform(0.1, 0.5)), start
+            return *mask(codes, tags, rng, rng.uniform(0.1, 0.5)), start
         if len(codes) >= _PIECE and rng.random() >= _CLEAN:
             low, high = _HEAVY if progress < _HEAVY_UNTIL else _LIGHT
             rate = np.exp(rng.uniform(np.log(low), np.log(high)))
             mix = REAL_MIX if rng.random() < _REAL else EVEN_MIX
             codes, tags = corrupt(codes, rng, max(1, rng.poisson(len(codes) * rate)), mix)
-        if self.end is None and rng.random() < _HIDDEN:
-            codes, tags = hide(codes, tags, rng, rng.uniform(0.05, 0.3))
+        if self.end is None and rng.random() < _MASKED:
+            codes, tags = mask(codes, tags, rng, rng.uniform(0.05, 0.3))
         return codes, tags, start
 
 

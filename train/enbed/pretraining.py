@@ -1,6 +1,6 @@
 """Pretrain an ENBED, on the loop and with the exact resume of `train.pretrain`.
 
-Objectives: `spans` (the default: hidden spans, written by the decoder) and `tokens` (single hidden
+Objectives: `spans` (the default: masked spans, written by the decoder) and `tokens` (single masked
 nucleotides, named by the encoder) read genomes, FASTA or FASTA.gz; `edits` reads COI barcodes, puts
 sequencing errors into them and learns the tags that undo them, for `barcodemae check`.
 """
@@ -35,10 +35,10 @@ class EnbedArguments(LoopArguments):
     preset: str = field(default="enbed-base", metadata={"help": "sizes"})
     objective: str = field(default="spans", metadata={"help": ", ".join(_OBJECTIVES)})
     window: int = field(default=4096, metadata={"help": "nucleotides in a window of a genome"})
-    hidden_share: float = field(default=0.15, metadata={"help": "of the nucleotides"})
-    span_length: float = field(default=20.0, metadata={"help": "mean, of a hidden span (ByT5's)"})
+    masked_share: float = field(default=0.15, metadata={"help": "of the nucleotides"})
+    span_length: float = field(default=20.0, metadata={"help": "mean, of a masked span (ByT5's)"})
     masks_first: float = field(
-        default=0.15, metadata={"help": "edits: share of the training that only hides"}
+        default=0.15, metadata={"help": "edits: share of the training that only masks"}
     )
 
     def check(self) -> None:
@@ -46,14 +46,14 @@ class EnbedArguments(LoopArguments):
         self.check_values(
             objective=(self.objective in _OBJECTIVES, f"one of {', '.join(_OBJECTIVES)}"),
             window=(self.window >= 64, "at least 64"),
-            hidden_share=(0 < self.hidden_share < 1, "in (0, 1)"),
+            masked_share=(0 < self.masked_share < 1, "in (0, 1)"),
             span_length=(self.span_length >= 1, "at least 1"),
             masks_first=(0 <= self.masks_first <= 1, "in [0, 1]"),
         )
 
 
 class EnbedPretraining(TrainingRun):
-    """A run that learns to name what is hidden, or to undo errors."""
+    """A run that learns to name what is masked, or to undo errors."""
 
     script = "train.pretrain"
     measures = (("loss", "accuracy"),)
@@ -111,9 +111,9 @@ class EnbedPretraining(TrainingRun):
     def _collator(self, seed: int, end: int | None) -> Collator:
         arguments = self.arguments
         if arguments.objective == "spans":
-            return SpanCollator(arguments.hidden_share, arguments.span_length, seed, end)
+            return SpanCollator(arguments.masked_share, arguments.span_length, seed, end)
         if arguments.objective == "tokens":
-            return TokenCollator(arguments.hidden_share, seed, end)
+            return TokenCollator(arguments.masked_share, seed, end)
         draws = self.total_steps * self.global_batch
         return EditCollator(seed, draws, arguments.masks_first, end)
 

@@ -1,4 +1,4 @@
-"""What pretraining hides: spans, named by ByT5's sentinels, or single nucleotides."""
+"""What pretraining masks: spans, named by ByT5's sentinels, or single nucleotides."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _TOKENS = np.array([ord(letter) + OFFSET for letter in "ACGTN"])
 
 
 class SpanCollator:
-    """Hide spans: the encoder reads a sentinel for each, the decoder writes what they held.
+    """Mask spans: the encoder reads a sentinel for each, the decoder writes what they held.
 
     Args:
-        share: of the nucleotides that are hidden.
+        share: of the nucleotides that are masked.
         length: mean length of a span.
-        seed: what is hidden in a draw follows from it and the draw's number.
+        seed: what is masked in a draw follows from it and the draw's number.
         end: draws from it on only fill up a batch; their labels do not count.
     """
 
@@ -40,11 +40,11 @@ class SpanCollator:
 
     def _corrupt(self, codes: np.ndarray, draw: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([self.seed, draw])
-        hidden = max(1, round(len(codes) * self.share))
-        spans = min(max(1, round(hidden / self.length)), NUM_SENTINELS, hidden)
-        # Kept and hidden stretches take turns; both sums are fixed, so every row is equally long.
-        kept = _parts(len(codes) - hidden, spans, rng)
-        gone = _parts(hidden, spans, rng)
+        masked = max(1, round(len(codes) * self.share))
+        spans = min(max(1, round(masked / self.length)), NUM_SENTINELS, masked)
+        # Kept and masked stretches take turns; both sums are fixed, so every row is equally long.
+        kept = _parts(len(codes) - masked, spans, rng)
+        gone = _parts(masked, spans, rng)
         tokens = _TOKENS[codes]
         source, target, at = [], [], 0
         for number in range(spans):
@@ -63,7 +63,7 @@ def _parts(total: int, count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 class TokenCollator:
-    """Hide single nucleotides: each is <extra_id_0> to the encoder, which names it (0 to 3).
+    """Mask single nucleotides: each is <extra_id_0> to the encoder, which names it (0 to 3).
 
     Arguments as of `SpanCollator`.
     """

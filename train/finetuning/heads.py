@@ -66,7 +66,7 @@ def lineage_loss(
     Args:
         leaf_logits: (n, leaves).
         labels: (n, ranks); IGNORED where a barcode has no label. One whose species is unknown
-            still teaches the genus.
+            still counts for the genus.
         label_smoothing: share of each label that is spread over the rank's taxa.
         num_items_in_batch: labels in the global batch, where the n barcodes are a part of it.
     """

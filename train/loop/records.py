@@ -1,4 +1,4 @@
-"""What a run leaves behind: model directories, and what it was started with."""
+"""What a run writes: model directories, and what it was started with."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class LabelledDraws(Draws):
 
     `label_taxa` taxa are drawn uniformly, anew for each global batch, and `label_barcodes` of each
     one's barcodes (some of them repeatedly, where it has fewer). The rest of the batch goes
-    through all barcodes epoch by epoch, as `Draws` does; those that carry a label teach it, too.
+    through all barcodes epoch by epoch, as `Draws` does; those that carry a label count, too.
     A draw comes as (draw, nucleotides, taxon).
 
     Args:

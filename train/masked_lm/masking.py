@@ -19,13 +19,13 @@ class MaskingCollator:
 
     Args:
         kmer_size: nucleotides in a token, k.
-        mask_ratio: share of the real k-mers to hide, in (0, 1); a pair: drawn uniformly between
+        mask_ratio: share of the real k-mers to mask, in (0, 1); a pair: drawn uniformly between
             the two for each global batch, all of whose barcodes share it.
         seed: of masks, offsets and ratios.
         random_offset: drop 0 to k-1 nucleotides from the front, the frame-shift augmentation of
             section 2.2.2; else cut at offset 0.
         replace: of the chosen k-mers, show 10 % as they are and 10 % as a random k-mer, as BERT
-            does; else hide all of them.
+            does; else mask all of them.
         end: draws from this number on only fill up a batch: they carry no labels.
         global_batch: draws in a global batch; what is collated together is of one of them.
 
@@ -70,18 +70,18 @@ class MaskingCollator:
 
         is_kmer = ids < num_kmers  # (batch, length)
         chosen = self._choose(is_kmer, bits[:, 1 : length + 1], self._ratio(draws[0]))
-        hidden, shown = chosen, ids
+        masked, shown = chosen, ids
         if self.replace:
             fate = bits[:, longest + 1 : longest + 1 + length]
-            hidden = chosen & (fate % 10 < 8)
+            masked = chosen & (fate % 10 < 8)
             random_kmers = (fate // 10 % num_kmers).astype(ids.dtype)
             shown = np.where(chosen & (fate % 10 == 8), random_kmers, ids)
-        input_ids = np.where(hidden, mask_id, shown)
+        input_ids = np.where(masked, mask_id, shown)
         labels = np.where(chosen, ids, -100)
         if self.end is not None:
             labels[np.array(draws) >= self.end] = -100
 
-        visible = (is_token & ~hidden).sum(axis=1)
+        visible = (is_token & ~masked).sum(axis=1)
         smallest = torch.int16 if mask_id <= torch.iinfo(torch.int16).max else torch.int32
         batch = {
             "input_ids": torch.from_numpy(input_ids).to(smallest),

@@ -22,11 +22,11 @@ class SemiSupervisedOutput(BarcodeMAEMaskedLMOutput):
 
     Attributes:
         taxon_loss: () sum of their cross-entropies.
-        taxa_right: () number of them whose likeliest taxon is the true one.
+        taxa_correct: () number of them whose likeliest taxon is the true one.
     """
 
     taxon_loss: torch.FloatTensor | None = None
-    taxa_right: torch.LongTensor | None = None
+    taxa_correct: torch.LongTensor | None = None
 
 
 class SemiSupervised(nn.Module):
@@ -57,7 +57,7 @@ class SemiSupervised(nn.Module):
         logits = self.classifier(self.dropout(self.norm(output.cls_state)))  # (batch, taxa)
         loss = F.cross_entropy(logits.float(), taxa, ignore_index=IGNORED, reduction="sum")
         right = (logits.argmax(dim=-1) == taxa).sum()
-        return SemiSupervisedOutput(**output, taxon_loss=loss, taxa_right=right)
+        return SemiSupervisedOutput(**output, taxon_loss=loss, taxa_correct=right)
 
     def save_pretrained(self, directory: str | Path, state_dict: dict[str, torch.Tensor]) -> None:
         """Save the masked LM, an ordinary BarcodeMAE, from this module's state dict."""

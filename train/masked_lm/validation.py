@@ -12,7 +12,7 @@ from barcodemae.encoders.tokens import token_batch
 from train.loop.held_out import held_out_means
 
 
-def hidden_tokens_right(output, labels: torch.Tensor) -> torch.Tensor:
+def correct_masked_tokens(output, labels: torch.Tensor) -> torch.Tensor:
     """() number of masked k-mers whose likeliest k-mer is the true one."""
     targets = labels.long().gather(1, output.predicted_positions)  # (batch, predicted)
     return (output.logits.argmax(dim=-1) == targets).sum()
@@ -23,9 +23,9 @@ def validate(model: torch.nn.Module, batches: Iterable[dict], accelerator: Accel
 
     def sums_of(batch: dict) -> torch.Tensor:
         output = model(**batch, num_items_in_batch=1)
-        right = hidden_tokens_right(output, batch["labels"])
-        hidden = (batch["labels"] != -100).sum()
-        return torch.stack([output.loss.double(), right.double(), hidden.double()])
+        correct = correct_masked_tokens(output, batch["labels"])
+        masked = (batch["labels"] != -100).sum()
+        return torch.stack([output.loss.double(), correct.double(), masked.double()])
 
     loss, accuracy = held_out_means(model, batches, accelerator, sums_of)
     return {"loss": loss, "accuracy": accuracy}

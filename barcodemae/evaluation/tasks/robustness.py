@@ -37,7 +37,7 @@ def run(row: Row, context: Context) -> list[dict]:
     for kind in row.encoder.corruptions:
         for scope in SCOPES:
             for share in settings.shares:
-                # Nothing hidden is the plain probe, whatever the kind and the scope.
+                # Nothing masked is the plain probe, whatever the kind and the scope.
                 corruption = Corruption(kind, share, settings.seed) if share else None
                 named = genus_probe.name_queries(row, context, corruption, scope == "both")
                 codes = statistics.encode(truth, np.array(named["labels"]))

@@ -1,5 +1,5 @@
 "use strict";
-// The table of a report: search, order, pages, and what stands behind a row once it is opened.
+// The table of a report: search, order, pages, and the details of a row once it is opened.
 (async () => {
   const PAGE = 100;
   const byId = (id) => document.getElementById(id);

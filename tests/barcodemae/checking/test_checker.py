@@ -66,8 +66,8 @@ def test_stop_codons_follow_the_phylum(barcodes):
 
 def test_stop_codons_and_shifts_together_are_a_pseudogene(barcodes):
     b = barcodes[0]
-    spoilt = b[:151] + "TAA" + b[154:301] + "TAG" + b[304:450] + b[451:]
-    assert verdicts([spoilt]) == ["NUMT suspected"]
+    faulty = b[:151] + "TAA" + b[154:301] + "TAG" + b[304:450] + b[451:]
+    assert verdicts([faulty]) == ["NUMT suspected"]
 
 
 def test_what_is_something_else_is_not_coi():
@@ -79,8 +79,8 @@ def test_what_is_something_else_is_not_coi():
 @pytest.mark.parametrize("turn", [str, turned], ids=["forward", "reversed"])
 def test_a_genome_is_searched_for_its_region(barcodes, turn):
     rng = np.random.default_rng(0)
-    front, behind = ("".join(rng.choice(list("ACGT"), 10_000)) for _ in range(2))
-    (item,) = check([turn(front + barcodes[0][:300] + barcodes[0][301:] + behind)])
+    front, after = ("".join(rng.choice(list("ACGT"), 10_000)) for _ in range(2))
+    (item,) = check([turn(front + barcodes[0][:300] + barcodes[0][301:] + after)])
     assert item.verdict == "deletion"
     assert abs(item.problems[0].at - 10_300) <= 6 and abs(item.problems[0].column - 300) <= 6
     assert len(repair(item).barcode) in (20_657, 20_658)

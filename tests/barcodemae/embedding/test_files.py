@@ -50,7 +50,7 @@ def test_every_format_holds_the_same_in_the_order_of_the_input(
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def spoilt(tmp_path):
+def faulty(tmp_path):
     (tmp_path / "b.fasta").write_text(">good\nACGTACGTNNNN\n>short\nACG\n>other\nACGGACGG\n")
     return read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
 
@@ -64,11 +64,11 @@ def test_the_first_record_without_a_kmer_ends_the_work_with_nothing_written(embe
     ):
         with pytest.raises(BarcodeMAEError, match=said):
             write_embeddings(
-                out / "e.csv", embedder, spoilt(tmp_path), piece=1, sources="b.fasta", **options
+                out / "e.csv", embedder, faulty(tmp_path), piece=1, sources="b.fasta", **options
             )
         assert not list(out.iterdir())
     assert write_embeddings(
-        out / "e.csv", embedder, spoilt(tmp_path).select([0, 2]), sources="b.fasta"
+        out / "e.csv", embedder, faulty(tmp_path).select([0, 2]), sources="b.fasta"
     )
 
 
@@ -90,7 +90,7 @@ def test_each_record_is_read_once(embedder, barcodes, sources, tmp_path, monkeyp
 @pytest.mark.parametrize("ending", ["parquet", "npz", "csv"])
 def test_records_without_a_kmer_are_left_out_and_named(embedder, tmp_path, ending, caplog):
     path = tmp_path / f"e.{ending}"
-    assert write_embeddings(path, embedder, spoilt(tmp_path), piece=1) == 2
+    assert write_embeddings(path, embedder, faulty(tmp_path), piece=1) == 2
     assert read(path)[0] == ["good", "other"]
     assert "left out 1 records without a k-mer: short" in caplog.text
 
@@ -101,7 +101,7 @@ def test_a_failure_leaves_the_older_file(embedder, tmp_path, monkeypatch):
     (out / "e.parquet").write_text("before")
     monkeypatch.setattr(embedder, "embed", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        write_embeddings(out / "e.parquet", embedder, spoilt(tmp_path))
+        write_embeddings(out / "e.parquet", embedder, faulty(tmp_path))
     assert [file.name for file in out.iterdir()] == ["e.parquet"]
     assert (out / "e.parquet").read_text() == "before"
 

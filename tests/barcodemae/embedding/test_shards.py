@@ -21,7 +21,6 @@ from barcodemae.embedding.precision import at_precision
 from barcodemae.embedding.shards import (
     MANIFEST,
     _identity,
-    check_alone,
     start_processes,
     write_shards,
 )
@@ -29,6 +28,7 @@ from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import held_folder
 from barcodemae.presets import preset_config
+from barcodemae.shard_folders import check_alone
 from launcher import launcher
 
 PROJECT = Path(__file__).parents[3]

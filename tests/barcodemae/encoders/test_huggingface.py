@@ -160,13 +160,13 @@ def test_offset_and_limit_cut_the_barcode(encoder, sequences):
 
 def test_dropped_tokens_are_left_out(encoder, sequences):
     corruption = Corruption("drop", 0.4, 0)
-    drawn = corruption.hidden(sequences[:1], [300])[0]
+    drawn = corruption.masked(sequences[:1], [300])[0]
     whole, dropped = encoder.embed(sequences[:1]), encoder.embed(sequences[:1], 0, corruption)
     assert np.isfinite(dropped).all() and abs(whole - dropped).max() > 1e-4
     if "attention_mask" in encoder.accepts:
         return
     # Without a mask to take them out of, the others close ranks.
-    left = "".join(n for n, hidden in zip(sequences[0], drawn, strict=True) if not hidden)
+    left = "".join(n for n, masked in zip(sequences[0], drawn, strict=True) if not masked)
     np.testing.assert_allclose(dropped, encoder.embed([left]), atol=1e-5)
 
 

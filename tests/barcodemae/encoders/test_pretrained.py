@@ -31,10 +31,10 @@ def test_dropped_tokens_are_never_read_and_the_others_keep_their_positions(check
     sequences = [sequences[0], sequences[1][:200]]
     corruption = Corruption("drop", 0.5, 0)
     found = encoder.embed(sequences, corruption=corruption)
-    hidden = corruption.hidden(sequences, [75, 50])
+    masked = corruption.masked(sequences, [75, 50])
     ids, lengths = kmer_ids(sequences, 4)
     for row, length in enumerate(lengths):
-        visible = torch.from_numpy(np.flatnonzero(~hidden[row, :length]))
+        visible = torch.from_numpy(np.flatnonzero(~masked[row, :length]))
         with torch.inference_mode():
             output = encoder.embedder.model(
                 torch.from_numpy(ids[row])[visible][None], None, visible[None]
@@ -47,7 +47,7 @@ def test_masked_tokens_are_mask_ids(checkpoint, sequences):
     corruption = Corruption("mask", 0.3, 0)
     found = encoder.embed(sequences[:1], corruption=corruption)
     ids, _ = kmer_ids(sequences[:1], 4)
-    ids[corruption.hidden(sequences[:1], [75])] = 257  # [MASK]
+    ids[corruption.masked(sequences[:1], [75])] = 257  # [MASK]
     with torch.inference_mode():
         expected = encoder.embedder.model(torch.from_numpy(ids))
     np.testing.assert_allclose(found, expected.pooler_output.numpy(), atol=1e-5)

@@ -58,7 +58,7 @@ def test_unknown_ends_are_no_part_of_a_barcode():
 
 @st.composite
 def records(pick):
-    """Parts of barcodes as they are met: cut, turned, spoilt, mended, among other DNA."""
+    """Parts of barcodes as they are met: cut, turned, ambiguous, mended, among other DNA."""
     whole = pick(st.sampled_from(COI))
     front, end = sorted(pick(st.tuples(st.integers(0, 658), st.integers(0, 658))))
     text = whole[front:end]

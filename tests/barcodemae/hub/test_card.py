@@ -188,7 +188,7 @@ def with_record(checkpoint, folder, data=None, **arguments):
     return folder
 
 
-def test_how_much_was_hidden(repository, checkpoint, tmp_path):
+def test_how_much_was_masked(repository, checkpoint, tmp_path):
     assert "\n50.0% of the k-mers of a barcode were masked; the encoder" in read(repository)
     drawn = with_record(checkpoint, tmp_path / "drawn", mask_ratio_between=[0.2, 0.8])
     card = read(export(drawn, tmp_path / "repository"))
@@ -236,7 +236,7 @@ def test_an_encoder_that_learned_from_labels_says_so(checkpoint, tmp_path):
     card = card_of(checkpoint, arguments, tmp_path)
     assert "It has learned from labels (genus): barcodes of the same taxon" in card
     assert "at temperature 0.1, in batches with 4 barcodes of each genus." in card
-    assert "without their labels" not in card and "hidden" not in card.split("## Training")[2]
+    assert "without their labels" not in card and "masked" not in card.split("## Training")[2]
     assert "| model | large/best |" in card and "| temperature | 0.1 |" in card
 
 

@@ -23,7 +23,7 @@ SPECIAL = {
     5: ["[MASK]", "[CLS]", "[SEP]", "[PAD]", "[UNK]"],
 }
 CLEAN = ["ACGTTGCAGGCTTATTACCGGA" * 4, "TTGACCA" * 5, "ACGTTGCA" * 100]
-SPOILT = ["ACGTTGNAGGCTTATTRCCGGA" * 4, "NNNNTTGACCA" * 5, "ACGTTGCA" * 100]
+AMBIGUOUS = ["ACGTTGNAGGCTTATTRCCGGA" * 4, "NNNNTTGACCA" * 5, "ACGTTGCA" * 100]
 
 
 def published_tokens(barcode, num_special, max_length=660):
@@ -90,7 +90,7 @@ def published_embeddings(model, barcodes, num_special, pool_unknown):
 def assert_embeds_alike(directory, bert, num_special=2):
     embedder = Embedder.from_pretrained(directory, device="cpu")
     # The published code also pools ambiguous k-mers; on clean barcodes there is no difference.
-    for barcodes, pool_unknown in ((CLEAN, True), (CLEAN, False), (SPOILT, False)):
+    for barcodes, pool_unknown in ((CLEAN, True), (CLEAN, False), (AMBIGUOUS, False)):
         expected = published_embeddings(bert, barcodes, num_special, pool_unknown)
         found = embedder.embed(barcodes)
         np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)

@@ -121,7 +121,7 @@ for directory in sys.argv[1:]:
 """
 
 
-def test_loads_through_every_auto_class_without_a_riddle(checkpoint, complete, encoder, classifier):
+def test_every_auto_class_loads_it_without_a_warning(checkpoint, complete, encoder, classifier):
     directories = [str(complete), str(encoder), str(classifier)]
     run = run_without_project(
         f"BARCODES = {BARCODES!r}\nimport sys\nsys.argv[1:] = {directories!r}\n{_LOAD_ALL}",

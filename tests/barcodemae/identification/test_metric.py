@@ -46,7 +46,7 @@ def test_vectors_without_a_label_do_not_count():
     np.testing.assert_array_equal(with_more.within, Scatter.of(vectors, labels).within)
 
 
-def test_genera_of_one_barcode_teach_nothing():
+def test_genera_of_one_barcode_do_not_change_the_metric():
     scatter = Scatter.of(np.eye(4, dtype=np.float32), np.array(list("abcd")))
     with pytest.raises(BarcodeMAEError, match="at least two barcodes"):
         scatter.directions()

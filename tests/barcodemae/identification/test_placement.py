@@ -75,6 +75,6 @@ def test_a_barcode_cut_short_is_read_as_the_rest_of_the_whole_one(embedder, whol
     assert not np.allclose(found, plain, atol=1e-3)
 
 
-def test_no_position_lies_behind_the_last(embedder, whole):
+def test_no_position_lies_after_the_last(embedder, whole):
     found = embedder.embed([whole[0] + "ACGT" * 30], starts=np.array([40]))
     assert np.isfinite(found).all() and found.any()

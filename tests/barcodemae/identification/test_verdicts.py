@@ -111,7 +111,7 @@ def test_species_that_share_a_barcode_are_both_named_and_none_is_called(
     assert (found["verdict"], found["rank_called"], found["species"]) == (KNOWN, "genus", "")
 
 
-def test_neighbours_and_queries_stand_behind_the_table(library, queries):
+def test_neighbours_and_queries_come_with_the_table(library, queries):
     answers = _answers(library, queries.nucleotides[:3].tolist())
     assert list(answers.neighbours.columns) == list(NEIGHBOUR_COLUMNS)
     assert answers.neighbours.groupby("id").size().tolist() == [10, 10, 10]

@@ -63,7 +63,7 @@ def test_the_page_opens_with_the_sentence_and_holds_every_row(text, made):
     assert sorted(row[-1] for row in rows) == list(range(70))
 
 
-def test_the_piece_behind_a_row_is_that_rows(text, made):
+def test_the_details_of_a_row_are_that_rows(text, made):
     rows = packed(text, "rows")
     chunks = [packed(text, f"chunk{n}") for n in range(2)]
     for row, (_, answer) in zip(rows, made.table.iterrows(), strict=True):

@@ -52,7 +52,7 @@ def run(data, output_dir, **arguments):
     return [json.loads(line) for line in lines]
 
 
-def test_contrast_teaches_the_encoder_to_know_genera(coi_data, tmp_path):
+def test_contrast_makes_the_encoder_tell_genera_apart(coi_data, tmp_path):
     lines = run(coi_data, tmp_path / "run", **CONTRAST, max_steps=60, validate_every=30)
     found = [line for line in lines if "validation_genus_accuracy" in line]
     assert [line["step"] for line in found] == [0, 30, 60]

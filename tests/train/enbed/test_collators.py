@@ -43,12 +43,12 @@ def test_what_only_fills_up_a_batch_does_not_count(collator):
     assert (labels[4:] == -100).all() and (labels[:4] != -100).any(1).all()
 
 
-def test_single_nucleotides_are_hidden_behind_a_sentinel():
+def test_single_nucleotides_are_masked_by_a_sentinel():
     batch = TokenCollator(0.2, seed=1)(draws())
-    hidden = batch["labels"] != -100
-    assert (hidden.sum(1) == 40).all() and (batch["input_ids"][hidden] == 259).all()
+    masked = batch["labels"] != -100
+    assert (masked.sum(1) == 40).all() and (batch["input_ids"][masked] == 259).all()
     codes = torch.tensor(np.stack([codes for _, codes in draws()])).long()
-    assert torch.equal(batch["labels"][:, :-1][hidden[:, :-1]], codes[hidden[:, :-1]])
+    assert torch.equal(batch["labels"][:, :-1][masked[:, :-1]], codes[masked[:, :-1]])
 
 
 def barcodes():
@@ -77,11 +77,11 @@ def test_tags_restore_the_barcode_at_its_place_of_the_grid(progress, masks_only)
     tags = batch["labels"][batch["labels"] != -100]
     others = tags[tags != KEEP]
     assert len(others) > 100
-    hidden = (batch["input_ids"] == 81) & (batch["labels"] >= REPLACE)
-    assert masks_only == bool(hidden.sum() == len(others))
+    masked = (batch["input_ids"] == 81) & (batch["labels"] >= REPLACE)
+    assert masks_only == bool(masked.sum() == len(others))
 
 
-def test_validation_has_few_errors_and_no_hidden_nucleotide():
+def test_validation_has_few_errors_and_no_masked_nucleotide():
     batch = EditCollator(1, 1000, 0.2, end=30)(barcodes())
     assert (batch["labels"][30:] == -100).all()
     assert not ((batch["input_ids"] == 81) & (batch["labels"] > KEEP)).any()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from barcodemae.checking.tags import DROP, INSERT, KEEP, REPLACE, UNKNOWN, apply_tags
-from train.enbed.corruption import DELETION, INSERTION, REAL_MIX, SUBSTITUTION, corrupt, hide
+from train.enbed.corruption import DELETION, INSERTION, REAL_MIX, SUBSTITUTION, corrupt, mask
 
 
 def barcode(seed=0):
@@ -47,8 +47,8 @@ def test_an_extra_or_lost_letter_of_a_run_is_tagged_on_its_first():
             assert noisy[at - 1] != letter
 
 
-def test_hidden_nucleotides_are_unknown_and_come_back():
+def test_masked_nucleotides_are_unknown_and_come_back():
     codes = barcode()
-    hidden, tags = hide(codes, np.full(601, KEEP), np.random.default_rng(0), 0.3)
-    assert 0.25 < (hidden == UNKNOWN).mean() < 0.36
-    np.testing.assert_array_equal(apply_tags(hidden, tags), codes)
+    masked, tags = mask(codes, np.full(601, KEEP), np.random.default_rng(0), 0.3)
+    assert 0.25 < (masked == UNKNOWN).mean() < 0.36
+    np.testing.assert_array_equal(apply_tags(masked, tags), codes)

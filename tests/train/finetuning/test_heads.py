@@ -47,7 +47,7 @@ def test_loss_is_the_mean_over_the_labels_of_all_ranks():
     )
 
 
-def test_a_barcode_without_species_teaches_its_genus():
+def test_a_barcode_without_species_counts_for_its_genus():
     layers = heads()
     loss = lineage_loss(layers(torch.randn(1, 8)), torch.tensor([[0, IGNORED]]), LINEAGES)
     loss.backward()

@@ -54,7 +54,7 @@ def test_barcodes_of_many_lengths_give_few_shapes():
 
 
 @pytest.mark.parametrize(("kmer_size", "whole"), [(6, 56), (4, 88)])
-def test_spoilt_kmers_add_one_shape_and_whole_barcodes_stay_tight(kmer_size, whole):
+def test_ambiguous_kmers_add_one_shape_and_whole_barcodes_stay_tight(kmer_size, whole):
     collate = StaticShapes(MaskingCollator(kmer_size, 0.5, 1, random_offset=False))
     plain = ["ACGT" * 165] * 8
     visible = set()

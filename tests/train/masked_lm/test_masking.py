@@ -19,19 +19,19 @@ def collator(**changes):
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5, 0.75])
-def test_exactly_the_share_of_each_barcodes_real_kmers_is_hidden(ratio):
+def test_exactly_the_share_of_each_barcodes_real_kmers_is_masked(ratio):
     items = barcodes(20)
     items[3] = (3, "ACGT" * 10 + "ACNT" * 5)
     items[4] = (4, "ACGTA")
     batch = collator(mask_ratio=ratio, random_offset=False)(items)
     ids, _ = kmer_ids([sequence for _, sequence in items], K)
-    hidden = batch["input_ids"] == MASK
+    masked = batch["input_ids"] == MASK
     real = torch.from_numpy((ids < UNK).sum(axis=1))
-    assert hidden.sum(dim=1).tolist() == np.rint(ratio * real.numpy()).tolist()
-    assert torch.equal(batch["labels"] != -100, hidden)
-    assert not hidden[torch.from_numpy(ids == UNK)].any()
-    assert torch.equal(batch["labels"][hidden], torch.from_numpy(ids)[hidden].to(torch.int16))
-    assert torch.equal(batch["input_ids"][~hidden], torch.from_numpy(ids)[~hidden].to(torch.int16))
+    assert masked.sum(dim=1).tolist() == np.rint(ratio * real.numpy()).tolist()
+    assert torch.equal(batch["labels"] != -100, masked)
+    assert not masked[torch.from_numpy(ids == UNK)].any()
+    assert torch.equal(batch["labels"][masked], torch.from_numpy(ids)[masked].to(torch.int16))
+    assert torch.equal(batch["input_ids"][~masked], torch.from_numpy(ids)[~masked].to(torch.int16))
 
 
 def test_masks_depend_on_seed_and_draw_and_on_nothing_else():
@@ -49,8 +49,8 @@ def test_masks_depend_on_seed_and_draw_and_on_nothing_else():
 
 def test_every_position_and_every_offset_is_as_likely():
     items = barcodes(4000, length=43)
-    hidden = collator(random_offset=False)(items)["labels"] != -100
-    share = hidden.float().mean(dim=0)  # 10 k-mers
+    masked = collator(random_offset=False)(items)["labels"] != -100
+    share = masked.float().mean(dim=0)  # 10 k-mers
     assert (share - 0.5).abs().max() < 0.04
     first = [collator()([item])["labels"].shape[1] for item in items[:400]]  # 43 = 10 k-mers + 3
     assert set(first) == {10}
@@ -101,13 +101,13 @@ def test_draws_beyond_the_end_carry_no_labels():
 # --- a mask ratio for each global batch ---------------------------------------------------------
 
 
-def share_hidden(batch):
+def share_masked(batch):
     return (batch["labels"] != -100).float().mean(dim=1)
 
 
 def test_each_global_batch_has_a_ratio_of_its_own_between_the_two():
     drawn = collator(mask_ratio=(0.2, 0.8), random_offset=False, global_batch=4)
-    shares = [share_hidden(drawn(barcodes(4, seed=n, first_draw=4 * n))) for n in range(400)]
+    shares = [share_masked(drawn(barcodes(4, seed=n, first_draw=4 * n))) for n in range(400)]
     assert all((share == share[0]).all() for share in shares)
     ratios = torch.stack(shares)[:, 0]
     assert 0.2 <= ratios.min() < 0.22 and 0.78 < ratios.max() <= 0.8

@@ -38,7 +38,7 @@ def test_the_loss_is_the_cross_entropy_of_labelled_barcodes(model, batch):
     labelled = [0, 2, 3]
     expected = torch.nn.functional.cross_entropy(logits[labelled], TAXA[labelled])
     torch.testing.assert_close(output.taxon_loss / 3, expected)
-    assert output.taxa_right == (logits.argmax(dim=-1) == TAXA).sum()
+    assert output.taxa_correct == (logits.argmax(dim=-1) == TAXA).sum()
     assert torch.equal(output.loss, plain.loss) and torch.equal(output.logits, plain.logits)
 
 
@@ -67,7 +67,7 @@ def test_taxa_can_be_learned(model, batch):
         optimizer.zero_grad()
         (output.loss + output.taxon_loss).backward()
         optimizer.step()
-    assert output.taxon_loss < 0.1 and output.taxa_right == 3
+    assert output.taxon_loss < 0.1 and output.taxa_correct == 3
 
 
 def test_the_head_is_not_saved_with_the_model(model, batch, tmp_path):

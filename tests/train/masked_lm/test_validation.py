@@ -21,7 +21,7 @@ def batches(items, size, **changes):
     return [collator(items[start : start + size]) for start in range(0, len(items), size)]
 
 
-def test_the_mean_is_over_hidden_kmers_however_they_are_batched():
+def test_the_mean_is_over_masked_kmers_however_they_are_batched():
     torch.manual_seed(0)
     config = preset_config("barcodemae-tiny", kmer_size=3)
     model = BarcodeMAEForMaskedLM(config).train()
