@@ -144,9 +144,7 @@ def test_model_is_served_with_the_reported_probabilities(run, data, tmp_path):
     assert len(rows) == 2 * len(barcodes)
 
 
-def test_a_run_resumed_with_other_num_workers_has_the_weights_of_the_whole(
-    run, data, pretrained, tmp_path
-):
+def test_other_num_workers_resume_to_the_weights_of_the_whole(run, data, pretrained, tmp_path):
     """Killed in its third epoch, with half a checkpoint; resumed with another number of workers."""
     changes = {"test_splits": ["test_unseen"], "label_smoothing": 0.1}
     with killed_at_save(FinetuneTrainer, 3):
