@@ -22,10 +22,10 @@ from barcodemae.identification.answers import RANKS
 from barcodemae.identification.library import Library
 from barcodemae.identification.search import nearest_by_identity
 
-BACKBONE = 200  # references that a joined backbone holds
+BACKBONE = 200  # references that a joined backbone holds; a choice: neighbour joining is cubic
 FIELDS = ("edge_num", "residual", "distal_length", "pendant_length", "taxon")
-_LEAST_DISTANCE = 1e-3  # below which references count alike
-_SATURATED = 0.7  # share of differing sites beyond which Jukes and Cantor's formula has no answer
+_LEAST_DISTANCE = 1e-3  # below which references count alike: less than one site of 658
+_SATURATED = 0.7  # share of differing sites; Jukes and Cantor's formula has no answer from 0.75 on
 
 
 @dataclass
