@@ -153,7 +153,7 @@ def find_family(model_type: str | None, where: str | Path) -> Family:
     Raises:
         BarcodeMAEError: it is none of ours.
     """
-    if model_type not in FAMILIES:
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
         names = " or ".join(family.name for family in FAMILIES.values())
         raise BarcodeMAEError(f"{where}: holds a model of type {model_type!r}, not a {names}")
     return FAMILIES[model_type]

@@ -9,6 +9,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.families import Family, find_family
+from barcodemae.presets import check_values
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 _NEW_HEAD = "classifier."  # the weights that fine-tuning may begin without
@@ -38,6 +39,28 @@ def family_at(name: str | Path) -> Family:
     Raises:
         BarcodeMAEError: there is nothing at `name`, or nothing of a family of ours.
     """
+    return find_family(_fields_at(name).get("model_type"), name)
+
+
+def config_at(name: str | Path) -> PretrainedConfig:
+    """The config of the model in a directory or at a Hub id.
+
+    Raises:
+        BarcodeMAEError: as `family_at`, or a field holds what is not allowed, or is misspelt.
+    """
+    fields = _fields_at(name)
+    family = find_family(fields.get("model_type"), name)
+    try:
+        check_values(fields, family.model_type)
+        return family.config_class.from_dict(fields)
+    except Exception as error:  # transformers' own fields fail in many ways
+        raise BarcodeMAEError(
+            f"{name}: its config.json is not one of a {family.name}: {_first_line(error)}. Restore "
+            "the file from where the model comes from"
+        ) from error
+
+
+def _fields_at(name: str | Path) -> dict:
     path = Path(name)
     if path.exists() and not (path / "config.json").is_file():
         raise BarcodeMAEError(
@@ -46,11 +69,16 @@ def family_at(name: str | Path) -> Family:
         )
     if not path.exists() and str(name).count("/") != 1:
         raise BarcodeMAEError(f"{name}: there is no such directory, and it is no Hub id (org/name)")
+    if path.exists():
+        return read_json(path / "config.json")
     try:
-        config, _ = PretrainedConfig.get_config_dict(name)
-    except OSError as error:
-        raise BarcodeMAEError(f"{name}: cannot be loaded. {error}") from error
-    return find_family(config.get("model_type"), name)
+        return PretrainedConfig.get_config_dict(name)[0]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise BarcodeMAEError(f"{name}: cannot be loaded. {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def load_whole(model_class: type[Model], name: str | Path, may_lack: str = "", **options) -> Model:
@@ -63,10 +91,22 @@ def load_whole(model_class: type[Model], name: str | Path, may_lack: str = "", *
         options: of `from_pretrained`.
 
     Raises:
-        BarcodeMAEError: the weights cannot be read, or lack tensors of the model.
+        BarcodeMAEError: the config is not one of the model, the weights are a pickle, cannot be
+            read, or lack tensors of the model.
     """
+    if "config" not in options:
+        config_at(name)
+    path = Path(name)
+    if path.is_dir() and not any(path.glob("*.safetensors")) and any(path.glob("*.bin")):
+        raise BarcodeMAEError(
+            f"{name}: its weights are a pickle ({next(path.glob('*.bin')).name}), which could run "
+            "code, and are not read. Save the model again in its own program, with "
+            "save_pretrained(DIR, safe_serialization=True), which writes model.safetensors"
+        )
     try:
-        model, loading = model_class.from_pretrained(name, output_loading_info=True, **options)
+        model, loading = model_class.from_pretrained(
+            name, output_loading_info=True, use_safetensors=True, **options
+        )
     except (SafetensorError, OSError, RuntimeError) as error:
         raise BarcodeMAEError(
             f"{name}: cannot be loaded ({error}). Is a file damaged, or was it not copied whole? "
@@ -86,11 +126,17 @@ def read_json(path: Path) -> dict:
     """The object in a JSON file; {} where there is no file.
 
     Raises:
-        BarcodeMAEError: it is not JSON.
+        BarcodeMAEError: it is not a JSON object.
     """
     if not path.is_file():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise BarcodeMAEError(f"{path}: not JSON ({error}). Restore or remove the file.") from error
+    if not isinstance(value, dict):
+        raise BarcodeMAEError(
+            f"{path}: holds a {type(value).__name__} and no object ({{...}}). Restore or remove "
+            "the file."
+        )
+    return value

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from barcodemae.cells import delimited_writer, printable
 from barcodemae.errors import BarcodeMAEError
 
@@ -22,6 +24,8 @@ except ImportError:  # Windows, where files are written whole but without a lock
 
 STANDARD_OUTPUT = "-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# As safetensors, PyTorch and NumPy say it, who do not pass on the number.
+_FULL_IN_WORDS = re.compile(r"No space left|unexpected pos \d+ vs|requested and \d+ written")
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -98,7 +102,7 @@ def whole_file(path: Path, wait: bool = False) -> Iterator[Path]:
         BarcodeMAEError: another process is writing `path` (with `wait`, its end is awaited), or
             the disk is full.
     """
-    with _full_disk_named(path):
+    with full_disk_named(path):
         if is_stream(path):
             with tempfile.TemporaryDirectory() as folder:
                 yield Path(folder) / "output"
@@ -180,19 +184,25 @@ def _lock(descriptor: int, path: Path, wait: bool) -> None:
 
 
 @contextmanager
-def held_folder(folder: Path) -> Iterator[None]:
+def held_folder(folder: Path, shown: Path | None = None) -> Iterator[None]:
     """Hold the folder `folder`, made if need be, against a second start of the same work.
 
+    Args:
+        folder: to be held.
+        shown: what the message calls it; None: by its name.
+
     Raises:
-        BarcodeMAEError: another process holds it.
+        BarcodeMAEError: another process holds it, or there is a file of this name.
     """
+    if folder.exists() and not folder.is_dir():
+        raise BarcodeMAEError(f"{shown or folder}: is a file; give the name of a folder")
     folder.mkdir(parents=True, exist_ok=True)
     if fcntl is None:
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _lock(descriptor, folder, wait=False)
+        _lock(descriptor, shown or folder, wait=False)
         yield
     finally:
         os.close(descriptor)
@@ -214,13 +224,15 @@ def _copy_through(content: Path, path: Path) -> None:
 
 
 @contextmanager
-def _full_disk_named(path: Path) -> Iterator[None]:
+def full_disk_named(path: Path) -> Iterator[None]:
+    """Say in a line which file a full disk kept from being written, `path` where none is named."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in _FULL:
+    except (OSError, RuntimeError, SafetensorError) as error:
+        number = getattr(error, "errno", None)
+        if number not in _FULL and (number or not _FULL_IN_WORDS.search(str(error))):
             raise
-        full = error.filename or path
+        full = getattr(error, "filename", None) or path
         raise BarcodeMAEError(
             f"{full}: the disk is full; make room or write to another one, and run it again"
         ) from error

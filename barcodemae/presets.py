@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
 
 from transformers import PretrainedConfig
+from transformers.activations import ACT2FN
 
 from barcodemae.families import FAMILIES
 from configuration_barcodemae import POOLINGS
@@ -116,45 +118,85 @@ def _is_int(value) -> bool:
 
 
 def _is_real(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
 
 
-def _at_least(minimum: int):
-    return (lambda value: _is_int(value) and value >= minimum), f"an integer of at least {minimum}"
+def _is_list_of(kind: type, value) -> bool:
+    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
-def _only_with_sites(minimum: int):
-    is_allowed, allowed = _at_least(minimum)
+def _between(least: int, most: int):
+    allowed = f"an integer from {least} to {most:,}"
+    return (lambda value: _is_int(value) and least <= value <= most), allowed
+
+
+def _only_with_sites(least: int, most: int):
+    is_allowed, allowed = _between(least, most)
     return (lambda value: value is None or is_allowed(value)), f"{allowed}, or None"
 
 
 _FLAG = (lambda value: isinstance(value, bool)), "True or False"
 _PROBABILITY = (lambda value: _is_real(value) and 0 <= value < 1), "a number in [0, 1)"
 
-# Field of a BarcodeMAEConfig: (test, what is allowed).
-_ALLOWED = {
-    "kmer_size": ((lambda value: _is_int(value) and 1 <= value <= 8), "an integer from 1 to 8"),
-    "hidden_size": _at_least(1),
-    "num_hidden_layers": _at_least(1),
-    "num_attention_heads": _at_least(1),
-    "intermediate_size": _at_least(1),
-    "decoder_hidden_size": _at_least(1),
-    "decoder_num_hidden_layers": _at_least(0),
-    "decoder_num_attention_heads": _at_least(1),
-    "decoder_intermediate_size": _at_least(1),
+_POSITIVE = (lambda value: _is_real(value) and value > 0), "a positive number"
+# Far beyond any model: what is larger is a damaged file, and would fill the memory first.
+_WIDTH, _DEPTH, _HEADS, _LENGTH = 2**16, 1_000, 1_000, 2**22
+
+_BARCODEMAE_ALLOWED = {
+    "kmer_size": _between(1, 8),
+    "hidden_size": _between(1, _WIDTH),
+    "num_hidden_layers": _between(1, _DEPTH),
+    "num_attention_heads": _between(1, _HEADS),
+    "intermediate_size": _between(1, 4 * _WIDTH),
+    "decoder_hidden_size": _between(1, _WIDTH),
+    "decoder_num_hidden_layers": _between(0, _DEPTH),
+    "decoder_num_attention_heads": _between(1, _HEADS),
+    "decoder_intermediate_size": _between(1, 4 * _WIDTH),
     "encoder_sees_mask": _FLAG,
     "cls_token": _FLAG,
     "pooling": ((lambda value: value in POOLINGS), "one of " + ", ".join(map(repr, POOLINGS))),
-    "site_size": _only_with_sites(1),
-    "embedding_size": _only_with_sites(1),
+    "site_size": _only_with_sites(1, _WIDTH),
+    "embedding_size": _only_with_sites(1, _WIDTH),
     "nucleotide_init": _FLAG,
     "mask_ratio": ((lambda value: _is_real(value) and 0 < value < 1), "a number in (0, 1)"),
-    "hidden_act": ((lambda value: isinstance(value, str)), "the name of an activation"),
+    "hidden_act": (
+        (lambda value: isinstance(value, str) and value in ACT2FN),
+        "the name of an activation that transformers has, such as 'gelu'",
+    ),
     "hidden_dropout_prob": _PROBABILITY,
     "attention_probs_dropout_prob": _PROBABILITY,
-    "max_position_embeddings": _at_least(1),
-    "initializer_range": ((lambda value: _is_real(value) and value > 0), "a positive number"),
-    "layer_norm_eps": ((lambda value: _is_real(value) and value > 0), "a positive number"),
+    "max_position_embeddings": _between(1, _LENGTH),
+    "initializer_range": _POSITIVE,
+    "layer_norm_eps": _POSITIVE,
+}
+_ENBED_ALLOWED = {
+    "hidden_size": _between(2, _WIDTH),
+    "num_layers": _between(1, _DEPTH),
+    "num_decoder_layers": _between(1, _DEPTH),
+    "num_heads": _between(1, _HEADS),
+    "intermediate_size": _between(1, 4 * _WIDTH),
+    "radii": ((lambda value: value is None or _is_list_of(int, value)), "a list of integers"),
+    "decoder_radius": _between(1, _LENGTH),
+    "summary_block": _between(0, _LENGTH),
+    "learned_positions": _between(0, _LENGTH),
+    "max_position_embeddings": _between(1, _LENGTH),
+    "initializer_range": _POSITIVE,
+    "dropout_rate": _PROBABILITY,
+    "vocab_size": _between(1, 2**20),
+}
+# What transformers reads of any config.
+_OF_ALL = {
+    "architectures": (
+        lambda value: value is None or _is_list_of(str, value),
+        "a list of the names of classes",
+    ),
+    "id2label": (lambda value: value is None or isinstance(value, dict), "an object"),
+}
+# Model type -> field of its config -> (test, what is allowed).
+_ALLOWED = {
+    "barcodemae": {**_OF_ALL, **_BARCODEMAE_ALLOWED},
+    "enbed": {**_OF_ALL, **_ENBED_ALLOWED},
 }
 
 
@@ -168,8 +210,7 @@ def preset_config(name: str, **overrides) -> PretrainedConfig:
     for model_type, presets in PRESETS.items():
         if name in presets:
             fields = {**presets[name], **overrides}
-            if model_type == "barcodemae":
-                check_values(fields)
+            check_values(fields, model_type)
             return FAMILIES[model_type].config_class(**fields)
     known = [name for presets in PRESETS.values() for name in presets]
     close = difflib.get_close_matches(name, known, n=1)
@@ -177,9 +218,9 @@ def preset_config(name: str, **overrides) -> PretrainedConfig:
     raise ValueError(f"no preset {name!r}.{hint} Presets: {', '.join(known)}")
 
 
-def check_values(fields: dict) -> None:
-    """Raise ValueError if a field of a BarcodeMAEConfig holds a value that is not allowed."""
+def check_values(fields: dict, model_type: str) -> None:
+    """Raise ValueError if a field of a config of a family holds a value that is not allowed."""
     for field, value in fields.items():
-        is_allowed, allowed = _ALLOWED.get(field, (lambda _: True, ""))
+        is_allowed, allowed = _ALLOWED[model_type].get(field, (lambda _: True, ""))
         if not is_allowed(value):
             raise ValueError(f"{field} = {value!r} is not allowed: {field} is {allowed}")

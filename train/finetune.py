@@ -49,7 +49,7 @@ from train.finetuning.split_reports import report_split
 from train.finetuning.trainer import FinetuneTrainer
 from train.loop.arguments import named_argument, parse_arguments
 from train.loop.devices import make_accelerator
-from train.loop.records import claim_output_dir, save_model
+from train.loop.records import claimed, save_model
 from train.loop.run import errors_in_a_line
 
 
@@ -91,7 +91,10 @@ class Finetuning:
 
     def run(self) -> None:
         """Fit, report and save; or stop on the way, at `stop_after_minutes`."""
-        claim_output_dir(self.output_dir, self.arguments.defines_the_run, self.accelerator)
+        with claimed(self.output_dir, self.arguments.defines_the_run, self.accelerator):
+            self._run()
+
+    def _run(self) -> None:
         start = time.perf_counter()
         if self.arguments.linear_probe:
             self._probe()
@@ -134,8 +137,11 @@ class Finetuning:
         if self.arguments.encoder == "frozen":
             self.model.barcodemae.requires_grad_(False)
         trainer = self.make_trainer()
-        trainer.train(resume_from_checkpoint=newest_checkpoint(self.output_dir / "checkpoints"))
-        if trainer.stop_in_time.has_stopped:
+        if not trainer.train_on():
+            step = trainer.state.global_step
+            reached = f"step {step} of {trainer.state.max_steps}, saved in "
+            reached += str(trainer.states.path(step))
+            trainer.stop_in_time.deadline.end(self.accelerator.print, reached)
             return False
         self.finish_model()
         if self.accelerator.is_main_process:
@@ -190,18 +196,6 @@ class Finetuning:
     @property
     def _cache(self) -> Path:
         return Path(self.arguments.cache_dir or self.output_dir / "embeddings")
-
-
-def newest_checkpoint(folder: Path) -> str | None:
-    """The newest complete `checkpoint-N` in a folder; None where there is none.
-
-    The Trainer writes the state of training last: without it a checkpoint was cut short.
-    """
-    complete = [
-        (int(path.parent.name.removeprefix("checkpoint-")), str(path.parent))
-        for path in folder.glob("checkpoint-*/trainer_state.json")
-    ]
-    return max(complete)[1] if complete else None
 
 
 def _write_json(path: Path, value: object) -> None:

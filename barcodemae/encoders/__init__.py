@@ -157,8 +157,8 @@ def model_type(spec: str) -> str | None:
         )
     try:
         config, _ = PretrainedConfig.get_config_dict(spec)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BarcodeMAEError(
             f"{spec} cannot be loaded: {reason}. --model takes {FORMS}, or a baseline's name."
         ) from error

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEModel
+from barcodemae import BarcodeMAEModel
 from barcodemae.encoders import Options
 from barcodemae.encoders.corruption import KINDS, Corruption
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.shipped import shipped_model
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.loading import config_at
 from barcodemae.presets import preset_config
 from grid_barcodemae import MAX_NUCLEOTIDES
 
@@ -72,7 +73,7 @@ class BarcodeMAEEncoder:
     ) -> BarcodeMAEEncoder:
         """Random weights in the architecture of a preset or of a checkpoint directory."""
         if Path(architecture).is_dir():
-            config = BarcodeMAEConfig.from_pretrained(architecture)
+            config = config_at(architecture)
         else:
             config = preset_config(architecture)
         with torch.random.fork_rng():

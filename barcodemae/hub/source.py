@@ -72,11 +72,13 @@ def check_finished(path: Path) -> tuple[Family, str]:
     if not any((path / f"model.safetensors{end}").is_file() for end in ("", ".index.json")):
         raise refuse("it has no model.safetensors")
     config = read_json(path / "config.json")
-    family = FAMILIES.get(config.get("model_type"))
-    if family is None:
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
         ours = " or ".join(FAMILIES)
-        raise refuse(f"config.json says model_type = {config.get('model_type')!r}, not {ours}")
-    architecture = (config.get("architectures") or [None])[0]
+        raise refuse(f"config.json says model_type = {model_type!r}, not {ours}")
+    family = FAMILIES[model_type]
+    architectures = config.get("architectures")
+    architecture = architectures[0] if architectures and isinstance(architectures, list) else None
     if architecture not in family.architectures:
         raise refuse(f"config.json names no architecture of ours ({architecture!r})")
     return family, architecture

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import check_output, held_folder, whole_file, whole_tsv, write_whole_text
@@ -152,11 +153,29 @@ def test_a_folder_is_held_once(tmp_path):
         assert names(tmp_path / "shards") == []
 
 
-def test_a_full_disk_is_named(tmp_path):
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        SafetensorError(
+            "Error while serializing: I/O error: No space left on device (os error 28)"
+        ),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534"),
+        OSError("200000 requested and 25584 written"),
+    ],
+    ids=("system", "safetensors", "torch", "numpy"),
+)
+def test_a_full_disk_is_named(tmp_path, fault):
     path = tmp_path / "names.tsv"
     with pytest.raises(BarcodeMAEError, match="names.tsv: the disk is full"), whole_file(path):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise fault
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.EIO, "No"), RuntimeError("no"), OSError("no")])
+def test_another_fault_stays_what_it_is(tmp_path, fault):
+    with pytest.raises(type(fault), match="[Nn]o"), whole_file(tmp_path / "names.tsv"):
+        raise fault
 
 
 def test_permissions_of_what_is_replaced_stay(tmp_path):

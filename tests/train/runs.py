@@ -98,5 +98,15 @@ def killed_at_save(trainer_class, number):
         yield
 
 
+class Hostile:
+    """Unpickled, it makes an empty file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
 def train(data, output_dir, **arguments):
     finish(start(data, output_dir, **arguments), output_dir)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,11 +21,12 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.classification import Classifier, write_calls
 from barcodemae.presets import preset_config
 from launcher import launcher
-from runs import killed_at_save
-from train.finetune import Finetuning, newest_checkpoint
+from runs import Hostile, killed_at_save
+from train.finetune import Finetuning
 from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.trainer import FinetuneTrainer
 from train.loop.arguments import parse_arguments
+from train.loop.manifests import States, seal
 
 PROJECT = Path(__file__).parent.parent.parent
 WORDS = {"Apis mellifera": "AAATTT", "Apis cerana": "AAACCC", "Vespa crabro": "GTGTGT"}
@@ -144,37 +146,97 @@ def test_model_is_served_with_the_reported_probabilities(run, data, tmp_path):
     assert len(rows) == 2 * len(barcodes)
 
 
-def test_other_num_workers_resume_to_the_weights_of_the_whole(run, data, pretrained, tmp_path):
-    """Killed in its third epoch, with half a checkpoint; resumed with another number of workers."""
-    changes = {"test_splits": ["test_unseen"], "label_smoothing": 0.1}
+def saved(output_dir):
+    """The steps with a state, and its folder."""
+    states = States(output_dir / "checkpoints", "checkpoint")
+    return states.steps(), states
+
+
+def assert_alike(one, other):
+    one, other = (load_file(out / "best" / "model.safetensors") for out in (one, other))
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(other[name], one[name], atol=1e-5, rtol=1e-4)
+
+
+SMOOTHED = {"test_splits": ["test_unseen"], "label_smoothing": 0.1}  # as the whole run is
+
+
+@pytest.fixture(scope="module")
+def torn(data, pretrained, tmp_path_factory):
+    """A run that died when it was to save for the third time."""
+    output_dir = tmp_path_factory.mktemp("torn") / "out"
     with killed_at_save(FinetuneTrainer, 3):
-        fit(data, pretrained, tmp_path / "out", **changes)
-    (tmp_path / "out" / "checkpoints" / "checkpoint-99").mkdir()
-    newest = newest_checkpoint(tmp_path / "out" / "checkpoints")
-    assert newest.endswith("checkpoint-12")
-    fit(data, pretrained, tmp_path / "out", num_workers=1, **changes)
-    whole, resumed = (load_file(out / "best/model.safetensors") for out in (run, tmp_path / "out"))
-    assert whole.keys() == resumed.keys()
-    for name in whole:
-        torch.testing.assert_close(resumed[name], whole[name], atol=1e-5, rtol=1e-4)
+        fit(data, pretrained, output_dir, **SMOOTHED)
+    assert saved(output_dir)[0] == [6, 12]
+    return output_dir
+
+
+def test_resumed_run_ends_with_the_weights_of_the_whole(run, torn, data, pretrained, tmp_path):
+    """With half a checkpoint, another number of workers, and its folder at another place."""
+    output_dir = tmp_path / "moved"
+    shutil.copytree(torn, output_dir)
+    (output_dir / "checkpoints" / "checkpoint-99").mkdir()
+    fit(data, pretrained, output_dir, num_workers=1, **SMOOTHED)
+    assert_alike(run, output_dir)
+    assert len(saved(output_dir)[0]) in (2, 3)  # the newest two, and the best
     with pytest.raises(BarcodeMAEError, match="holds a run with other arguments"):
-        fit(data, pretrained, tmp_path / "out", label_smoothing=0.2)
+        fit(data, pretrained, output_dir, label_smoothing=0.2)
+
+
+@pytest.mark.parametrize(
+    "damaged", ["model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"]
+)
+def test_a_damaged_state_is_named_and_passed_over(torn, tmp_path, damaged, capsys):
+    shutil.copytree(torn, tmp_path / "out")
+    _, states = saved(tmp_path / "out")
+    path = states.path(12) / damaged
+    path.write_bytes(path.read_bytes()[:-9])
+    assert states.newest_whole(print) == 6
+    said = capsys.readouterr().out
+    assert said.startswith(f"{path}: is damaged") and "step 12 is passed over" in said
+
+
+def test_a_run_whose_best_state_is_damaged_begins_anew(
+    run, torn, data, pretrained, tmp_path, capsys
+):
+    output_dir = tmp_path / "out"
+    shutil.copytree(torn, output_dir)
+    _, states = saved(output_dir)
+    state = json.loads((states.path(12) / "trainer_state.json").read_text())
+    state["best_global_step"] = 6
+    (states.path(12) / "trainer_state.json").write_text(json.dumps(state))
+    seal(states.path(12))
+    (states.path(6) / "model.safetensors").unlink()
+    fit(data, pretrained, output_dir, **SMOOTHED)
+    said = capsys.readouterr().out
+    assert "checkpoint-6/model.safetensors: is missing. The state of step 12 is passed" in said
+    assert_alike(run, output_dir)
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth"])
+def test_nothing_in_a_state_is_run(torn, data, pretrained, name, tmp_path):
+    output_dir, trace = tmp_path / "out", tmp_path / "run"
+    shutil.copytree(torn, output_dir)
+    _, states = saved(output_dir)
+    torch.save({"state": Hostile(trace)}, states.path(12) / name)
+    seal(states.path(12))
+    with pytest.raises(BarcodeMAEError, match="checkpoint-12: holds more than tensors"):
+        fit(data, pretrained, output_dir, **SMOOTHED)
+    assert not trace.exists()
 
 
 def test_a_run_that_the_clock_stops_goes_on_to_the_end(run, data, pretrained, tmp_path):
     """It is asked every 20 steps, and so in the midst of an epoch of six."""
     output_dir = tmp_path / "out"
-    changes = {"test_splits": ["test_unseen"], "label_smoothing": 0.1}
-    arguments = options(data, pretrained, output_dir, stop_after_minutes=1e-6, **changes)
+    arguments = options(data, pretrained, output_dir, stop_after_minutes=1e-6, **SMOOTHED)
     Finetuning(parse_arguments(arguments, FinetuneArguments)).run()
-    assert newest_checkpoint(output_dir / "checkpoints").endswith("checkpoint-20")
+    assert saved(output_dir)[0][-1] == 20
     assert not (output_dir / "best").exists() and not (output_dir / "metrics.json").exists()
-    fit(data, pretrained, output_dir, **changes)
+    fit(data, pretrained, output_dir, **SMOOTHED)
     history = json.loads((output_dir / "history.json").read_text())
     assert [entry["epoch"] for entry in history if "eval_loss" in entry] == [1, 2, 3, 4, 5, 6]
-    whole, resumed = (load_file(out / "best/model.safetensors") for out in (run, output_dir))
-    for name in whole:
-        torch.testing.assert_close(resumed[name], whole[name], atol=1e-5, rtol=1e-4)
+    assert_alike(run, output_dir)
 
 
 def encoder_weights(directory):
@@ -266,7 +328,8 @@ def test_two_processes_and_a_ready_made_configuration(data, pretrained, tmp_path
     assert result.returncode == 0, result.stderr[-3000:]
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["metrics"]["val"]["genus"]["accuracy"] > 0.6
-    state = Path(newest_checkpoint(tmp_path / "out" / "checkpoints")) / "trainer_state.json"
+    steps, states = saved(tmp_path / "out")
+    state = states.path(steps[-1]) / "trainer_state.json"
     # 96 barcodes, 16 a step over both processes, 6 epochs
     assert json.loads(state.read_text())["global_step"] <= 36
 

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM, BarcodeMAEModel
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.lineages import IGNORED
-from barcodemae.loading import family_at, load_whole
+from barcodemae.loading import config_at, load_whole
 from train.contrast.collator import ContrastCollator, LaidMasking
 from train.contrast.laid import LaidBarcodes, LaidDraws, grid_of
 from train.contrast.model import Contrasted
@@ -213,7 +213,7 @@ def config_of(arguments: PretrainArguments) -> BarcodeMAEConfig:
         return make_config(arguments)
     if arguments.model_overrides:
         raise BarcodeMAEError("--model_overrides are for a new model, not for --model")
-    return family_at(arguments.model).config_class.from_pretrained(arguments.model)
+    return config_at(arguments.model)
 
 
 class _Masked:

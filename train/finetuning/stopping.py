@@ -8,7 +8,7 @@ from train.loop.deadline import Deadline
 
 
 class StopInTime(TrainerCallback):
-    """Save the state and stop once the deadline has passed.
+    """Save the state and stop once the deadline has passed, or a signal said so.
 
     Attributes:
         has_stopped: whether that came before the last step.
@@ -19,8 +19,9 @@ class StopInTime(TrainerCallback):
         self.has_stopped = False
 
     def on_step_end(self, args, state, control, **kwargs):
-        asks = state.global_step % args.logging_steps == 0 and state.global_step < state.max_steps
-        if asks and self.deadline.has_passed():
+        if state.global_step >= state.max_steps or self.has_stopped:
+            return
+        if self.deadline.has_passed(state.global_step % args.logging_steps == 0):
             self.has_stopped = True
             control.should_training_stop = control.should_save = True
 

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Sampler
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import (
+    EarlyStoppingCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from barcodemae import BarcodeMAEForSequenceClassification
 from barcodemae.encoders.tokens import token_batch
+from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.lineages import Lineages
+from barcodemae.outputs import full_disk_named
 from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.freezing import GradualUnfreezing, parameter_groups
 from train.finetuning.heads import lineage_loss
@@ -24,7 +36,10 @@ from train.finetuning.split_reports import accuracies
 from train.finetuning.stopping import StopInTime
 from train.loop.deadline import Deadline
 from train.loop.devices import share_of_batch
+from train.loop.manifests import States, fault_of, remove, seal
 from train.loop.optimization import make_optimizer, one_cycle
+
+_KEEP = 2  # newest states, beside the best
 
 
 class FinetuneTrainer(Trainer):
@@ -40,6 +55,7 @@ class FinetuneTrainer(Trainer):
     ):
         self.finetune_arguments = arguments
         self.lineages = lineages
+        self.states = States(Path(arguments.output_dir) / "checkpoints", PREFIX_CHECKPOINT_DIR)
         self.stop_in_time = StopInTime(Deadline(arguments.stop_after_minutes))
         callbacks = [self.stop_in_time, NewFrames(training)]
         if arguments.encoder == "gradual":
@@ -59,6 +75,58 @@ class FinetuneTrainer(Trainer):
             compute_loss_func=self.loss_of,
             callbacks=callbacks,
         )
+
+    def train_on(self) -> bool:
+        """Train from the newest whole state, if there is one; whether the end was reached.
+
+        The main process says which states are damaged, and in what.
+
+        Raises:
+            BarcodeMAEError: a state whose checksums are right cannot be loaded.
+        """
+        found: list[int | None] = [None]
+        if self.is_world_process_zero():
+            self.states.sweep()
+            found = [self.states.newest_whole(print, needs=self._best_of)]
+        step = broadcast_object_list(found)[0]
+        state = None if step is None else str(self.states.path(step))
+        try:
+            with self.stop_in_time.deadline:
+                self.train(resume_from_checkpoint=state)
+        except pickle.UnpicklingError as error:
+            raise BarcodeMAEError(
+                f"{state}: holds more than tensors and numbers. Remove this folder: the run then "
+                "goes on from the state before it"
+            ) from error
+        return not self.stop_in_time.has_stopped
+
+    def _best_of(self, step: int) -> int | None:
+        """The step of the best model so far, as the state of `step` knows it."""
+        path = self.states.path(step) / TRAINER_STATE_NAME
+        return TrainerState.load_from_json(str(path)).best_global_step
+
+    def _save_checkpoint(self, model, trial) -> None:
+        step = self.state.global_step
+        if self.args.should_save:
+            remove(self.states.path(step))  # what a killed run began
+        self.accelerator.wait_for_everyone()
+        with full_disk_named(self.states.path(step)):
+            super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            seal(self.states.path(step))
+            self.states.prune(_KEEP, newest=step, also=self.state.best_global_step)
+
+    def _load_best_model(self) -> None:
+        # Where the folder is now: it may have been moved, or be called by another path.
+        best = self.states.path(self.state.best_global_step)
+        if (fault := fault_of(best)) is not None:
+            raise BarcodeMAEError(
+                f"{fault}. It is the best model of this run. Give the same command again: the run "
+                "goes on from the newest state that does not rest on it"
+            )
+        self.state.best_model_checkpoint = str(best)
+        super()._load_best_model()
 
     def loss_of(self, outputs, labels, num_items_in_batch=None) -> torch.Tensor:
         smoothing = self.finetune_arguments.label_smoothing if self.model.training else 0.0
@@ -96,7 +164,7 @@ def training_arguments(arguments: FinetuneArguments) -> TrainingArguments:
         max_grad_norm=arguments.max_grad_norm,
         eval_strategy="epoch",
         save_strategy="epoch",
-        save_total_limit=2,
+        save_total_limit=None,  # `FinetuneTrainer` keeps the newest, once a newer one is whole
         load_best_model_at_end=True,
         metric_for_best_model="accuracy",
         greater_is_better=True,

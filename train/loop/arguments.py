@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TypeVar, get_type_hints
+from typing import NoReturn, TypeVar, get_args, get_type_hints
 
 import yaml
 from transformers import HfArgumentParser
@@ -64,11 +66,19 @@ class RunArguments:
         for name, what in (("train_data", "the files with barcodes"), ("output_dir", "a folder")):
             if not getattr(self, name):
                 raise BarcodeMAEError(f"--{name} is missing: give {what}")
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise BarcodeMAEError(f"--{each.name} {value}: must be a finite number")
         self.check_values(
             epochs=(self.epochs > 0, "positive"),
             batch_size=(self.batch_size > 0, "positive"),
             gradient_accumulation_steps=(self.gradient_accumulation_steps > 0, "positive"),
             base_learning_rate=(self.base_learning_rate > 0, "positive"),
+            weight_decay=(self.weight_decay >= 0, "0 or more"),
+            max_grad_norm=(self.max_grad_norm >= 0, "0 or more"),
+            seed=(0 <= self.seed < 2**32, "in 0 to 4294967295"),
+            num_workers=(self.num_workers >= 0, "0 or more"),
             stop_after_minutes=(self.stop_after_minutes >= 0, "0 or more"),
             on_error=(self.on_error in ("raise", "skip"), "raise or skip"),
             mixed_precision=(self.mixed_precision in ("no", "bf16"), "no or bf16"),
@@ -122,7 +132,12 @@ class LoopArguments(RunArguments):
         super().check()
         self.check_values(
             validation_share=(0 < self.validation_share < 1, "in (0, 1)"),
+            min_length=(self.min_length >= 0, "0 or more"),
+            max_steps=(self.max_steps >= 0, "0 or more"),
             log_every=(self.log_every > 0, "positive"),
+            validate_every=(self.validate_every >= 0, "0 or more"),
+            checkpoint_every=(self.checkpoint_every >= 0, "0 or more"),
+            keep_checkpoints=(self.keep_checkpoints >= 0, "0 or more"),
         )
 
     def may_change(self) -> set[str]:
@@ -243,16 +258,36 @@ def parse_arguments(
     Raises:
         BarcodeMAEError: the file is missing, is not YAML, or names an argument that there is not.
     """
-    first = argparse.ArgumentParser(add_help=False)
+    first = _Parser(add_help=False, allow_abbrev=False)
     first.add_argument("--config", type=Path)
     config, rest = first.parse_known_args(arguments)
-    parser = HfArgumentParser(kind, description=kind.__doc__, allow_abbrev=False)
+    parser = _HfParser(kind, description=kind.__doc__, allow_abbrev=False)
     parser.add_argument("--config", help="YAML file with any of the arguments below")
     if config.config:
         parser.set_defaults(**_read_yaml(config.config, kind))
-    (parsed, _) = parser.parse_args_into_dataclasses(rest)[:2]
+    parsed, _, unknown = parser.parse_args_into_dataclasses(rest, return_remaining_strings=True)
+    if unknown:
+        name = unknown[0].partition("=")[0]
+        hint = _did_you_mean(name.lstrip("-").replace("-", "_"), get_type_hints(kind), "--")
+        raise BarcodeMAEError(f"there is no argument {name}.{hint} --help lists them all")
     parsed.check()
     return parsed
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in a line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BarcodeMAEError(f"{message}. --help lists the arguments")
+
+
+class _HfParser(_Parser, HfArgumentParser):
+    """HfArgumentParser that says what is wrong in a line."""
+
+
+def _did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {prefix + close[0]!r}?" if close else ""
 
 
 def named_argument(name: str, arguments: list[str] | None = None) -> str:
@@ -278,6 +313,8 @@ def _read_yaml(path: Path, kind: type) -> dict:
         raise BarcodeMAEError(f"{path}: no such file. Ready-made ones are in train/configs/.")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except UnicodeDecodeError as error:
+        raise BarcodeMAEError(f"{path}: is not UTF-8 text ({error}); save it as UTF-8") from error
     except yaml.YAMLError as error:
         raise BarcodeMAEError(f"{path}: not YAML: {error}") from error
     if not isinstance(values, dict):
@@ -285,16 +322,37 @@ def _read_yaml(path: Path, kind: type) -> dict:
     known = get_type_hints(kind)
     for name, value in values.items():
         if name not in known:
-            close = difflib.get_close_matches(str(name), known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = _did_you_mean(str(name), known)
             raise BarcodeMAEError(f"{path}: there is no argument {name!r}.{hint}")
-        if known[name] == list[str] and isinstance(value, str):
-            values[name] = [value]
-        elif known[name] is str and value is False:  # YAML 1.1 reads no as false
-            values[name] = "no"
-        elif known[name] is float:  # YAML 1.1 reads 1e-4 as text
-            try:
-                values[name] = float(value)
-            except (TypeError, ValueError):
-                raise BarcodeMAEError(f"{path}: {name}: {value!r} is not a number") from None
+        try:
+            values[name] = _as_type(value, known[name])
+        except (TypeError, ValueError) as error:
+            raise BarcodeMAEError(f"{path}: {name}: {error}") from None
     return values
+
+
+def _as_type(value: object, kind: object) -> object:
+    """What YAML made of a value, as the type of the argument.
+
+    Raises:
+        ValueError: it cannot be that; says so.
+    """
+    if kind in (list[str], list[float]):
+        items = value if isinstance(value, list) else [value]
+        return [_as_type(item, get_args(kind)[0]) for item in items]
+    if value is None:
+        raise ValueError("has no value; give one, or leave the line out")
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"{value!r} is neither true nor false")
+        return value
+    if kind is str:
+        if isinstance(value, (list, dict)):
+            raise ValueError(f"{value!r} is no text; put it in quotes")
+        return "no" if value is False else str(value)  # YAML 1.1 reads no as false
+    if isinstance(value, bool) or (kind is int and not isinstance(value, int)):
+        raise ValueError(f"{value!r} is not a {'whole ' if kind is int else ''}number")
+    try:
+        return value if kind is int else float(value)  # YAML 1.1 reads 1e-4 as text
+    except (TypeError, ValueError):
+        raise ValueError(f"{value!r} is not a number") from None

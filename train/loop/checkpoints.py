@@ -2,57 +2,119 @@
 
 from __future__ import annotations
 
-import re
+import json
+import pickle
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 from accelerate import Accelerator
+from accelerate.utils import RNG_STATE_NAME, broadcast_object_list, load
+from safetensors import SafetensorError
 
-_STEP = re.compile(r"step-(\d+)")
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.outputs import full_disk_named, write_whole_text
+from train.loop.manifests import States, remove, seal
+
+_PLAIN = "state.json"
+
+
+class Stateful(Protocol):
+    """What has a state of JSON values: the schedule, the progress."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> object: ...
 
 
 class Checkpoints:
     """The states of a run, under `folder`, one `step-N` each.
 
-    A state is written into `step-N.tmp` and then renamed: a folder without that ending is
-    complete. The newest `keep` are kept; 0: all.
+    A state holds what the accelerator has prepared, as tensors, and what is `plain`, as JSON:
+    nothing that could run code when it is read. It is written into `step-N.tmp` and then renamed.
+    The newest `keep` are kept; 0: all.
     """
 
-    def __init__(self, folder: Path, accelerator: Accelerator, keep: int = 2):
+    def __init__(
+        self,
+        folder: Path,
+        accelerator: Accelerator,
+        keep: int = 2,
+        plain: Mapping[str, Stateful] | None = None,
+    ):
         self.folder = folder
         self.accelerator = accelerator
         self.keep = keep
+        self.plain = plain or {}
+        self.states = States(folder, "step")
 
     def steps(self) -> list[int]:
-        """Steps with a complete state, oldest first."""
-        matches = (_STEP.fullmatch(path.name) for path in self.folder.glob("step-*"))
-        return sorted(int(match[1]) for match in matches if match)
+        """Steps with a sealed state, oldest first."""
+        return self.states.steps()
 
     def save(self, step: int) -> None:
-        """Save the state of everything the accelerator has prepared or registered."""
+        """Save the state of everything the accelerator has prepared, and what is plain."""
         temporary = self.folder / f"step-{step}.tmp"
         if self.accelerator.is_main_process:
-            shutil.rmtree(temporary, ignore_errors=True)
+            remove(temporary)
             temporary.mkdir(parents=True)
         self.accelerator.wait_for_everyone()
-        self.accelerator.save_state(str(temporary))
+        with full_disk_named(temporary):
+            self.accelerator.save_state(str(temporary))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            shutil.rmtree(self.folder / f"step-{step}", ignore_errors=True)
-            temporary.rename(self.folder / f"step-{step}")
-            for old in self.steps()[: -self.keep] if self.keep else []:
-                # Renamed first: a removal that is cut short must not look like a complete state.
-                doomed = (self.folder / f"step-{old}").rename(self.folder / f"step-{old}.tmp")
-                shutil.rmtree(doomed)
+            plain = {name: each.state_dict() for name, each in self.plain.items()}
+            write_whole_text(temporary / _PLAIN, json.dumps(plain) + "\n")
+            seal(temporary)
+            remove(self.states.path(step))
+            temporary.rename(self.states.path(step))
+            self.states.prune(self.keep, newest=step)
         self.accelerator.wait_for_everyone()
 
     def resume(self) -> int:
-        """Load the newest complete state; its step, or 0 where there is none."""
-        steps = self.steps()
-        if not steps:
+        """Load the newest whole state; its step, or 0 where there is none.
+
+        The main process says which ones are damaged, and in what.
+
+        Raises:
+            BarcodeMAEError: a state whose checksums are right cannot be loaded.
+        """
+        found: list[int | None] = [None]
+        if self.accelerator.is_main_process:
+            self.states.sweep()
+            found = [self.states.newest_whole(print)]
+        step = broadcast_object_list(found)[0]
+        if step is None:
             return 0
-        self.accelerator.load_state(str(self.folder / f"step-{steps[-1]}"))
-        return steps[-1]
+        self._load(self.states.path(step))
+        return step
+
+    def _load(self, folder: Path) -> None:
+        random = folder / f"{RNG_STATE_NAME}_{self.accelerator.process_index}.pkl"
+        try:
+            if random.exists():
+                load(random)  # Accelerate lets one pass in silence that it cannot read
+            self.accelerator.load_state(str(folder))
+            plain = json.loads((folder / _PLAIN).read_text(encoding="utf-8"))
+            for name, each in self.plain.items():
+                _load_plain(each, plain[name])
+        except (
+            *(pickle.UnpicklingError, SafetensorError, RuntimeError, OSError, EOFError),
+            *(ValueError, TypeError, KeyError, AttributeError, IndexError),
+        ) as error:
+            said = (str(error) or type(error).__name__).splitlines()[0]
+            raise BarcodeMAEError(
+                f"{folder}: holds another thing than the state of this run ({said}). Remove this "
+                "folder: the run then goes on from the state before it"
+            ) from error
+
+
+def _load_plain(each: Stateful, state: dict) -> None:
+    now = each.state_dict()
+    if state.keys() != now.keys():
+        raise ValueError(f"{_PLAIN} lacks, or has beside it, {sorted(state.keys() ^ now.keys())}")
+    each.load_state_dict(state)
 
 
 def replace_directory(new: Path, final: Path) -> None:
@@ -66,8 +128,9 @@ def replace_directory(new: Path, final: Path) -> None:
 
 
 def recover_directory(final: Path) -> None:
-    """Undo a `replace_directory` that was killed half-way."""
+    """Undo a `replace_directory` that was killed half-way, and remove what it left."""
     old = final.with_name(final.name + ".old")
     if old.exists() and not final.exists():
         old.rename(final)
     shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(final.with_name(final.name + ".tmp"), ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -31,6 +32,7 @@ def make_accelerator(arguments: RunArguments) -> Accelerator:
             f"({accelerator.num_processes} found). Start them with accelerate launch "
             "--multi_gpu --num_processes N (on CPUs too, where the script gets --cpu)."
         )
+    refuse_pickled_states(getattr(accelerator.state, "fsdp_plugin", None))
     on_cpu = accelerator.device.type == "cpu"
     if on_cpu and arguments.mixed_precision == "bf16" and bf16_is_slow(cpu_capabilities()):
         accelerator.print(
@@ -38,6 +40,20 @@ def make_accelerator(arguments: RunArguments) -> Accelerator:
             "--mixed_precision no"
         )
     return accelerator
+
+
+def refuse_pickled_states(fsdp: Any) -> None:
+    """Raise BarcodeMAEError where resuming a sharded run could run code; `fsdp`: its plugin.
+
+    PyTorch reads sharded states (torch.distributed.checkpoint) by pickle, without its
+    `weights_only`.
+    """
+    if fsdp is not None and fsdp.state_dict_type.name != "FULL_STATE_DICT":
+        raise BarcodeMAEError(
+            f"fsdp_state_dict_type: {fsdp.state_dict_type.name}: such states are pickles, which "
+            "run whatever they hold when a run resumes. Give FULL_STATE_DICT in Accelerate's "
+            "configuration, as train/configs/accelerate/4gpus-fsdp.yaml does"
+        )
 
 
 def share_of_batch(global_batch: int, accumulation: int, processes: int) -> int:

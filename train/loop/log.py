@@ -41,9 +41,7 @@ class Metrics:
         if accelerator.is_main_process:
             path = output_dir / "metrics.jsonl"
             # What a killed run logged after its last checkpoint will be logged again.
-            kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= resume_at]
-            kept = kept if resume_at else []
-            write_whole_text(path, "".join(kept))
+            write_whole_text(path, "".join(_lines_up_to(resume_at, path) if resume_at else []))
             self.file = path.open("a", encoding="utf-8")
 
     def write(self, step: int, **values: float) -> None:
@@ -58,11 +56,21 @@ class Metrics:
         self.accelerator.end_training()
 
 
-def _whole_lines(path: Path) -> list[str]:
+def _lines_up_to(step: int, path: Path) -> list[str]:
+    """The lines of the metrics up to a step; of what is damaged a line is printed."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [line for line in lines if line.endswith("}\n")]
+    kept, damaged = [], []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+        try:
+            if line.endswith("\n") and json.loads(line)["step"] <= step:
+                kept.append(line)
+        except (ValueError, TypeError, KeyError):
+            damaged.append(number)
+    if damaged:
+        print(f"{path}: {len(damaged)} damaged lines are left out, the first is line {damaged[0]}")
+    return kept
 
 
 class TrainingLog:

@@ -6,6 +6,8 @@ import json
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,10 +15,13 @@ import accelerate
 import torch
 import transformers
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.outputs import write_whole_text
+from barcodemae.outputs import full_disk_named, held_folder, write_whole_text
 from train.loop.checkpoints import recover_directory, replace_directory
+
+_ARGUMENTS = "arguments.json"
 
 
 @dataclass
@@ -34,32 +39,53 @@ class Progress:
         self.__dict__.update(state)
 
 
-def claim_output_dir(output_dir: Path, identity: dict, accelerator: Accelerator) -> None:
-    """Note what defines the run in its folder; refuse the folder of another run.
+@contextmanager
+def claimed(output_dir: Path, identity: dict, accelerator: Accelerator) -> Iterator[None]:
+    """Hold the folder of a run, and note there what defines the run.
 
     Raises:
-        BarcodeMAEError: names the arguments that differ.
+        BarcodeMAEError: another process holds it, nothing can be written there, or it is the folder
+            of another run; names the arguments that differ.
     """
-    path = output_dir / "arguments.json"
-    if path.exists():
+    with ExitStack() as held:
+        refusal: list[Exception | None] = [None]
+        if accelerator.is_main_process:
+            try:
+                held.enter_context(held_folder(output_dir))
+                _refuse_another_run(output_dir, identity)
+                write_whole_text(output_dir / _ARGUMENTS, json.dumps(identity, indent=2) + "\n")
+                for name in ("best", "last"):
+                    recover_directory(output_dir / name)
+            except (BarcodeMAEError, OSError) as error:
+                refusal = [error]
+        # Told to all: a process that waits for one that has ended would wait for ever.
+        refused = broadcast_object_list(refusal)[0]
+        if refused is not None:
+            raise refused
+        yield
+
+
+def _refuse_another_run(output_dir: Path, identity: dict) -> None:
+    path = output_dir / _ARGUMENTS
+    if not path.exists():
+        return
+    try:
         before = json.loads(path.read_text(encoding="utf-8"))
         changed = [
             f"{name} was {before.get(name)!r} and is {value!r}"
             for name, value in identity.items()
             if before.get(name) != value
         ]
-        if changed:
-            raise BarcodeMAEError(
-                f"{output_dir}: holds a run with other arguments ({'; '.join(changed)}). Give "
-                "another --output_dir, or the arguments of that run to go on with it."
-            )
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        write_whole_text(path, json.dumps(identity, indent=2) + "\n")
-        for name in ("best", "last"):
-            recover_directory(output_dir / name)
-    accelerator.wait_for_everyone()
+    except (ValueError, AttributeError) as error:
+        raise BarcodeMAEError(
+            f"{path}: is damaged, so that it cannot be told whether this is the same run. If it "
+            f"is, remove {path.name} and give the command again; else give another --output_dir"
+        ) from error
+    if changed:
+        raise BarcodeMAEError(
+            f"{output_dir}: holds a run with other arguments ({'; '.join(changed)}). Give "
+            "another --output_dir, or the arguments of that run to go on with it."
+        )
 
 
 def save_model(
@@ -70,9 +96,10 @@ def save_model(
     if accelerator.is_main_process:
         temporary = final.with_name(final.name + ".tmp")
         shutil.rmtree(temporary, ignore_errors=True)
-        accelerator.unwrap_model(model, keep_torch_compile=False).save_pretrained(
-            temporary, state_dict=weights
-        )
+        with full_disk_named(temporary):
+            accelerator.unwrap_model(model, keep_torch_compile=False).save_pretrained(
+                temporary, state_dict=weights
+            )
         hardware = (
             torch.cuda.get_device_name() if accelerator.device.type == "cuda" else _processor()
         )
@@ -86,7 +113,7 @@ def save_model(
             },
             "command": " ".join(sys.argv),
         }
-        (temporary / "training.json").write_text(json.dumps(record, indent=2) + "\n")
+        write_whole_text(temporary / "training.json", json.dumps(record, indent=2) + "\n")
         replace_directory(temporary, final)
     accelerator.wait_for_everyone()
 

@@ -7,12 +7,14 @@ without the interruption (bit for bit on a CPU).
 
 from __future__ import annotations
 
+import signal
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 
 import datasets
 import numpy as np
@@ -23,6 +25,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from barcodemae import BarcodeMAEConfig
+from barcodemae.cells import printable
 from barcodemae.data import read_barcodes
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.push import push_checkpoint
@@ -35,7 +38,7 @@ from train.loop.devices import make_accelerator, share_of_batch
 from train.loop.held_out import move
 from train.loop.log import Metrics, TrainingLog
 from train.loop.optimization import make_optimizer, one_cycle
-from train.loop.records import Progress, claim_output_dir, save_model
+from train.loop.records import Progress, claimed, save_model
 
 Collator = Callable[[Sequence[tuple]], dict]
 
@@ -88,9 +91,11 @@ class TrainingRun(ABC):
         # Dropout must differ between processes; the weights have been drawn alike.
         set_seed(arguments.seed, device_specific=True)
         self.progress = Progress()
-        self.accelerator.register_for_checkpointing(self.schedule, self.progress)
         self.checkpoints = Checkpoints(
-            self.output_dir / "checkpoints", self.accelerator, arguments.keep_checkpoints
+            self.output_dir / "checkpoints",
+            self.accelerator,
+            arguments.keep_checkpoints,
+            plain={"schedule": self.schedule, "progress": self.progress},
         )
 
     def hold_out(self, barcodes: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -220,8 +225,16 @@ class TrainingRun(ABC):
         return torch.cat([part for sums, count in groups for part in (sums, count[None])])
 
     def run(self) -> None:
-        """Train to the end, or for `stop_after_minutes`."""
-        claim_output_dir(self.output_dir, self.arguments.defines_the_run, self.accelerator)
+        """Train to the end, for `stop_after_minutes`, or until a signal says to stop."""
+        with claimed(self.output_dir, self.arguments.defines_the_run, self.accelerator):
+            step = self._run()
+        if step < self.total_steps:
+            state = self.checkpoints.states.path(step)
+            reached = f"step {step} of {self.total_steps}, saved in {state}"
+            self.deadline.end(self.accelerator.print, reached)
+
+    def _run(self) -> int:
+        """The step that was reached."""
         step = self.checkpoints.resume()
         self.metrics = Metrics(self.output_dir, self.accelerator, self.arguments, resume_at=step)
         if step:
@@ -229,7 +242,6 @@ class TrainingRun(ABC):
         else:
             self.record_start()
 
-        arguments = self.arguments
         log = TrainingLog(
             self.metrics,
             self.measures,
@@ -239,6 +251,18 @@ class TrainingRun(ABC):
             step,
             self.total_steps,
         )
+        with self.deadline:
+            step = self._train(log, step)
+        log.close()
+        if step == self.total_steps:
+            self._save("last", step)
+            self._push()
+        self.metrics.close()
+        return step
+
+    def _train(self, log: TrainingLog, step: int) -> int:
+        """The step that was reached."""
+        arguments = self.arguments
         batches = iter(self.training_batches(step))
         self.model.train()
         while step < self.total_steps:
@@ -248,7 +272,7 @@ class TrainingRun(ABC):
             step += 1
             is_end = step == self.total_steps
             # The clock adds no validation, so it has no say in which model is the best.
-            stops = is_end or (step % arguments.log_every == 0 and self.deadline.has_passed())
+            stops = is_end or self.deadline.has_passed(step % arguments.log_every == 0)
             checkpoints = step % (arguments.checkpoint_every or self.steps_per_epoch) == 0 or stops
             validates = step % (arguments.validate_every or self.steps_per_epoch) == 0 or is_end
             # A checkpoint holds no half-counted metrics: it logs what there is first.
@@ -262,11 +286,7 @@ class TrainingRun(ABC):
                 log.restart_clock()
             if stops:
                 break
-        log.close()
-        if step == self.total_steps:
-            self._save("last", step)
-            self._push()
-        self.metrics.close()
+        return step
 
     def _validate(self, step: int) -> None:
         result = self.validate()
@@ -325,9 +345,27 @@ def make_config(arguments: LoopArguments) -> BarcodeMAEConfig:
 
 @contextmanager
 def errors_in_a_line(script: str) -> Iterator[None]:
-    """End the program with exit status 2 and one line where a BarcodeMAEError is raised."""
+    """End the program with exit status 2 and one line where a BarcodeMAEError is raised.
+
+    Ctrl-C and SIGTERM end it with 128 and the signal's number, as shells expect, and a line, too.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
-    except BarcodeMAEError as error:
-        print(f"{script}: {error}", file=sys.stderr)
+    except (BarcodeMAEError, OSError) as error:
+        print(printable(f"{script}: {error}"), file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt as error:
+        number = error.args[0] if error.args else signal.SIGINT
+        print(
+            f"{script}: stopped by {signal.Signals(number).name}. What was saved before is whole: "
+            "the same command goes on from there",
+            file=sys.stderr,
+        )
+        sys.exit(128 + number)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(number)
