@@ -47,7 +47,8 @@ def answer(
     table["start"] = placements.start
     table["length"] = (codes < 4).sum(axis=1)
     phyla = table["phylum"].to_numpy()
-    table["flags"] = ["; ".join(each) for each in flags.describe(codes, placements, phyla)]
+    described = flags.describe(codes, placements, phyla, sequences)
+    table["flags"] = ["; ".join(each) for each in described]
     queries = pd.DataFrame({"id": list(ids), "barcode": vectors.texts(codes)})
     card = {"name": "classifier", "ranks": classifier.lineages.ranks}
     none = pd.DataFrame(columns=list(NEIGHBOUR_COLUMNS))

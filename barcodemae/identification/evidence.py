@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from barcodemae.identification import bits
 from barcodemae.identification.answers import RANKS
 
 CANDIDATES = 96  # references looked at for each query
@@ -19,8 +20,17 @@ FEATURES = (
     "kin",  # share of the ten nearest labelled references that are of the taxon
     "overlap",  # sites that query and nearest reference have in common
     "species",  # log of the species in the nearest reference's genus
+    # How far the query stands from the nearest reference (one less the identity), measured by what
+    # lies around that reference, on the query's own sites:
+    "isolation",  # distance of the reference to the nearest one of another taxon
+    "spread",  # its mean distance to others of its taxon
+    "nearness",  # the query's distance as a share of itself and the isolation
+    "excess",  # the query's distance less the spread
 )
-IDENTITY_FEATURES = (0, 1, 4, 5, 6)  # those that are the same for every encoder
+IDENTITY_FEATURES = (0, 1, 4, 5, 6, 7, 8, 9, 10)  # those that are the same for every encoder
+_REMOTE = 0.3  # the isolation where no candidate is of another taxon
+_ALONE = -0.01  # the spread where no candidate is of the same taxon
+_LEAST = 1e-3  # of the sum by which nearness is divided
 _NEAREST = 10
 
 
@@ -100,8 +110,10 @@ class Evidence:
     features: np.ndarray
 
 
-def weigh(candidates: Candidates, taxa: Taxa, rank: str) -> Evidence:
-    """What the candidates of n queries say at one rank."""
+def weigh(
+    candidates: Candidates, taxa: Taxa, rank: str, planes: np.ndarray, references: np.ndarray
+) -> Evidence:
+    """What the candidates of n queries say at one rank: planes (n, 3, words), (m, 3, words)."""
     places = candidates.places
     present = places >= 0
     codes = np.where(present, taxa.codes[rank][np.maximum(places, 0)], -1)
@@ -123,11 +135,31 @@ def weigh(candidates: Candidates, taxa: Taxa, rank: str) -> Evidence:
             *(identity, identity - second_identity, similarity, similarity - second, kin),
             candidates.common[rows, np.maximum(nearest, 0)],
             np.log1p(species),
+            *_around(candidates, nearest, identity, same, other, planes, references),
         ],
         axis=1,
     )
     features[nearest < 0] = 0
     return Evidence(nearest, taxon, runner, features.astype(np.float32))
+
+
+def _around(candidates, nearest, identity, same, other, planes, references):
+    """Isolation, spread, nearness and excess, each (n,)."""
+    rows = np.arange(len(nearest))
+    column = np.maximum(nearest, 0)
+    theirs = references[np.maximum(candidates.places[rows, column], 0)].copy()
+    theirs[:, 2] &= planes[:, 2]
+    equal, common = bits.compare_at(theirs, references, candidates.places)
+    apart = 1 - equal / np.maximum(common, 1)
+    kin = same & (common > 0)
+    kin[rows, column] = False
+    isolation = np.where(other & (common > 0), apart, _REMOTE).min(axis=1, initial=_REMOTE)
+    count = kin.sum(axis=1)
+    mean = np.where(kin, apart, 0).sum(axis=1) / np.maximum(count, 1)
+    spread = np.where(count > 0, mean, _ALONE)
+    distance = 1 - identity
+    nearness = distance / (distance + isolation + _LEAST)
+    return isolation, spread, nearness, distance - np.maximum(spread, 0)
 
 
 def _best(values, same, other, present) -> tuple[np.ndarray, np.ndarray]:

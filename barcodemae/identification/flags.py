@@ -1,22 +1,26 @@
-"""What is suspicious about a query: short, unknown sites, stop codons, indels, chimeras, copies."""
+"""What is suspicious about a barcode: short, unknown sites, errors, chimeras, copies.
+
+Errors are what `barcodemae check` says of those that the grid finds suspicious: a break or a stop
+codon. The profile HMM takes some five milliseconds a barcode, the grid a twentieth of one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from barcodemae.checking.stops import FIRST_CODON
+from barcodemae.checking.stops import stop_codons as stops_of
 from barcodemae.identification import bits
 from barcodemae.identification.search import shared
 from grid_barcodemae import Placements
 
+if TYPE_CHECKING:
+    from barcodemae.checking.checker import Checked
+
 SHORT, MANY_UNKNOWN = 200, 0.05  # sites; share of the stretch that a barcode covers
-_FRAME = 1  # the grid's second site is the first of a codon
-# Mitochondrial genetic codes (NCBI) of the phyla that do not use the invertebrates'.
-_TABLES = {
-    **dict.fromkeys(("Chordata",), 2),
-    **dict.fromkeys(("Cnidaria", "Porifera", "Ctenophora", "Placozoa"), 4),
-    **dict.fromkeys(("Echinodermata", "Platyhelminthes"), 9),
-}
-_INVERTEBRATES = 5
 _LOOK = 0.97  # identity with the nearest reference above which nothing is taken for a chimera
 _GAIN = 0.03  # by which both halves have to be nearer to references of their own
 _HALVES = (slice(0, 5), slice(5, bits.WORDS))  # words of 64 sites
@@ -34,20 +38,13 @@ def spans(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def stop_codons(codes: np.ndarray, phyla: np.ndarray) -> np.ndarray:
     """(n,) stop codons in the frame of the grid, by the genetic code of each phylum (n,)."""
-    from Bio.Data.CodonTable import unambiguous_dna_by_id
-
-    usable = (codes.shape[1] - _FRAME) // 3 * 3
-    codons = codes[:, _FRAME : _FRAME + usable].reshape(len(codes), -1, 3).astype(np.int16)
-    numbers = np.where((codons < 4).all(axis=2), codons @ np.array([16, 4, 1], np.int16), -1)
+    usable = (codes.shape[1] - FIRST_CODON) // 3 * 3
+    codons = codes[:, FIRST_CODON : FIRST_CODON + usable].reshape(len(codes), -1, 3)
+    numbers = codons.astype(np.int16) @ np.array([25, 5, 1], np.int16)
     counts = np.zeros(len(codes), dtype=np.int64)
-    tables = np.array([_TABLES.get(phylum, _INVERTEBRATES) for phylum in phyla])
-    for table in np.unique(tables):
-        rows = tables == table
-        stops = [
-            sum("ACGT".index(letter) * 4 ** (2 - place) for place, letter in enumerate(codon))
-            for codon in unambiguous_dna_by_id[int(table)].stop_codons
-        ]
-        counts[rows] = np.isin(numbers[rows], stops).sum(axis=1)
+    for phylum in np.unique(phyla):
+        rows = phyla == phylum
+        counts[rows] = np.isin(numbers[rows], stops_of(phylum)).sum(axis=1)
     return counts
 
 
@@ -104,12 +101,24 @@ def repeats(planes: np.ndarray, ids: list[str]) -> list[str]:
     ]
 
 
-def describe(codes: np.ndarray, placements: Placements, phyla: np.ndarray) -> list[list[str]]:
-    """The flags of n queries that can be read off the grid alone."""
+def describe(
+    codes: np.ndarray,
+    placements: Placements,
+    phyla: np.ndarray,
+    barcodes: Sequence[str],
+    tagger=None,
+) -> list[list[str]]:
+    """The flags of n barcodes that need no reference.
+
+    Args:
+        codes, placements: of `Grid.lay(barcodes)`.
+        phyla: (n,) for the genetic code, "" where unknown.
+        tagger: a `checking.tagging.Tagger`, whose edit tags speak too; None: none do.
+    """
     first, last = spans(codes)
     known = (codes < 4).sum(axis=1)
     unknown = last - first + 1 - known
-    stops = stop_codons(codes, phyla)
+    wrong = errors(codes, placements, phyla, barcodes, tagger)
     flags: list[list[str]] = []
     for row in range(len(codes)):
         found = []
@@ -119,9 +128,47 @@ def describe(codes: np.ndarray, placements: Placements, phyla: np.ndarray) -> li
             found.append(f"short overlap ({known[row]} sites)")
         if unknown[row] > MANY_UNKNOWN * max(last[row] - first[row] + 1, 1):
             found.append(f"many N ({unknown[row]})")
-        if placements.breaks[row]:
-            found.append(f"indel suspected (site {placements.break_at[row] + 1})")
-        if stops[row]:
-            found.append(f"stop codon ({stops[row]})")
-        flags.append(found)
+        flags.append(found + wrong.get(row, []))
     return flags
+
+
+def errors(
+    codes: np.ndarray,
+    placements: Placements,
+    phyla: np.ndarray,
+    barcodes: Sequence[str],
+    tagger=None,
+) -> dict[int, list[str]]:
+    """Row -> what `barcodemae check` finds wrong with a barcode; rows without are left out.
+
+    Looked at are those in which the grid found a break or a stop codon; all of them where the
+    edit tags count by themselves.
+    """
+    doubtful = placements.placed & ((placements.breaks > 0) | (stop_codons(codes, phyla) > 0))
+    if tagger is not None and tagger.speaks_alone:
+        doubtful = placements.placed
+    rows = np.flatnonzero(doubtful).tolist()
+    if not rows:
+        return {}
+    from barcodemae.checking.checker import check  # loads the profile
+
+    checked = check([barcodes[row] for row in rows], [phyla[row] or None for row in rows], tagger)
+    said = {row: _told(each) for row, each in zip(rows, checked, strict=True)}
+    return {row: told for row, told in said.items() if told}
+
+
+def _told(checked: Checked) -> list[str]:
+    """The problems of a barcode, each kind once; places count from 1, on the grid."""
+    kinds: dict[str, list[int]] = {}
+    for problem in checked.problems:
+        kinds.setdefault(problem.kind, []).append(problem.column + 1)
+    told = []
+    for kind, sites in kinds.items():
+        if kind == "stop codon":
+            told.append(f"stop codon ({len(sites)})")
+        else:
+            name = kind.removesuffix(" suspected")
+            told.append(f"{name} suspected (site {', '.join(map(str, sites))})")
+    if checked.verdict == "NUMT suspected":
+        told.append("NUMT suspected")
+    return told

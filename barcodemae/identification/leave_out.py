@@ -38,13 +38,19 @@ _FEWEST = 100  # records with a species, without which nothing is tried
 _FOLDS = 3
 _PRESENT = 0.8  # share of a stretch's sites that a record must have to be tried there
 _MOST_TO_FIT = 60_000  # records from which a metric is learned
+_OF_SPECIES = ("identity", "similarity", "overlap", "isolation", "spread", "nearness", "excess")
+_OF_HIGHER = (*FEATURES[:7], "isolation", "nearness")
+# The features that each outcome is judged by. Gaps to the next species of a library are no guide to
+# a species that it lacks; the record that is left out is missing among its own kin, which a query
+# is not.
 COLUMNS = {
-    # Gaps between species of a library are no guide to those of species that it lacks.
-    "known": (0, 2, 5),
-    # The record that is left out is missing among its own kin, which a query is not.
-    "species": tuple(column for column in range(len(FEATURES)) if FEATURES[column] != "kin"),
-    "genus": tuple(range(len(FEATURES))),
-    "family": tuple(range(len(FEATURES))),
+    outcome: tuple(FEATURES.index(name) for name in names)
+    for outcome, names in {
+        "known": _OF_SPECIES,
+        "species": (*_OF_SPECIES, "identity_gap"),
+        "genus": _OF_HIGHER,
+        "family": _OF_HIGHER,
+    }.items()
 }
 
 
@@ -167,7 +173,10 @@ def _trials(source, embedded, each, rows, window: slice) -> dict[str, _Trials]:
         similarities = np.einsum("nk,nck->nc", mapped[rows[kept]], mapped[places])
         places = np.where(np.isfinite(values), places, -1)
         candidates = compared(planes[kept], source.planes, places, similarities)
-        evidence = {rank: weigh(candidates, source.taxa, rank) for rank in OUTCOMES.values()}
+        evidence = {
+            rank: weigh(candidates, source.taxa, rank, planes[kept], source.planes)
+            for rank in OUTCOMES.values()
+        }
         if name == "species":
             for each in evidence.values():
                 _count_one_less(each, source.taxa, rows[kept], candidates)

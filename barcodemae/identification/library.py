@@ -111,6 +111,11 @@ class Library:
             )
         return encoder
 
+    @cached_property
+    def families(self) -> np.ndarray:
+        """(n,) the families' names, "" where missing."""
+        return self.labels("family", np.arange(len(self)))
+
     def embed(self, codes: np.ndarray) -> np.ndarray:
         """(n, k) float32 vectors of length 1, from codes on the grid (n, sites)."""
         embedded = vectors.embed(self.encoder, codes)

@@ -19,7 +19,6 @@ from barcodemae.identification.answers import RANKS, Answers
 from barcodemae.identification.confidence import TARGET
 from barcodemae.identification.evidence import CALLED, Candidates, Evidence, weigh
 from barcodemae.identification.library import Library
-from grid_barcodemae import Placements
 
 MIN_OVERLAP = 100  # sites, below which nothing is called
 SHOWN = 10  # neighbours reported for each query
@@ -36,6 +35,7 @@ def identify(
     barcodes: Sequence[str],
     target: float = TARGET,
     min_overlap: int = MIN_OVERLAP,
+    tagger=None,
 ) -> Answers:
     """Answer n queries, of either strand, wherever they begin and whatever lies around them.
 
@@ -45,6 +45,7 @@ def identify(
         barcodes: n texts.
         target: probability that a rank must reach to be called.
         min_overlap: sites on the grid that a query must have to be called.
+        tagger: of edit tags, for the flags: see `flags.describe`.
 
     Raises:
         BarcodeMAEError: the target is no probability, or as `Library.encoder`.
@@ -56,7 +57,9 @@ def identify(
     sites = (codes < 4).sum(axis=1)
     usable = placements.placed & (sites > 0)
     candidates = _candidates(library, codes, planes, usable)
-    evidence = {rank: weigh(candidates, library.taxa, rank) for rank in CALLED}
+    evidence = {
+        rank: weigh(candidates, library.taxa, rank, planes, library.planes) for rank in CALLED
+    }
     probabilities = _probabilities(library, evidence, sites)
     table = _table(library, ids, candidates, evidence, probabilities)
     table["strand"] = np.where(placements.strand < 0, "-", "+")
@@ -64,7 +67,9 @@ def identify(
     table["length"] = sites
     _call(table, library, candidates, evidence, probabilities["right"], target)
     _refuse(table, usable, sites >= min_overlap, candidates)
-    table["flags"] = _flags(library, codes, planes, placements, candidates, list(ids), table)
+    phyla = library.labels("phylum", candidates.places[:, 0])
+    described = flags.describe(codes, placements, phyla, barcodes, tagger)
+    table["flags"] = _flags(library, planes, candidates, described, list(ids), table)
     letters = vectors.texts(codes)
     return Answers(
         table[list(named.COLUMNS)],
@@ -222,23 +227,21 @@ def _refuse(table: pd.DataFrame, usable: np.ndarray, enough: np.ndarray, candida
     table.loc[unseen, "strand"] = ""
 
 
-def _flags(library, codes, planes, placements: Placements, candidates, ids, table) -> list[str]:
-    nearest = candidates.places[:, 0]
-    found = flags.describe(codes, placements, library.labels("phylum", nearest))
+def _flags(library, planes, candidates, described: list[list[str]], ids, table) -> list[str]:
     best = candidates.identities.max(axis=1)
     if (known := table["verdict"] != named.NOT_COI).any():
-        families = library.labels("family", np.arange(len(library)))
         alike = np.where(known, best, 0)
-        mixed = flags.chimeras(planes, alike, candidates.places, library.planes, families)
+        places, families = candidates.places, library.families
+        mixed = flags.chimeras(planes, alike, places, library.planes, families)
     else:
         mixed = [""] * len(ids)
     same = flags.repeats(planes, ids)
     for row, (halves, first) in enumerate(zip(mixed, same, strict=True)):
         if halves:
-            found[row].append(f"chimera suspected ({halves})")
+            described[row].append(f"chimera suspected ({halves})")
         if first and known[row]:
-            found[row].append(f"same barcode as {first}")
-    return ["; ".join(each) for each in found]
+            described[row].append(f"same barcode as {first}")
+    return ["; ".join(each) for each in described]
 
 
 def _neighbours(library: Library, ids: Sequence[str], candidates: Candidates) -> pd.DataFrame:
