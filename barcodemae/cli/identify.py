@@ -32,6 +32,9 @@ _Ranks = Annotated[str, typer.Option(help="Ranks of --long, coarse to fine.")]
 _OpenNames = Annotated[
     bool, typer.Option("--open-names", help="Let `Pieris sp.` and the like be species.")
 ]
+_Tags = Annotated[
+    str, typer.Option(help="Directory of an ENBED with edit tags, which then speak in the flags.")
+]
 _ShardSize = Annotated[int, typer.Option(min=1, help="Barcodes in a shard of a folder.")]
 
 
@@ -44,6 +47,7 @@ def identify(
     target: options.Target = 0.95,
     min_overlap: _MinOverlap = 100,
     report: _Report = None,
+    tags: _Tags = "",
     long: options.Long = False,
     ranks: _Ranks = "genus,species",
     open_names: _OpenNames = False,
@@ -83,7 +87,7 @@ def identify(
         batch_size,
     )
     opened = batches.open_library(wanted)
-    settings = batches.Settings(target, min_overlap)
+    settings = batches.Settings(target, min_overlap, tags)
     barcodes = batches.read_queries(queries, on_error)
     if sharded:
         count = batches.write_shards(output, opened, barcodes, settings, shard_size)

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,11 @@ _PIECE = 1024  # queries answered at a time
 
 @dataclass(frozen=True)
 class Settings:
-    """Options of `verdicts.identify`."""
+    """Options of `verdicts.identify`; `tags` names the directory of its tagger, "" for none."""
 
     target: float = TARGET
     min_overlap: int = MIN_OVERLAP
+    tags: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,7 @@ _PROCESSES = (("RANK", 0), ("WORLD_SIZE", 1))  # as `accelerate launch` and torc
 
 
 def _answers(library, barcodes, settings: Settings, bar) -> Iterator[Answers]:
+    tagger = _tagger(settings.tags) if settings.tags else None
     for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(_PIECE):
         yield identify(
             library,
@@ -195,8 +197,16 @@ def _answers(library, barcodes, settings: Settings, bar) -> Iterator[Answers]:
             rows["nucleotides"],
             settings.target,
             settings.min_overlap,
+            tagger,
         )
         bar.update(len(rows["processid"]))
+
+
+@cache
+def _tagger(directory: str):
+    from barcodemae.checking.tagging import Tagger  # imports torch
+
+    return Tagger(directory)
 
 
 def _bar(total: int, shown: bool) -> tqdm:
