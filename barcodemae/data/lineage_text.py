@@ -7,8 +7,8 @@ import re
 from barcodemae.data.names import plain_name
 from barcodemae.data.schemas import RANKS
 
+# Domains (d) and strains (t) are no rank here.
 _LETTERS = {rank[0]: rank for rank in RANKS if rank != "subfamily"}
-_LETTERS |= {"d": None, "t": None}  # domains and strains are no rank here
 _PREFIXED = re.compile(r"^\s*(sk|[dkpcofgst])(?:__|:)", re.I)
 _ANY_PREFIX = re.compile(r"(?:^|[;,|\s=])\s*(?:sk|[dkpcofgs])(?:__|:)", re.I)
 _ROOTS = frozenset(("root", "life", "cellular organisms", "all"))
@@ -53,7 +53,7 @@ def lineage_of(text: str) -> dict[str, str]:
 
 
 def _by_prefix(fields: list[str]) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for field in fields:
         match = _PREFIXED.match(field)
         rank = _LETTERS.get(match.group(1).lower()) if match else None
@@ -71,7 +71,7 @@ def _by_place(names: list[str]) -> dict[str, str]:
     if is_domain and len(names) > 1 and names[1].lower() in _KINGDOMS:
         names.pop(0)  # a domain and a kingdom
         is_domain = False
-    ladder = _LADDER
+    ladder: tuple[str, ...] = _LADDER
     if len(names) > 1 and _ends_in_species(names):
         ladder = _LADDER[-len(names) :]
         names = names[-len(_LADDER) :]
@@ -85,7 +85,7 @@ def _by_place(names: list[str]) -> dict[str, str]:
 
 def _ends_in_species(names: list[str]) -> bool:
     match = _BINOMIAL.match(names[-1])
-    return bool(match) and match.group(1) == names[-2].replace("_", " ").split(" ")[0]
+    return match is not None and match.group(1) == names[-2].replace("_", " ").split(" ")[0]
 
 
 def _whole_species(found: dict[str, str]) -> dict[str, str]:

@@ -11,14 +11,15 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from typing import BinaryIO
+from pathlib import Path
+from typing import IO, Any, cast
 
 try:
     from isal import igzip
     from isal.isal_zlib import error as igzip_error
 except ImportError:  # there is none for this machine
-    import gzip as igzip
-    from zlib import error as igzip_error
+    import gzip as igzip  # type: ignore[no-redef]
+    from zlib import error as igzip_error  # type: ignore[assignment]
 try:
     from compression import zstd
 except ImportError:  # before Python 3.14
@@ -33,9 +34,9 @@ _OPENERS = {
     b"\x28\xb5\x2f\xfd": zstd.open,
 }
 # What a packed file raises where it breaks off or is damaged.
-PACKING_ERRORS = (
-    *(EOFError, gzip.BadGzipFile, zlib.error, igzip_error, lzma.LZMAError, zstd.ZstdError),
-    *(zipfile.BadZipFile, NotImplementedError),
+PACKING_ERRORS: tuple[type[Exception], ...] = (
+    *(EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zstd.ZstdError),
+    *(zipfile.BadZipFile, NotImplementedError, cast(type[Exception], igzip_error)),
 )
 DAMAGED = "truncated or damaged {}: {}; fetch or compress the file again"
 
@@ -48,7 +49,7 @@ class _Guarded(io.RawIOBase):
     """A stream whose `OSError` of bad content ("Invalid data stream", a seek to nowhere) is an
     EOFError."""
 
-    def __init__(self, stream: BinaryIO):
+    def __init__(self, stream: Any):
         self._stream = stream
 
     def readable(self) -> bool:
@@ -65,14 +66,19 @@ class _Guarded(io.RawIOBase):
         return len(data)
 
 
-def unpack(raw: BinaryIO) -> io.BufferedReader:
+def opened(path: str | Path) -> io.BufferedReader:
+    """A file, to be read through a large buffer."""
+    return cast(io.BufferedReader, open(path, "rb", buffering=BUFFER))
+
+
+def unpack(raw: Any) -> io.BufferedReader:
     """The content of `raw`, a file at its beginning, unpacked however often it is packed.
 
     Raises:
         Unreadable: a tar, a spreadsheet, or a zip with several files or a password.
         one of PACKING_ERRORS: the packing is damaged.
     """
-    stream = io.BufferedReader(raw, BUFFER) if not isinstance(raw, io.BufferedReader) else raw
+    stream = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw, BUFFER)
     for _ in range(3):
         head = stream.peek(6)[:6]
         if head.startswith(_ZIP):
@@ -106,11 +112,10 @@ def packing_of(head: bytes) -> str:
     return next((name for magic, name in names.items() if head.startswith(magic)), "zip")
 
 
-def _only_member(stream: BinaryIO) -> BinaryIO:
-    if not stream.seekable():
-        stream = io.BytesIO(stream.read())
+def _only_member(stream: io.BufferedReader) -> IO[bytes]:
+    whole = stream if stream.seekable() else io.BytesIO(stream.read())
     try:
-        archive = zipfile.ZipFile(stream)
+        archive = zipfile.ZipFile(whole)
     except (OSError, ValueError, struct.error) as error:
         raise zipfile.BadZipFile(str(error)) from None
     names = [info.filename for info in archive.infolist() if not info.is_dir()]

@@ -6,18 +6,19 @@ the file, and those canonical columns that the file has (text, or bytes not yet 
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 import pyarrow as pa
 
 from barcodemae.data.packed import (
-    BUFFER,
     DAMAGED,
     PACKING_ERRORS,
     Unreadable,
+    opened,
     packing_of,
     skip_blank,
     unpack,
@@ -48,7 +49,7 @@ _OTHER_FORMATS = {
 def parse(
     file: Path,
     problems: Problems,
-    advance: Callable[[int], None],
+    advance: Callable[[int], object],
     settings: SourceSettings | None = None,
 ) -> Iterator[pa.Table]:
     """Tables of the records of one file; `advance` is told the bytes gone through.
@@ -56,7 +57,7 @@ def parse(
     A fault that makes the rest of the file unreadable goes to `problems` without a record number.
     """
     size, told = file.stat().st_size, 0
-    with open(file, "rb", buffering=BUFFER) as raw:
+    with opened(file) as raw:
         head = raw.peek(6)[:6]
         try:
             for table in _records(raw, file, problems, settings or SourceSettings()):
@@ -73,7 +74,7 @@ def parse(
         advance(size - told)
 
 
-def content(raw: BinaryIO) -> tuple[str, BinaryIO]:
+def content(raw: io.BufferedReader) -> tuple[str, io.BufferedReader]:
     """What an opened file holds ("parquet", "fasta", "fastq" or "table") and its stream, unpacked.
 
     Raises:
@@ -102,7 +103,7 @@ def content(raw: BinaryIO) -> tuple[str, BinaryIO]:
 
 
 def _records(
-    raw: BinaryIO, file: Path, problems: Problems, settings: SourceSettings
+    raw: io.BufferedReader, file: Path, problems: Problems, settings: SourceSettings
 ) -> Iterator[pa.Table]:
     kind, stream = content(raw)
     settings.found = kind
@@ -115,12 +116,12 @@ def _records(
     return delimited_tables(stream, file, problems, settings)
 
 
-def _seekable(raw: BinaryIO, stream: BinaryIO) -> BinaryIO:
+def _seekable(raw: io.BufferedReader, stream: io.BufferedReader) -> io.BufferedReader:
     """`stream`, or where it is unpacked from `raw` a copy that can be read from anywhere."""
     if stream is raw:
         raw.seek(0)
         return raw
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as its reader)
+    copy = cast(io.BufferedReader, tempfile.TemporaryFile())  # noqa: SIM115 (as long as its reader)
     while piece := stream.read1(1 << 20):
         copy.write(piece)
     copy.seek(0)

@@ -24,7 +24,7 @@ def sound_tables(
     taxonomy: Taxonomy | None,
     problems: Problems,
     threads: int,
-    advance: Callable[[int], None],
+    advance: Callable[[int], object],
 ) -> Iterator[tuple[int, pa.Table]]:
     """Tables of canonical columns plus `record`, `id_hash` and `barcode_hash`, in input order,
     each with the place of its source among `sources`.

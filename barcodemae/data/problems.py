@@ -8,9 +8,8 @@ import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
-from barcodemae.data.packed import BUFFER, PACKING_ERRORS, Unreadable, skip_blank, unpack
+from barcodemae.data.packed import PACKING_ERRORS, Unreadable, opened, skip_blank, unpack
 from barcodemae.data.rows import RowReader, read_header
 from barcodemae.errors import BarcodeMAEError
 
@@ -57,6 +56,9 @@ class Problems:
         self.left_out.append(LeftOut(str(file), record, id, reason))
 
 
+_FAULTS: tuple[type[Exception], ...] = (OSError, csv.Error, Unreadable, *PACKING_ERRORS)
+
+
 def describe(
     file: str | Path, record: int | None, id: str | None, reason: str, line: int | None = None
 ) -> str:
@@ -64,8 +66,8 @@ def describe(
     if record is None:
         return f"{file}: {reason}"
     line = line or line_of(file, record)
-    details = [f"id {id!r}" if id else None, f"line {line}" if line else None]
-    details = ", ".join(detail for detail in details if detail)
+    known = [f"id {id!r}" if id else "", f"line {line}" if line else ""]
+    details = ", ".join(filter(None, known))
     return f"{file}: record {record}{f' ({details})' if details else ''}: {reason}"
 
 
@@ -77,7 +79,7 @@ def line_of(file: str | Path, record: int) -> int | None:
     if not Path(file).is_file():  # a pipe would wait for what has been read already
         return None
     try:
-        with open(file, "rb", buffering=BUFFER) as raw, unpack(raw) as stream:
+        with opened(file) as raw, unpack(raw) as stream:
             if stream.peek(4).startswith(b"PAR1"):
                 return None
             while stream.peek(3).startswith(_BOM):
@@ -87,7 +89,7 @@ def line_of(file: str | Path, record: int) -> int | None:
                 text = io.TextIOWrapper(stream, encoding="latin-1", newline=None)
                 return _line_of_sequence(text, record, blank + 1)
             return _line_of_row(stream, record, blank)
-    except (OSError, csv.Error, Unreadable, *PACKING_ERRORS):
+    except _FAULTS:
         return None
 
 
@@ -105,7 +107,7 @@ def _line_of_sequence(text: io.TextIOWrapper, record: int, number: int) -> int |
     return number if seen == record else None
 
 
-def _line_of_row(stream: BinaryIO, record: int, skipped: int) -> int | None:
+def _line_of_row(stream: io.BufferedReader, record: int, skipped: int) -> int | None:
     header = read_header(stream)
     done = 0
     reader = RowReader(header.delimiter, len(header.names), [0], 0, header.line + skipped + 1)
@@ -155,7 +157,9 @@ class ReadReport:
     formats: dict[str, str] = field(default_factory=dict, compare=False)
     conflicts: int = 0
 
-    def log(self, listed: Path, ids_matter: bool = True, labels_matter: bool = False) -> None:
+    def log(
+        self, listed: Path | None, ids_matter: bool = True, labels_matter: bool = False
+    ) -> None:
         """Say what reading did that nobody asked for: gaps, other markers, ids that were made up or
         told apart, placeholders; and how many records were left out and why, and where all are
         `listed`."""
@@ -221,7 +225,7 @@ class ReadReport:
                 self.conflicts,
             )
 
-    def _log_left_out(self, listed: Path) -> None:
+    def _log_left_out(self, listed: Path | None) -> None:
         kinds = Counter(entry.reason.split(":")[0] for entry in self.left_out)
         logger.warning(
             "left out %d of %d records, listed in %s:", len(self.left_out), self.records, listed

@@ -138,21 +138,23 @@ def _cached(
 
 def _with_taxonomies(
     found: list[Source], taxonomy: str | Path | Sequence[str | Path] | None
-) -> tuple[list[Source], list[Source]]:
+) -> tuple[list[Source], list[FileSource]]:
     """Sources of barcodes, and of lineages."""
-    given = resolve(taxonomy) if taxonomy else []
-    for source in given:
+    lineages = []
+    for source in resolve(taxonomy) if taxonomy else []:
         if not isinstance(source, FileSource):
             raise BarcodeMAEError(f"{source.name}: a taxonomy must be a file")
+        lineages.append(source)
     if len(found) > 1:
         files = [source for source in found if isinstance(source, FileSource)]
         among = [source for source in files if is_taxonomy_file(source.path)]
-        found, given = [source for source in found if source not in among], given + among
+        found = [source for source in found if source not in among]
+        lineages += among
     if not found:
         raise BarcodeMAEError(
-            f"{given[0].name}: a taxonomy alone; name the file with the barcodes, too"
+            f"{lineages[0].name}: a taxonomy alone; name the file with the barcodes, too"
         )
-    return found, given
+    return found, lineages
 
 
 class _Reader:
@@ -161,7 +163,7 @@ class _Reader:
     def __init__(
         self,
         sources: list[Source],
-        taxonomies: list[Source],
+        taxonomies: list[FileSource],
         prepare: bool,
         drop_repeats: bool,
         ids: str,
@@ -200,7 +202,7 @@ class _Reader:
                 continue
 
     @property
-    def extra(self) -> tuple[str, ...]:
+    def extra(self) -> Sequence[str]:
         """Columns beside the canonical ones."""
         return self.settings[0].extra
 

@@ -4,10 +4,11 @@ at line by line, so that a fault costs the record that has it and no other."""
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +41,7 @@ class Header(NamedTuple):
     line: int
 
 
-def read_header(stream: BinaryIO) -> Header:
+def read_header(stream: io.BufferedReader) -> Header:
     """The header of a CSV or TSV file; a line such as `sep=;` before it is Excel's and is skipped.
 
     Raises:
@@ -114,7 +115,7 @@ class RowReader:
             rb'(?:"([^"]*(?:""[^"]*)*)"|([^"' + mark + rb"][^" + mark + rb"]*|))(" + mark + rb"|\Z)"
         )
 
-    def blocks(self, stream: BinaryIO) -> Iterator[Block]:
+    def blocks(self, stream: io.BufferedReader) -> Iterator[Block]:
         """All rows of `stream`, which stands after the header.
 
         Raises one of PACKING_ERRORS where the stream does, after the rows before it.
@@ -149,7 +150,7 @@ class RowReader:
             raise failure
 
     @staticmethod
-    def _skip_line(stream: BinaryIO) -> None:
+    def _skip_line(stream: io.BufferedReader) -> None:
         while (piece := stream.readline(_BLOCK)) and not piece.endswith(b"\n"):
             pass
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from itertools import islice
-from typing import BinaryIO
 
 import dnaio
 import numpy as np
@@ -21,18 +21,21 @@ _SAMPLE = 1000  # headers that tell the format
 _FROM_HEADERS = (*RANKS, "dna_bin", MARKER)
 
 
-def fasta_tables(stream: BinaryIO, settings: SourceSettings) -> Iterator[pa.Table]:
+_FAULTS: tuple[type[Exception], ...] = (Unreadable, *PACKING_ERRORS)
+
+
+def fasta_tables(stream: io.BufferedReader, settings: SourceSettings) -> Iterator[pa.Table]:
     """Records of a FASTA file. What the header holds beside the id is read in the formats of
     `headers`; the format is noted in `settings.found`."""
     return _tables(_fasta_records(stream), settings)
 
 
-def fastq_tables(stream: BinaryIO, settings: SourceSettings) -> Iterator[pa.Table]:
+def fastq_tables(stream: io.BufferedReader, settings: SourceSettings) -> Iterator[pa.Table]:
     """Records of a FASTQ file, four lines each; the qualities are not used."""
     return _tables(_fastq_records(stream), settings)
 
 
-def _fasta_records(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+def _fasta_records(stream: io.BufferedReader) -> Iterator[tuple[bytes, bytes]]:
     """Header and sequence; lines may end as in Unix, DOS or on old Macs. Not with dnaio, which
     drops lines that begin with # inside a record, and refuses what is not ASCII."""
     left, begun = b"", False
@@ -66,7 +69,7 @@ def _start(data: bytes, last: bool) -> tuple[bool, bytes]:
     return data[:1] == b">", data
 
 
-def _fastq_records(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+def _fastq_records(stream: io.BufferedReader) -> Iterator[tuple[bytes, bytes]]:
     done = 0
     try:
         for record in dnaio.FastqReader(stream):
@@ -81,14 +84,16 @@ def _fastq_records(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _tables(records: Iterator[tuple[bytes, bytes]], settings: SourceSettings) -> Iterator[pa.Table]:
-    done, style, failure = 0, None, None
+    done, style = 0, None
+    failure: Exception | None = None
     while not failure:
-        headers, barcodes = [], []
+        headers: list[bytes] = []
+        barcodes: list[bytes] = []
         try:
             for header, sequence in islice(records, BATCH):
                 headers.append(header)
                 barcodes.append(sequence)
-        except (Unreadable, *PACKING_ERRORS) as error:
+        except _FAULTS as error:
             failure = error
         if not headers:
             break
@@ -113,8 +118,8 @@ def _style(headers: list[bytes], settings: SourceSettings) -> HeaderFormat:
 def _columns(headers: list[bytes], style: HeaderFormat, whole: bool) -> dict[str, pa.Array]:
     """The ids and, where the headers hold any, taxa, BINs and markers."""
     if style is PLAIN:
-        ids = headers if whole else [_first_word(header) for header in headers]
-        return {"processid": pa.array(ids, pa.binary())}
+        words = headers if whole else [_first_word(header) for header in headers]
+        return {"processid": pa.array(words, pa.binary())}
     decoded = (header.decode("utf-8", "surrogateescape") for header in headers)
     taken_apart = [(style if style.matches(text) else PLAIN).parts(text) for text in decoded]
     ids, parts = zip(*taken_apart, strict=True)

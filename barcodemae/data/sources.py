@@ -62,7 +62,7 @@ class FileSource:
         return [str(self.path.resolve()), stat.st_size, stat.st_mtime_ns]
 
     def tables(
-        self, problems: Problems, advance: Callable[[int], None], settings: SourceSettings
+        self, problems: Problems, advance: Callable[[int], object], settings: SourceSettings
     ) -> Iterator[pa.Table]:
         return parse(self.path, problems, advance, settings)
 
@@ -122,7 +122,7 @@ class DatasetSource:
         return [self.name, self.dataset._fingerprint]
 
     def tables(
-        self, problems: Problems, advance: Callable[[int], None], settings: SourceSettings
+        self, problems: Problems, advance: Callable[[int], object], settings: SourceSettings
     ) -> Iterator[pa.Table]:
         names = self.dataset.column_names
         try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ from barcodemae.data.source_settings import SourceSettings
 
 
 def delimited_tables(
-    stream: BinaryIO, file: Path, problems: Problems, settings: SourceSettings
+    stream: io.BufferedReader, file: Path, problems: Problems, settings: SourceSettings
 ) -> Iterator[pa.Table]:
     """Rows of a table with a header line, in bytes not yet decoded.
 
@@ -62,7 +62,7 @@ def delimited_tables(
         raise Unreadable(EMPTY)
 
 
-def parquet_tables(raw: BinaryIO, settings: SourceSettings) -> Iterator[pa.Table]:
+def parquet_tables(raw: io.BufferedReader, settings: SourceSettings) -> Iterator[pa.Table]:
     """Rows of a Parquet file, a few thousand at a time."""
     try:
         file = pq.ParquetFile(raw)

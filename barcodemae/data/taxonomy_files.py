@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from barcodemae.data.lineage_text import is_lineage, lineage_of
-from barcodemae.data.packed import BUFFER, DAMAGED, PACKING_ERRORS, Unreadable, packing_of
+from barcodemae.data.packed import DAMAGED, PACKING_ERRORS, Unreadable, opened, packing_of
 from barcodemae.data.parsers import content
 from barcodemae.data.repeats import hash_values
 from barcodemae.data.rows import Header, RowReader, read_header
@@ -74,13 +74,17 @@ class Taxonomy:
         return found, {name: column.take(places) for name, column in self.columns.items()}
 
 
+_DAMAGED: tuple[type[Exception], ...] = (csv.Error, *PACKING_ERRORS)
+_UNREADABLE: tuple[type[Exception], ...] = (OSError, Unreadable, *PACKING_ERRORS)
+
+
 def is_taxonomy_file(path: Path) -> bool:
     """Whether a file holds ids and lineages and no barcodes."""
     try:
-        with open(path, "rb", buffering=BUFFER) as raw:
+        with opened(path) as raw:
             kind, stream = content(raw)
             return kind == "table" and _layout(read_header(stream)) is not None
-    except (OSError, Unreadable, *PACKING_ERRORS):
+    except _UNREADABLE:
         return False
 
 
@@ -113,22 +117,22 @@ def _layout(header: Header) -> _Layout | None:
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Ids and labels of a taxonomy file."""
     try:
-        with open(path, "rb", buffering=BUFFER) as raw:
+        with opened(path) as raw:
             head = raw.peek(6)[:6]
             kind, stream = content(raw)
             header = read_header(stream) if kind == "table" else None
-            layout = header and _layout(header)
-            if not layout:
+            layout = _layout(header) if header else None
+            if header is None or layout is None:
                 raise BarcodeMAEError(
                     f"{path}: no taxonomy file: give a table with the columns `Feature ID` and "
                     "`Taxon`, or with an id and a column for each rank"
                 )
-            if not layout.has_header:
+            if layout.lineage is not None and not layout.has_header:
                 yield header.names[layout.id].strip(), lineage_of(header.names[layout.lineage])
             yield from _below(stream, header, layout, path)
     except Unreadable as error:
         raise BarcodeMAEError(f"{path}: {error}") from None
-    except (csv.Error, *PACKING_ERRORS) as error:
+    except _DAMAGED as error:
         raise BarcodeMAEError(f"{path}: {DAMAGED.format(packing_of(head), error)}") from None
 
 

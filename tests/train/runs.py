@@ -42,9 +42,11 @@ def start(data, output_dir, *, script="train.pretrain", processes=1, environment
     given = {"train_data": data, "output_dir": output_dir, **OPTIONS}
     given |= arguments
     options = [f"--{name}={value}" for name, value in given.items()]
+    # Alone a process needs no launcher, which would take seconds of its own to start.
+    command = [*(launcher(processes) if processes > 1 else []), "-m", script, *options]
     with Path(f"{output_dir}.log").open("a") as log:
         return subprocess.Popen(
-            [sys.executable, *launcher(processes), "-m", script, *options],
+            [sys.executable, *command],
             cwd=PROJECT,
             env={**os.environ, "PYTHONPATH": str(PROJECT), **(environment or {})},
             stdout=log,

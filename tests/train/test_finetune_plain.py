@@ -138,6 +138,7 @@ def test_example_learns_saves_and_pushes(folder, checkpoint):
     assert named == validation["species"].tolist()
 
 
+@pytest.mark.slow
 def test_example_with_lora(folder, checkpoint):
     before, made, after = EXAMPLE.read_text().partition("trainer = Trainer(")
     (folder / "lora.py").write_text(f"{before}{LORA}{made}{after}")
