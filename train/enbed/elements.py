@@ -6,19 +6,18 @@
 Reads a table (CSV, TSV, Parquet) with the columns `nucleotides` and LABEL, or FASTA with
 `--labels TABLE`, whose first column is the record's id. Layers are freed from the last to the first
 (the paper's gradual unfreezing) where the model is a checkpoint; a preset is trained whole. Writes
-OUTPUT_DIR/metrics.json, predictions.tsv and, of the last fold, best/.
+OUTPUT_DIR/metrics.json, predictions.tsv and, of the last fold, best/. The same command, given
+again, goes on with the fold at which the run was stopped.
 """
 
 from __future__ import annotations
 
 import json
-import logging
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import dnaio
 import numpy as np
-import pandas as pd
 import torch
 from accelerate.utils import set_seed
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
@@ -29,12 +28,15 @@ from barcodemae.loading import load_whole
 from barcodemae.outputs import whole_tsv, write_whole_text
 from barcodemae.presets import PRESETS, preset_config
 from enbed import EnbedForSequenceClassification, EnbedTokenizer
+from train.enbed.labelled_sequences import read_table
 from train.loop.arguments import RunArguments, parse_arguments
+from train.loop.devices import make_accelerator
 from train.loop.optimization import one_cycle
+from train.loop.records import claim_output_dir
+from train.loop.run import read_overrides
 
-logger = logging.getLogger(__name__)
-
-_LETTERS = "ACGTUNRYKMSWBDHVI"
+_COMPLEMENT = str.maketrans("ACGTURYKMBVDH", "TGCAAYRMKVBHD")
+_ALIKE = 20  # batches among which sequences are sorted by length
 
 
 @dataclass
@@ -50,8 +52,13 @@ class ElementArguments(RunArguments):
     )
     folds: int = field(default=5, metadata={"help": "of stratified cross-validation"})
     max_length: int = field(default=16383, metadata={"help": "nucleotides; the rest is cut off"})
-    learned_positions: int = field(
-        default=0, metadata={"help": "of a preset, for sequences that are aligned"}
+    model_overrides: str = field(
+        default="",
+        metadata={"help": 'YAML fields over a preset: "{learned_positions: 60}" if aligned'},
+    )
+    both_strands: bool = field(
+        default=False,
+        metadata={"help": "learn from either strand, judge by the mean of both: for enhancers"},
     )
     unfreeze_every: float = field(
         default=1.0, metadata={"help": "epochs after which one more layer is freed; 0: all at once"}
@@ -69,55 +76,12 @@ class ElementArguments(RunArguments):
         )
 
 
-def read_table(arguments: ElementArguments) -> pd.DataFrame:
-    """Sequences and their labels, all columns kept.
-
-    Raises:
-        BarcodeMAEError: a file or column is missing, a record has no label, or is no DNA.
-    """
-    tables = [_read(Path(file), arguments) for file in arguments.train_data]
-    table = pd.concat(tables, ignore_index=True)
-    for column in ("nucleotides", arguments.label):
-        if column not in table:
-            raise BarcodeMAEError(
-                f"{arguments.train_data[0]}: there is no column {column!r}; there are "
-                f"{', '.join(table.columns)}"
-            )
-    unlabelled = table.index[table[arguments.label].isna()]
-    if len(unlabelled):
-        raise BarcodeMAEError(f"record {unlabelled[0] + 1} has no {arguments.label}; leave it out")
-    table["nucleotides"] = (
-        table["nucleotides"].fillna("").str.upper().str.replace(r"\s", "", regex=True)
-    )
-    faulty = table.index[~table["nucleotides"].str.fullmatch(f"[{_LETTERS}]+")]
-    if len(faulty):
-        raise BarcodeMAEError(f"record {faulty[0] + 1}: empty, or not DNA; leave it out")
-    return table
-
-
-def _read(path: Path, arguments: ElementArguments) -> pd.DataFrame:
-    if not path.is_file():
-        raise BarcodeMAEError(f"{path}: there is no such file")
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    if path.suffix in (".csv", ".tsv"):
-        return pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
-    if not arguments.labels:
-        raise BarcodeMAEError(f"{path}: FASTA holds no labels; give --labels TABLE")
-    labels = _read(Path(arguments.labels), arguments)
-    by_id = labels.set_index(labels.columns[0].strip())[arguments.label]
-    with dnaio.open(path) as records:
-        rows = [(record.id, record.sequence) for record in records]
-    table = pd.DataFrame(rows, columns=["id", "nucleotides"])
-    return table.assign(**{arguments.label: table["id"].map(by_id)})
-
-
 class Classification:
     """One model for each fold, and how well they name what they have not seen."""
 
     def __init__(self, arguments: ElementArguments):
         self.arguments = arguments
-        self.table = read_table(arguments)
+        self.table = read_table(arguments.train_data, arguments.label, arguments.labels)
         labels = self.table[arguments.label].astype(str)
         self.names = sorted(labels.unique())
         if len(self.names) < 2:
@@ -145,27 +109,32 @@ class Classification:
         names["label2id"] = {name: number for number, name in enumerate(self.names)}
         name = self.arguments.model
         if name in PRESETS["enbed"]:
-            config = preset_config(
-                name, learned_positions=self.arguments.learned_positions, **names
-            )
+            overrides = read_overrides(self.arguments)
+            try:
+                config = preset_config(name, **overrides, **names)
+            except ValueError as error:
+                raise BarcodeMAEError(f"--model, --model_overrides: {error}") from error
             return EnbedForSequenceClassification(config)
         return load_whole(EnbedForSequenceClassification, name, "score.", **names)
 
     def run(self) -> dict:
         """Train and judge every fold; write the figures.
 
+        A fold that was judged before the run was stopped is not trained again.
+
         Returns:
-            accuracy, macro_f1 and mcc over all that was judged, accuracy_by_fold, and n.
+            accuracy, macro_f1 and mcc over all that was judged, accuracy_by_fold, n, and the
+            processor seconds that training took.
         """
-        output_dir = Path(self.arguments.output_dir)
-        output_dir.mkdir(parents=True, exist_ok=True)
+        output_dir, folds = Path(self.arguments.output_dir), self.folds()
+        accelerator = make_accelerator(self.arguments)
+        claim_output_dir(output_dir, self.arguments.defines_the_run, accelerator)
         predicted = np.full(len(self.targets), -1)
-        by_fold = []
-        for number, (training, judged) in enumerate(self.folds()):
-            set_seed(self.arguments.seed + number)
-            model = self.make_model().to(self.device)
-            self._fit(model, training)
-            predicted[judged] = self._predict(model, judged)
+        by_fold, seconds = [], 0.0
+        for number, (training, judged) in enumerate(folds):
+            fold = self._fold(output_dir, number, training, judged)
+            predicted[judged] = fold["predicted"]
+            seconds += fold["seconds"]
             by_fold.append(float((predicted[judged] == self.targets[judged]).mean()))
             print(f"fold {number + 1}: accuracy {by_fold[-1]:.4f}", flush=True)
         seen = predicted >= 0
@@ -176,13 +145,29 @@ class Classification:
             "mcc": float(matthews_corrcoef(right, found)),
             "accuracy_by_fold": by_fold,
             "n": int(seen.sum()),
+            "processor_seconds": round(seconds),
         }
         write_whole_text(output_dir / "metrics.json", json.dumps(metrics, indent=2) + "\n")
         with whole_tsv(output_dir / "predictions.tsv", ("row", "label", "predicted")) as add:
             rows = np.flatnonzero(seen).tolist()
             add((r + 1, self.names[self.targets[r]], self.names[predicted[r]]) for r in rows)
-        model.save_pretrained(output_dir / "best")
         return metrics
+
+    def _fold(self, output_dir: Path, number: int, training, judged) -> dict:
+        """The classes that a model of its own finds for a fold's rows; best/ is the last one's."""
+        path = output_dir / "folds" / f"{number + 1}.json"
+        if path.is_file():
+            return json.loads(path.read_text(encoding="utf-8"))
+        start = time.process_time()
+        set_seed(self.arguments.seed + number)
+        model = self.make_model().to(self.device)
+        self._fit(model, training)
+        fold = {"predicted": self._predict(model, judged).tolist()}
+        fold["seconds"] = time.process_time() - start
+        model.save_pretrained(output_dir / "best")
+        path.parent.mkdir(exist_ok=True)
+        write_whole_text(path, json.dumps(fold) + "\n")
+        return fold
 
     def _fit(self, model: EnbedForSequenceClassification, rows: np.ndarray) -> None:
         arguments = self.arguments
@@ -198,20 +183,30 @@ class Classification:
         for step in range(total):
             epoch, place = divmod(step, per_epoch)
             if place == 0:
-                order = rng.permutation(rows)
+                batches = self._batches(rng.permutation(rows), rng)
                 if gradual:
                     unfreeze(model, int(epoch / arguments.unfreeze_every))
-            chosen = order[place * arguments.batch_size : (place + 1) * arguments.batch_size]
+            turned = arguments.both_strands and rng.random() < 0.5
+            labels = torch.from_numpy(self.targets[batches[place]]).to(self.device)
             with torch.autocast(
                 self.device.type, torch.bfloat16, enabled=arguments.mixed_precision == "bf16"
             ):
-                labels = torch.from_numpy(self.targets[chosen]).to(self.device)
-                loss = model(**self._batch(chosen), labels=labels).loss
+                loss = model(**self._batch(batches[place], turned), labels=labels).loss
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), arguments.max_grad_norm or 1.0)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
+
+    def _batches(self, order: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+        """Rows in batches of like lengths, so that little of a batch is padding."""
+        size = self.arguments.batch_size
+        lengths = np.array([len(self.sequences[row]) for row in order])
+        if lengths.min() < lengths.max():
+            shuffled = np.arange(len(order)) // (_ALIKE * size)
+            order = order[np.lexsort((lengths, shuffled))]
+        batches = [order[first : first + size] for first in range(0, len(order), size)]
+        return [batches[i] for i in rng.permutation(len(batches))]
 
     @torch.inference_mode()
     def _predict(self, model: EnbedForSequenceClassification, rows: np.ndarray) -> np.ndarray:
@@ -220,12 +215,17 @@ class Classification:
         found = {}
         for first in range(0, len(order), self.arguments.batch_size):
             some = order[first : first + self.arguments.batch_size]
-            classes = model(**self._batch(some)).logits.argmax(1).tolist()
-            found |= dict(zip(some.tolist(), classes, strict=True))
+            shares = model(**self._batch(some)).logits.softmax(1)
+            if self.arguments.both_strands:
+                shares += model(**self._batch(some, turned=True)).logits.softmax(1)
+            found |= dict(zip(some.tolist(), shares.argmax(1).tolist(), strict=True))
         return np.array([found[row] for row in rows.tolist()])
 
-    def _batch(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        arrays = self.tokenizer.batch([self.sequences[row] for row in rows])
+    def _batch(self, rows: np.ndarray, turned: bool = False) -> dict[str, torch.Tensor]:
+        sequences = [self.sequences[row] for row in rows]
+        if turned:
+            sequences = [sequence.translate(_COMPLEMENT)[::-1] for sequence in sequences]
+        arrays = self.tokenizer.batch(sequences)
         return {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
 
 

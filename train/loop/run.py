@@ -328,6 +328,19 @@ def make_config(arguments: LoopArguments) -> BarcodeMAEConfig:
         BarcodeMAEError: there is no such preset, the overrides are not YAML fields, or a value is
             not allowed.
     """
+    overrides = read_overrides(arguments)
+    try:
+        return preset_config(arguments.preset, **overrides)
+    except ValueError as error:
+        raise BarcodeMAEError(f"--preset, --model_overrides: {error}") from error
+
+
+def read_overrides(arguments) -> dict:
+    """The fields that `--model_overrides` names.
+
+    Raises:
+        BarcodeMAEError: it is not YAML, or holds no fields.
+    """
     try:
         overrides = yaml.safe_load(arguments.model_overrides) or {}
     except yaml.YAMLError as error:
@@ -337,10 +350,7 @@ def make_config(arguments: LoopArguments) -> BarcodeMAEConfig:
             f"--model_overrides {arguments.model_overrides!r}: must hold fields, for example "
             '"{mask_ratio: 0.65}"'
         )
-    try:
-        return preset_config(arguments.preset, **overrides)
-    except ValueError as error:
-        raise BarcodeMAEError(f"--preset, --model_overrides: {error}") from error
+    return overrides
 
 
 @contextmanager

@@ -84,11 +84,36 @@ def test_fasta_is_joined_with_a_table_of_labels(checkpoint, tmp_path):
     labels.to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
     given = {"model": str(checkpoint), "epochs": 1.0, "labels": str(tmp_path / "labels.tsv")}
     assert run(tmp_path / "a.fasta", tmp_path / "run", **given)["n"] == 20
-    labels[1:].to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
+    labels[1:].to_csv(tmp_path / "fewer.tsv", sep="\t", index=False)
+    given["labels"] = str(tmp_path / "fewer.tsv")
     with pytest.raises(BarcodeMAEError, match="record 1 has no label"):
         run(tmp_path / "a.fasta", tmp_path / "run", **given)
     with pytest.raises(BarcodeMAEError, match="give --labels TABLE"):
         run(tmp_path / "a.fasta", tmp_path / "run", model=str(checkpoint))
+
+
+def test_a_run_that_was_stopped_goes_on_with_its_fold(checkpoint, tmp_path):
+    data = tmp_path / "table.csv"
+    sequences().to_csv(data, index=False)
+    given = {"model": "enbed-tiny", "model_overrides": str(SIZES), "epochs": 2.0}
+    given |= {"both_strands": True}
+    whole = run(data, tmp_path / "run", **given)
+    (tmp_path / "run" / "folds" / "2.json").unlink()
+    again = run(data, tmp_path / "run", **given)
+    assert again["accuracy_by_fold"] == whole["accuracy_by_fold"]
+    with pytest.raises(BarcodeMAEError, match="epochs was 2.0 and is 3.0"):
+        run(data, tmp_path / "run", **{**given, "epochs": 3.0})
+
+
+def test_batches_hold_sequences_of_like_lengths_each_once(checkpoint, tmp_path):
+    table = sequences(40)
+    table["nucleotides"] = [row * (1 + i % 4) for i, row in enumerate(table["nucleotides"])]
+    table.to_parquet(tmp_path / "table.parquet")
+    given = ElementArguments([str(tmp_path / "table.parquet")], "out", batch_size=10, model="x")
+    task = Classification(given)
+    batches = task._batches(np.arange(40), np.random.default_rng(0))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(40))
+    assert all(len({len(task.sequences[row]) for row in batch}) == 1 for batch in batches)
 
 
 @pytest.mark.parametrize(

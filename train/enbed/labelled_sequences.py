@@ -1,0 +1,59 @@
+"""Labelled sequences: a table, or FASTA beside a table of labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dnaio
+import pandas as pd
+
+from barcodemae.errors import BarcodeMAEError
+
+_LETTERS = "ACGTUNRYKMSWBDHVI"
+
+
+def read_table(files: list[str], label: str, labels: str = "") -> pd.DataFrame:
+    """Sequences and their labels, all columns kept.
+
+    Args:
+        files: CSV, TSV or Parquet with the columns `nucleotides` and `label`; or FASTA.
+        label: the column with the labels.
+        labels: of FASTA: the table whose first column is the record's id.
+
+    Raises:
+        BarcodeMAEError: a file or column is missing, a record has no label, or is no DNA.
+    """
+    tables = [_read(Path(file), label, labels) for file in files]
+    table = pd.concat(tables, ignore_index=True)
+    for column in ("nucleotides", label):
+        if column not in table:
+            raise BarcodeMAEError(
+                f"{files[0]}: there is no column {column!r}; there are {', '.join(table.columns)}"
+            )
+    unlabelled = table.index[table[label].isna()]
+    if len(unlabelled):
+        raise BarcodeMAEError(f"record {unlabelled[0] + 1} has no {label}; leave it out")
+    table["nucleotides"] = (
+        table["nucleotides"].fillna("").str.upper().str.replace(r"\s", "", regex=True)
+    )
+    faulty = table.index[~table["nucleotides"].str.fullmatch(f"[{_LETTERS}]+")]
+    if len(faulty):
+        raise BarcodeMAEError(f"record {faulty[0] + 1}: empty, or not DNA; leave it out")
+    return table
+
+
+def _read(path: Path, label: str, labels: str) -> pd.DataFrame:
+    if not path.is_file():
+        raise BarcodeMAEError(f"{path}: there is no such file")
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    if path.suffix in (".csv", ".tsv"):
+        return pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
+    if not labels:
+        raise BarcodeMAEError(f"{path}: FASTA holds no labels; give --labels TABLE")
+    named = _read(Path(labels), label, "")
+    by_id = named.set_index(named.columns[0])[label]
+    with dnaio.open(path) as records:
+        rows = [(record.id, record.sequence) for record in records]
+    table = pd.DataFrame(rows, columns=["id", "nucleotides"])
+    return table.assign(**{label: table["id"].map(by_id)})
