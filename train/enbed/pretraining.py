@@ -2,7 +2,8 @@
 
 Objectives: `spans` (the default: masked spans, written by the decoder) and `tokens` (single masked
 nucleotides, named by the encoder) read genomes, FASTA or FASTA.gz; `edits` reads COI barcodes, puts
-sequencing errors into them and learns the tags that undo them, for `barcodemae check`.
+sequencing errors into them and learns the tags that undo them, for `barcodemae check`; `mutations`
+reads dated strains of a virus and learns to write the child of a parent.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ from barcodemae.checking.tagging import WIDTH
 from barcodemae.checking.tags import LABELS
 from barcodemae.errors import BarcodeMAEError
 from enbed import EnbedForConditionalGeneration, EnbedForTokenClassification
+from train.enbed.children import PairCollator, PairDraws
 from train.enbed.edits import EditCollator, profile_places
 from train.enbed.genomes import Genome, WindowDraws, Windows
+from train.enbed.mutations import divide
 from train.enbed.spans import SpanCollator, TokenCollator
+from train.enbed.strains import WAYS, read_pairs
 from train.loop.arguments import LoopArguments
 from train.loop.held_out import held_out_means
 from train.loop.run import Collator, TrainingRun, make_config
 
 _VALIDATION_SEED = 20_231_104
-_OBJECTIVES = ("spans", "tokens", "edits")
+_OBJECTIVES = ("spans", "tokens", "edits", "mutations")
+_GENOMES = ("spans", "tokens")
 
 
 @dataclass
@@ -34,7 +39,14 @@ class EnbedArguments(LoopArguments):
 
     preset: str = field(default="enbed-base", metadata={"help": "sizes"})
     objective: str = field(default="spans", metadata={"help": ", ".join(_OBJECTIVES)})
-    window: int = field(default=4096, metadata={"help": "nucleotides in a window of a genome"})
+    window: int = field(
+        default=4096, metadata={"help": "nucleotides in a window of a genome, or of a strain"}
+    )
+    pairs: str = field(default="", metadata={"help": "mutations: season, or tree"})
+    tree: str = field(default="", metadata={"help": "mutations, along a tree: a Newick file"})
+    test_from: str = field(
+        default="", metadata={"help": "mutations: season or year from which on pairs are left out"}
+    )
     masked_share: float = field(default=0.15, metadata={"help": "of the nucleotides"})
     span_length: float = field(default=20.0, metadata={"help": "mean, of a masked span (ByT5's)"})
     masks_first: float = field(
@@ -49,6 +61,7 @@ class EnbedArguments(LoopArguments):
             masked_share=(0 < self.masked_share < 1, "in (0, 1)"),
             span_length=(self.span_length >= 1, "at least 1"),
             masks_first=(0 <= self.masks_first <= 1, "in [0, 1]"),
+            pairs=(self.pairs in WAYS or self.objective != "mutations", " or ".join(WAYS)),
         )
 
 
@@ -76,11 +89,15 @@ class EnbedPretraining(TrainingRun):
     def read(self):
         if self.arguments.objective == "edits":
             return super().read()
+        if self.arguments.objective == "mutations":
+            pairs = read_pairs(self.arguments.train_data, self.arguments.pairs, self.arguments.tree)
+            test_from = self.arguments.test_from
+            return divide(pairs, test_from)[0] if test_from else pairs
         genome = Genome(self.arguments.train_data, Path(self.arguments.output_dir) / "genome")
         return Windows(genome, self.arguments.window)
 
     def hold_out(self, barcodes):
-        if self.arguments.objective == "edits":
+        if self.arguments.objective not in _GENOMES:
             return super().hold_out(barcodes)
         # The last windows, without a list of them all: their number grows with the genome.
         end = len(barcodes) - max(1, round(self.arguments.validation_share * len(barcodes)))
@@ -90,10 +107,12 @@ class EnbedPretraining(TrainingRun):
         if self.arguments.objective == "edits":
             return super().make_draws(barcodes, rows, held_out)
         seed = self.arguments.seed
+        if self.arguments.objective == "mutations":
+            return PairDraws(barcodes, rows, seed), PairDraws(barcodes, held_out, seed=None)
         return WindowDraws(barcodes, rows, seed), WindowDraws(barcodes, held_out, seed=None)
 
     def make_model(self) -> torch.nn.Module:
-        if self.arguments.objective == "spans":
+        if self.arguments.objective in ("spans", "mutations"):
             return EnbedForConditionalGeneration(self.config)
         model = EnbedForTokenClassification(self.config)
         if self.arguments.objective == "edits":
@@ -114,6 +133,8 @@ class EnbedPretraining(TrainingRun):
             return SpanCollator(arguments.masked_share, arguments.span_length, seed, end)
         if arguments.objective == "tokens":
             return TokenCollator(arguments.masked_share, seed, end)
+        if arguments.objective == "mutations":
+            return PairCollator(arguments.window, seed, end)
         draws = self.total_steps * self.global_batch
         return EditCollator(seed, draws, arguments.masks_first, end)
 

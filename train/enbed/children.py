@@ -1,0 +1,77 @@
+"""What the objective `mutations` learns from: a parent's window, and its child's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from enbed.tokenization_enbed import OFFSET
+from train.enbed.strains import UNKNOWN, Pairs
+
+_TOKENS = np.array([ord(letter) + OFFSET for letter in "ACGTN"])
+_END = 1
+
+
+class PairDraws:
+    """Pairs by the number of their draw, as `train.loop.barcodes.Draws` has barcodes."""
+
+    def __init__(self, pairs: Pairs, rows: np.ndarray, seed: int | None):
+        self.pairs, self.rows, self.seed = pairs, rows, seed
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def record(self) -> dict:
+        """What the records of a run say of its pairs."""
+        return {"n_pairs": len(self.rows)}
+
+    def __getitem__(self, draw: int) -> tuple[int, np.ndarray, np.ndarray]:
+        """The draw's number, and the codes of parent and child."""
+        epoch, place = divmod(draw, len(self.rows))
+        order = self.rows
+        if self.seed is not None:
+            order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+        row = order[place]
+        return draw, self.pairs.parents[row], self.pairs.children[row]
+
+
+class PairCollator:
+    """Windows of pairs, where both are known: the encoder reads the parent's, the decoder writes
+    the child's.
+
+    Args:
+        window: nucleotides; in training a mutation lies within, where there is one.
+        seed: where a draw's window lies follows from it and the draw's number.
+        end: draws from it on only fill up a batch; their labels do not count.
+    """
+
+    def __init__(self, window: int, seed: int, end: int | None = None):
+        self.window, self.seed, self.end = window, seed, end
+
+    def __call__(self, draws: Sequence[tuple]) -> dict[str, torch.Tensor]:
+        ids = np.zeros((len(draws), self.window + 1), dtype=np.int64)
+        labels = np.full(ids.shape, -100)
+        for row, (draw, parent, child) in enumerate(draws):
+            known = (parent < UNKNOWN) & (child < UNKNOWN)
+            places = np.flatnonzero(known)
+            front, behind = places[0], places[-1] + 1
+            rng = np.random.default_rng([self.seed, draw])
+            mutated = np.flatnonzero(known & (parent != child))
+            at = int(rng.choice(mutated)) - int(rng.integers(self.window))
+            start = max(front, min(at, behind - self.window))
+            width = min(self.window, behind - start)
+            part = slice(start, start + width)
+            ids[row, :width], ids[row, width] = _TOKENS[parent[part]], _END
+            if self.end is None or draw < self.end:
+                # What is unknown in the child is no lesson.
+                written = np.where(child[part] < UNKNOWN, _TOKENS[child[part]], -100)
+                labels[row, :width], labels[row, width] = written, _END
+        tokens = torch.from_numpy(ids)
+        return {
+            "input_ids": tokens,
+            "attention_mask": (tokens != 0).long(),
+            "labels": torch.from_numpy(labels),
+        }
