@@ -111,7 +111,6 @@ def whole_file(path: Path, wait: bool = False) -> Iterator[Path]:
         target = Path(os.path.realpath(path))
         # Hidden, so that who reads a folder of files meets none that is not complete.
         temporary = target.with_name(f".{target.name}.tmp")
-        _remove_named_by_process(target)
         with _locked(temporary, path, wait):
             try:
                 yield temporary
@@ -122,24 +121,6 @@ def whole_file(path: Path, wait: bool = False) -> Iterator[Path]:
                 # Only now: once it is renamed, a neighbour of this name is another process's.
                 temporary.unlink(missing_ok=True)
                 raise
-
-
-def _remove_named_by_process(target: Path) -> None:
-    """Remove what processes that are gone left under names with their number (before 0.2)."""
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.(\d+)\.tmp")
-    for name in os.listdir(target.parent) if target.parent.is_dir() else ():
-        if (match := pattern.fullmatch(name)) and not _runs(int(match[1])):
-            (target.parent / name).unlink(missing_ok=True)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def test_an_installation_without_it_says_so(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_it(tmp_path):
+def test_the_wheel_holds_it_and_what_messages_tell_to_run(tmp_path):
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
     environment = {**os.environ, "PIP_NO_INDEX": "1"}
     subprocess.run([*command, "-w", tmp_path, PROJECT], check=True, env=environment)
@@ -85,3 +85,5 @@ def test_the_wheel_holds_it(tmp_path):
     ).stdout
     assert "checkpoints/barcodemae-coi-small/model.safetensors" in listed
     assert "checkpoints/barcodemae-coi-small/grid.safetensors" in listed
+    assert "train/pretrain.py" in listed and "train/configs/paper.yaml" in listed
+    assert "barcodemae/py.typed" in listed

@@ -45,3 +45,11 @@ def test_the_image_copies_every_package_and_does_not_run_as_root():
     assert {f"!{name}" for name in copied if name[0] not in "/-"} <= set(ignored)
     torch = re.search(r"^TORCH := (\S+)", (ROOT / "Makefile").read_text(), re.M)[1]
     assert f'"{torch}"' in (ROOT / "Dockerfile").read_text()
+
+
+def test_sentence_transformers_is_pinned_to_the_first_version_that_an_export_loads_in():
+    """Its module imports `sentence_transformers.base`, which came with 5.4."""
+    (pin,) = PROJECT["project"]["optional-dependencies"]["sentence-transformers"]
+    assert tuple(map(int, pin.partition(">=")[2].split("."))) >= (5, 4)
+    module = (ROOT / "model_card" / "sentence_barcodemae.py").read_text()
+    assert "from sentence_transformers.base." in module

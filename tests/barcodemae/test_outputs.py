@@ -125,15 +125,6 @@ def test_one_process_at_a_time_and_nothing_left_of_a_killed_one(tmp_path):
     assert path.read_text() == "mine" and names(tmp_path) == ["names.tsv"]
 
 
-def test_files_of_dead_processes_by_their_number_are_removed(tmp_path):
-    dead = fork(os.getpid)
-    dead.join(timeout=60)
-    for number in (dead.pid, os.getpid()):
-        (tmp_path / f".names.tsv.{number}.tmp").write_text("half")
-    write(tmp_path / "names.tsv", "whole")
-    assert names(tmp_path) == [f".names.tsv.{os.getpid()}.tmp", "names.tsv"]
-
-
 def test_short_writes_wait_for_one_another(tmp_path):
     path = tmp_path / "results.json"
     with ThreadPoolExecutor(8) as pool:

@@ -55,7 +55,13 @@ def test_a_run_writes_complete_models_and_one_line_for_each_step(whole_run, proc
     assert not list(whole_run.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("moment", ["between checkpoints", "while a checkpoint is written"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "between checkpoints",
+        pytest.param("while a checkpoint is written", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_run_ends_with_the_same_weights(data, processes, whole_run, moment, tmp_path):
     output_dir = tmp_path / "run"
     run = start(data, output_dir, processes=processes)

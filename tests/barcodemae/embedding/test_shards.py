@@ -81,9 +81,10 @@ def check(output, expected):
     assert not list(output.glob(".*"))
 
 
-def test_a_killed_run_goes_on_with_other_processes_and_repeats_nothing(inputs, expected, tmp_path):
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_killed_run_goes_on_and_repeats_nothing(processes, inputs, expected, tmp_path):
     output = tmp_path / "embeddings"
-    run = start(inputs, output, processes=2, **{"batch-size": 1})  # slow enough to be met at work
+    run = start(inputs, output, processes, **{"batch-size": 1})  # slow enough to be met at work
     deadline = time.monotonic() + 600
     while len(list(output.glob("part-*"))) < 3:
         assert run.poll() is None and time.monotonic() < deadline, "the run ended before"
