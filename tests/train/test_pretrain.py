@@ -83,17 +83,19 @@ def test_a_killed_run_ends_with_the_same_weights(data, processes, whole_run, mom
     ]
 
 
-def test_the_global_batch_is_what_is_asked_for_however_it_is_shared_out(data, tmp_path):
+@pytest.mark.parametrize(
+    "how",
+    [{"gradient_accumulation_steps": 2}, pytest.param({"processes": 2}, marks=pytest.mark.slow)],
+)
+def test_the_global_batch_is_what_is_asked_for_however_it_is_shared_out(how, data, tmp_path):
     # Without dropout, which draws other numbers in another batch.
     plain = TINY[:-1] + ", hidden_dropout_prob: 0, attention_probs_dropout_prob: 0}"
     options = {"model_overrides": plain, "max_steps": 12}
-    one, two, accumulated = runs = [tmp_path / name for name in ("one", "two", "accumulated")]
-    train_here(data, one, **options)
-    train(data, two, processes=2, **options)
-    train_here(data, accumulated, gradient_accumulation_steps=2, **options)
-    curves = [torch.tensor([line["loss"] for line in steps(run)]) for run in runs]
-    for curve in curves[1:]:
-        torch.testing.assert_close(curve, curves[0], atol=1e-4, rtol=0)
+    train_here(data, tmp_path / "whole", **options)
+    (train if "processes" in how else train_here)(data, tmp_path / "shared", **options, **how)
+    runs = [tmp_path / "whole", tmp_path / "shared"]
+    whole, shared = (torch.tensor([line["loss"] for line in steps(run)]) for run in runs)
+    torch.testing.assert_close(shared, whole, atol=1e-4, rtol=0)
     for run in runs:
         assert steps(run)[-1]["barcodes"] == 96
 
