@@ -7,6 +7,7 @@ import, and a word of help or on a wrong argument needs neither.
 """
 
 import importlib
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -32,5 +33,10 @@ def _is_command_line() -> bool:
     return program == "barcodemae" or (program == "-m" and "barcodemae" in sys.orig_argv)
 
 
-if not _is_command_line():
+def _has_classes() -> bool:
+    """False in the small installation, which has neither torch nor transformers."""
+    return all(importlib.util.find_spec(name) for name in ("torch", "transformers"))
+
+
+if not _is_command_line() and _has_classes():
     importlib.import_module("barcodemae.auto")

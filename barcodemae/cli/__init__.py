@@ -23,6 +23,9 @@ from barcodemae.cli.serve import serve
 from barcodemae.cli.simulate import simulate
 from barcodemae.errors import BarcodeMAEError
 
+# What barcodemae has, and barcodemae-lite has not.
+_NOT_IN_LITE = ("torch", "transformers", "accelerate", "evaluate", "matplotlib", "Bio", "pyhmmer")
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -75,6 +78,12 @@ def main() -> None:
     logging.lastResort.setFormatter(_Printable("%(message)s"))
     try:
         app()
+    except ModuleNotFoundError as error:
+        if error.name not in _NOT_IN_LITE:
+            raise
+        print(f"barcodemae: this needs {error.name}, which is not installed here.", file=sys.stderr)
+        print("Install barcodemae whole: pip install barcodemae", file=sys.stderr)
+        sys.exit(2)
     except (BarcodeMAEError, OSError) as error:
         print(printable(f"barcodemae: {error}"), file=sys.stderr)
         sys.exit(2)

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from barcodemae.cells import printable
 
+# What the small installation, barcodemae-lite, does without.
+_WHOLE = ("torch", "transformers", "tokenizers", "accelerate")
 _NEEDED = (
-    *("torch", "transformers", "tokenizers", "safetensors", "huggingface-hub", "accelerate"),
+    *("safetensors", "huggingface-hub"),
     *("datasets", "numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "scikit-bio", "openpyxl"),
 )
 # Of the extras: what is absent is said, and what it would be for.
 _OPTIONAL = {
-    "onnxruntime": "export --onnx",
+    "onnxruntime": "export --onnx, and to embed without torch",
     "sentence-transformers": "the models in sentence-transformers",
     "peft": "fine-tuning with LoRA",
     "gradio": "serve",
@@ -31,15 +33,19 @@ def doctor() -> None:
     """
     from barcodemae import __version__
 
-    missing = [name for name in _NEEDED if _version(name) is None]
+    is_lite = _version("barcodemae") is None and _version("barcodemae-lite") is not None
+    needed = _NEEDED if is_lite else (*_WHOLE, *_NEEDED)
+    missing = [name for name in needed if _version(name) is None]
     _say("barcodemae", f"{__version__} in {Path(__file__).parents[1]}")
     _say("Python", f"{platform.python_version()} ({sys.executable})")
     _say("system", platform.platform())
-    for name in _NEEDED:
+    if is_lite:
+        _say("installation", "barcodemae-lite: embed, identify and library, without torch")
+    for name in needed:
         _say(name, _version(name) or "MISSING: install barcodemae again with pip")
     for name, use in _OPTIONAL.items():
         _say(name, _version(name) or f"not installed (for {use})")
-    if "torch" not in missing:
+    if _version("torch") is not None:
         _devices()
     _models()
     _caches()

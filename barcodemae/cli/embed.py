@@ -18,7 +18,10 @@ _Output = Annotated[
     ),
 ]
 _Model = Annotated[
-    str, typer.Option(help="Checkpoint directory or Hub id; default: the model shipped here.")
+    str,
+    typer.Option(
+        help="Checkpoint directory, Hub id or onnx:DIRECTORY; default: the model shipped here."
+    ),
 ]
 _Offset = Annotated[
     int, typer.Option(min=0, help="Nucleotides to drop from the front of each barcode.")
@@ -55,6 +58,13 @@ def embed(
     """
     from barcodemae.data import read_barcodes
     from barcodemae.embedding.files import check_format, write_embeddings
+    from barcodemae.encoders import has_torch
+
+    if model.startswith("onnx:") or not has_torch():
+        _embed_without_torch(
+            queries, output, model, batch_size, offset, device, precision, degap, on_error
+        )
+        return
     from barcodemae.embedding.shards import start_processes, write_shards
     from barcodemae.encoders.embedder import usable_device
     from barcodemae.encoders.shipped import shipped_model
@@ -84,6 +94,44 @@ def embed(
         written = write_shards(output, embedder, barcodes, state, shard_size, **settings)
     if is_first:
         report(output, f"{written} embeddings of {embedder.dim} dimensions")
+
+
+def _embed_without_torch(
+    queries: list[str],
+    output: Path,
+    model: str,
+    batch_size: int,
+    offset: int,
+    device: str,
+    precision: str,
+    degap: bool,
+    on_error: str,
+) -> None:
+    """Into one file, on the CPU, by the ONNX graph of a model."""
+    from barcodemae.data import read_barcodes
+    from barcodemae.embedding.files import check_format, write_embeddings
+    from barcodemae.encoders.onnx import OnnxEmbedder
+    from barcodemae.encoders.shipped import shipped_model
+    from barcodemae.errors import BarcodeMAEError
+    from barcodemae.outputs import is_stream, report
+
+    sharded = not output.suffix and not is_stream(output)
+    for asked, option in (
+        (sharded, f"-o {output} (a folder)"),
+        (device not in ("", "cpu"), f"--device {device}"),
+        (precision != "fp32", f"--precision {precision}"),
+    ):
+        if asked:
+            raise BarcodeMAEError(
+                f"{option} needs PyTorch: install barcodemae whole, or write one file "
+                "(.parquet, .npz, .csv) in fp32 on the CPU"
+            )
+    check_format(output, queries)
+    embedder = OnnxEmbedder(model.removeprefix("onnx:") or shipped_model())
+    barcodes = read_barcodes(queries, prepare=False, degap=degap, on_error=on_error)
+    sources = ", ".join(queries) if on_error == "raise" else ""
+    written = write_embeddings(output, embedder, barcodes, batch_size, offset, sources=sources)
+    report(output, f"{written} embeddings of {embedder.dim} dimensions")
 
 
 def _load(model: str, device, precision: str, barcodes):

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import datasets
 import numpy as np
@@ -15,10 +16,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import check_output, is_stream, whole_file
 from grid_barcodemae import MAX_NUCLEOTIDES
+
+if TYPE_CHECKING:
+    from barcodemae.encoders.embedder import Embedder
+    from barcodemae.encoders.onnx import OnnxEmbedder
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +50,7 @@ def _ending(output: Path) -> str:
 
 def write_embeddings(
     output: Path,
-    embedder: Embedder,
+    embedder: Embedder | OnnxEmbedder,
     barcodes: datasets.Dataset,
     batch_size: int = 64,
     offset: int = 0,
@@ -91,7 +95,7 @@ def _shown(bar: tqdm | None, total: int) -> AbstractContextManager[tqdm]:
 
 
 def _embed_parts(
-    embedder: Embedder,
+    embedder: Embedder | OnnxEmbedder,
     barcodes: datasets.Dataset,
     batch_size: int,
     offset: int,
@@ -119,7 +123,9 @@ def _embed_parts(
         )
 
 
-def _nothing_to_embed(embedder: Embedder, record: str, offset: int) -> BarcodeMAEError:
+def _nothing_to_embed(
+    embedder: Embedder | OnnxEmbedder, record: str, offset: int
+) -> BarcodeMAEError:
     after = f" after the {offset} that --offset drops" if offset else ""
     reason = (
         f"no {embedder.kmer_size}-mer of A, C, G and T alone in the first {MAX_NUCLEOTIDES} "

@@ -54,10 +54,11 @@ def check_packages() -> None:
         ) from error
 
 
-def write_graph(model: TensorsAlone, path: Path) -> None:
+def write_graph(model: TensorsAlone, path: Path, optimize: bool = True) -> None:
     """Write a model's graph, float32, batch and length free.
 
     Graph: input_ids (batch, length) int64, attention_mask (batch, length) int64 -> its outputs.
+    Without `optimize` its weights keep their names in the model.
     """
     longest = model.config.max_position_embeddings
     free = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=longest)}
@@ -73,6 +74,7 @@ def write_graph(model: TensorsAlone, path: Path) -> None:
             dynamic_shapes={name: free for name in INPUTS},
             dynamo=True,
             external_data=False,
+            optimize=optimize,
             verbose=False,
         )
 

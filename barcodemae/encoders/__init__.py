@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -101,8 +102,15 @@ KINDS = {
     "cls": Kind("pretrained:cls_from_spec", "cls:DIR_OR_HUB_ID"),
     "sites": Kind("sites:from_spec", "sites"),
     "shipped": Kind("pretrained:shipped_from_spec", "shipped"),
+    "onnx": Kind("onnx:from_spec", "onnx:DIR"),
 }
+_WITHOUT_TORCH = ("kmer", "sites", "onnx")
 FORMS = ", ".join(["DIR_OR_HUB_ID", *(kind.form for kind in KINDS.values())])
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed: the small installation computes with ONNX Runtime alone."""
+    return find_spec("torch") is not None
 
 
 def load_encoder(
@@ -115,13 +123,17 @@ def load_encoder(
     """Make the encoder that `spec` names.
 
     A directory, before all else; a name of `KINDS`; a baseline of `baselines.yaml` by name or Hub
-    id; the Hub id of a model of ours; any other transformers encoder, ID or ID@REVISION.
+    id; the Hub id of a model of ours; any other transformers encoder, ID or ID@REVISION. Without
+    PyTorch, the ONNX graph of the shipped model or of a directory.
 
     Raises:
         BarcodeMAEError: it cannot be had; the message says what is missing.
     """
     options = Options(device, batch_size, seed, remote_code)
     name, _, detail = spec.partition(":")
+    if not has_torch() and name not in _WITHOUT_TORCH:
+        name, detail = "onnx", "" if spec == "shipped" else spec
+        return KINDS[name](detail, options)
     if name in KINDS and not Path(spec).exists():
         return KINDS[name](detail, options)
     from barcodemae.encoders.huggingface import HuggingFaceEncoder, known_entry

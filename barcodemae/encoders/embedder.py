@@ -6,7 +6,7 @@ site has its barcodes laid on its grid first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from barcodemae import BarcodeMAEModel
 from barcodemae.data.grid import coi_grid
-from barcodemae.encoders.tokens import TokenBatch
+from barcodemae.encoders.tokens import TokenBatch, batches_of_like_length
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.families import family_of
 from barcodemae.loading import family_at, load_whole
@@ -136,7 +136,7 @@ class Embedder:
                 given = None if starts is None else starts[start : start + len(piece)]
                 tokens = self.tokens(piece, offset, given)
                 batches, embedded = [], []
-                for rows in _batches_of_like_length(tokens.lengths, batch_size):
+                for rows in batches_of_like_length(tokens.lengths, batch_size):
                     batches.append(rows)
                     embedded.append(self._embed_rows(tokens, rows))
                     bar.update(len(rows))
@@ -206,11 +206,3 @@ def _load_grid(model: str | Path) -> Grid:
             "grid.safetensors is missing. Copy or save the model again, whole."
         )
     return grid
-
-
-def _batches_of_like_length(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Row numbers, longest barcodes first (what fits in memory then shows at once)."""
-    order = np.argsort(-lengths, kind="stable")
-    order = order[lengths[order] > 0]
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]

@@ -8,7 +8,7 @@ and more, which one minimum turns into [UNK].
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -43,6 +43,14 @@ class TokenBatch:
     def is_token(self) -> np.ndarray:
         """(n, longest) bool, False at what only fills a row up."""
         return np.arange(self.ids.shape[1]) < self.lengths[:, None]
+
+
+def batches_of_like_length(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Row numbers, longest barcodes first (what fits in memory then shows at once)."""
+    order = np.argsort(-lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
 
 
 def token_batch(

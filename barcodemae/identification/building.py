@@ -7,9 +7,9 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -241,9 +241,18 @@ def _card(
         "inference": inference,
         "calibrated_by": calibration.origin,
         "calibration": figures,
-        "versions": {"barcodemae": __version__, **{each: version(each) for each in _VERSIONS}},
+        "versions": {"barcodemae": __version__, **_versions()},
         "parts": ["0000"],
     }
+
+
+def _versions() -> dict[str, str]:
+    """Of the packages that results depend on, as far as they are installed."""
+    found = {}
+    for name in _VERSIONS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 _PLURALS = {
