@@ -23,11 +23,19 @@ def simulate(
     truncated: Annotated[
         float, typer.Option(help="Share of barcodes that lack up to 100 nucleotides at the ends.")
     ] = 0.0,
+    primers: Annotated[
+        float, typer.Option(help="Share of barcodes of other primers, or with primers left on.")
+    ] = 0.0,
+    mini: Annotated[
+        float, typer.Option(help="Share of mini-barcodes, 130 to 407 nucleotides.")
+    ] = 0.0,
+    reversed: Annotated[float, typer.Option(help="Share of reverse complements.")] = 0.0,
 ) -> None:
     """Simulate barcodes of evolved species, in BIOSCAN-5M's columns and splits.
 
-    A COI-like sequence of 658 nucleotides evolves under the invertebrate mitochondrial code along a
-    tree of orders, families, genera and species. Fit for trying things out, not for claims.
+    A COI-like sequence of 658 nucleotides evolves along a tree of orders, families, genera and
+    species, under the invertebrate mitochondrial code and with the nucleotides that the grid has at
+    each place. Fit for trying things out, not for claims.
     """
     from barcodemae.data import write_simulated
     from barcodemae.outputs import report
@@ -43,5 +51,8 @@ def simulate(
         unlabelled=unlabelled,
         ambiguous=ambiguous,
         truncated=truncated,
+        primers=primers,
+        mini=mini,
+        reversed=reversed,
     )
     report(output, f"{written} barcodes of {species} species, {genera} genera")

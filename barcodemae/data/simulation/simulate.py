@@ -1,7 +1,7 @@
 """Simulated barcodes with a taxonomy: for demonstrations and tests, never for claims.
 
 The families of an order, the genera of a family and the species of a genus descend from common
-ancestors by the process in `evolution`; nothing is tuned to make taxa easy to tell apart.
+ancestors by the process in `evolution`; `reads` makes of them what laboratories send.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.csv
 from tqdm import tqdm
 
-from barcodemae.data.simulation.evolution import LENGTH, CodingProcess, to_nucleotides
+from barcodemae.data.simulation.evolution import CodingProcess, to_nucleotides
 from barcodemae.data.simulation.partition import Role, assign_roles, assign_splits
+from barcodemae.data.simulation.reads import sequenced
 from barcodemae.data.simulation.taxonomy import Taxonomy, allocate, bins, grow, latin_name
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import check_output, whole_file
@@ -33,10 +34,8 @@ _PIECE = 50_000  # barcodes made at a time; another number would give other barc
 # Mean of a species' expected substitutions per nucleotide since its founder. Chosen: barcodes of a
 # species rarely differ by more than 2 %, and mostly by less than 1 % (Hebert et al. 2003).
 _DIVERSITY = 0.002
-# Chosen: the share of unlabelled species whose genus is known, and the most nucleotides that are
-# unknown or lost in a barcode.
-_GENUS_KNOWN = 0.5
-_MOST_UNKNOWN, _MOST_LOST = 10, 100
+_GENUS_KNOWN = 0.5  # share of unlabelled species whose genus is known; chosen
+SHARES = ("unlabelled", "ambiguous", "truncated", "primers", "mini", "reversed")
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,10 @@ class Simulation:
     """What to simulate; raises `BarcodeMAEError` where the numbers contradict each other.
 
     `orders` to `barcodes` are totals. `unlabelled` is the share of species in `pretrain`,
-    `ambiguous` the share of barcodes with 1 to 10 N, and `truncated` that of barcodes that lack up
-    to 100 nucleotides, divided between both ends (so their reading frame starts anywhere).
+    `ambiguous` the share of barcodes with 1 to 10 N, `truncated` that of barcodes that lack up to
+    100 nucleotides, divided between both ends (so their reading frame starts anywhere), `primers`
+    that of barcodes from other primers than Folmer's, or with those left on, `mini` that of
+    mini-barcodes (130 to 407 nucleotides), `reversed` that of reverse complements.
     """
 
     orders: int = 5
@@ -56,6 +57,9 @@ class Simulation:
     unlabelled: float = 0.6
     ambiguous: float = 0.0
     truncated: float = 0.0
+    primers: float = 0.0
+    mini: float = 0.0
+    reversed: float = 0.0
 
     def __post_init__(self):
         fewest = 1
@@ -66,7 +70,7 @@ class Simulation:
                     f"{name}={value}: give at least {fewest}, one for each taxon of the rank above"
                 )
             fewest = value
-        for name in ("unlabelled", "ambiguous", "truncated"):
+        for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise BarcodeMAEError(f"{name}={getattr(self, name)}: give a share within 0..1")
 
@@ -119,7 +123,7 @@ def simulated_pieces(seed: int = 0, **settings) -> Iterator[pa.Table]:
             "processid": pa.array([f"SIM{number:07d}" for number in numbers]),
             "sampleid": pa.array([f"SAMPLE{number:07d}" for number in numbers]),
             **dict(zip(taxa.column_names, taxa.take(pa.array(species)).columns, strict=True)),
-            "dna_barcode": _sequenced(barcodes, size, rng),
+            "dna_barcode": sequenced(barcodes, size, rng),
             "split": pa.array(split, pa.string()),
         }
         missing = pa.nulls(len(species), pa.string())
@@ -145,18 +149,3 @@ def _species_table(taxonomy: Taxonomy, roles: np.ndarray, rng: np.random.Generat
     table["inferred_ranks"] = "0"
     schema = pa.schema([(column, pa.string()) for column in table.columns])
     return pa.Table.from_pandas(table, schema, preserve_index=False)
-
-
-def _sequenced(nucleotides: np.ndarray, size: Simulation, rng: np.random.Generator) -> pa.Array:
-    """Strings of ASCII nucleotides (n, 658), some of them with N and some without their ends."""
-    count = len(nucleotides)
-    for row in np.flatnonzero(rng.random(count) < size.ambiguous):
-        nucleotides[row, rng.integers(0, LENGTH, rng.integers(1, _MOST_UNKNOWN + 1))] = ord("N")
-    lost = np.where(rng.random(count) < size.truncated, rng.integers(1, _MOST_LOST + 1, count), 0)
-    begin = rng.integers(0, lost + 1)
-    end = LENGTH - lost + begin
-    position = np.arange(LENGTH)
-    kept = (position >= begin[:, None]) & (position < end[:, None])
-    offsets = np.concatenate([[0], np.cumsum(end - begin)]).astype(np.int32)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(nucleotides[kept])]
-    return pa.Array.from_buffers(pa.string(), count, buffers)

@@ -3,10 +3,12 @@ import pandas as pd
 import pytest
 
 from barcodemae.data import simulate_barcodes, write_simulated
+from barcodemae.data.grid import coi_grid
 from barcodemae.data.simulation import simulate
-from barcodemae.data.simulation.evolution import AMINO_ACIDS
+from barcodemae.data.simulation.evolution import AMINO_ACIDS, FRAME
 from barcodemae.data.simulation.simulate import BIOSCAN_COLUMNS, Simulation
 from barcodemae.errors import BarcodeMAEError
+from grid_barcodemae import UNKNOWN, nucleotide_codes
 
 SMALL = {"orders": 2, "families": 4, "genera": 12, "species": 60, "barcodes": 600}
 
@@ -32,7 +34,7 @@ def test_columns_and_totals(barcodes):
 
 def test_barcodes_are_658_nucleotides_without_a_stop_in_frame(barcodes):
     assert set(barcodes["dna_barcode"].str.len()) == {658}
-    digits = np.searchsorted(np.frombuffer(b"ACGT", np.uint8), nucleotides(barcodes)[:, :657])
+    digits = np.searchsorted(np.frombuffer(b"ACGT", np.uint8), nucleotides(barcodes)[:, FRAME:])
     codons = digits.reshape(len(barcodes), 219, 3) @ [16, 4, 1]
     assert not (AMINO_ACIDS[codons] == "*").any()
 
@@ -119,6 +121,19 @@ def test_ambiguous_and_truncated_barcodes():
         assert part in full
 
 
+def test_every_read_lies_on_the_grid_where_it_comes_from():
+    shares = {"ambiguous": 0.2, "truncated": 0.3, "primers": 0.4, "mini": 0.3, "reversed": 0.3}
+    whole = simulate_barcodes(3, **SMALL)["dna_barcode"]
+    reads = simulate_barcodes(3, **SMALL, **shares)["dna_barcode"]
+    codes, places = coi_grid().lay(reads.tolist())
+    assert places.placed.all() and not places.breaks.any()
+    assert 0.2 < (places.strand < 0).mean() < 0.4
+    assert 0.2 < (reads.str.len() <= 407).mean() < 0.4 and reads.str.len().max() > 700
+    expected = nucleotide_codes(whole.tolist())[:, :658]
+    assert ((codes == expected) | (codes == UNKNOWN)).all()
+    assert len(set(places.start.tolist())) > 20
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(BarcodeMAEError, match="absent/a.csv: there is no folder"):
         write_simulated(tmp_path / "absent/a.csv", **SMALL)
@@ -132,6 +147,7 @@ def test_a_missing_folder_is_named(tmp_path):
         ({"barcodes": 10}, "barcodes=10: give at least 400"),
         ({"unlabelled": 1.5}, "unlabelled=1.5: give a share"),
         ({"ambiguous": -0.1}, "ambiguous=-0.1: give a share"),
+        ({"mini": 2}, "mini=2: give a share"),
     ],
 )
 def test_contradictions_are_refused(settings, reason):

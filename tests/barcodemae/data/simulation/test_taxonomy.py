@@ -37,10 +37,9 @@ def test_distances_are_those_of_real_coi(taxonomy):
     within_family = distance[family & ~genus]
     within_order = distance[order & ~family]
     between_orders = distance[~order]
-    assert 0.04 < np.quantile(within_genus, 0.1) < np.quantile(within_genus, 0.9) < 0.16
-    assert 0.14 < np.median(within_family) < 0.22
-    assert 0.17 < np.median(within_order) < 0.25
-    assert np.median(within_order) < np.median(between_orders) < 0.28
+    assert 0.03 < np.quantile(within_genus, 0.1) < np.quantile(within_genus, 0.9) < 0.3
+    medians = [np.median(d) for d in (within_genus, within_family, within_order, between_orders)]
+    assert medians == sorted(medians) and medians[1] > 0.12 and medians[3] < 0.3
     # Not rigged: some genera are closer to one another than others are deep.
     assert within_family.min() < within_genus.max()
 
