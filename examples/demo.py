@@ -52,7 +52,7 @@ def main() -> None:
 
     step("Simulate barcodes: species, genera, primers, mini-barcodes, both strands")
     table = output / "barcodes.csv"
-    write_simulated(table, seed=0, unlabelled=0.4, **SIZE, **READS)
+    write_simulated(table, seed=1, unlabelled=0.4, **SIZE, **READS)
     barcodes = divided(pd.read_csv(table, dtype=str))
 
     step(f"The shipped model names the genera of {len(barcodes.query)} barcodes of unseen species")

@@ -16,7 +16,7 @@ RANKS = ("order", "family", "genus", "species")
 # So genera of one family may be younger than species of another.
 # Chosen so that 6-mers, VSEARCH and BLAST name the genera of unseen species about as often as among
 # public barcodes (62.6, 71.0 and 75.5 %): see docs/measurements.md.
-_ROOT = 0.8
+_ROOT = 0.85
 _CROWNS = {"order": (0.7, 1.0), "family": (0.5, 1.0), "genus": (0.8, 1.0)}
 _LAST = {"order": 0.6, "family": 0.5, "genus": 0.4, "species": 0.3}
 _RATE_SPREAD = 0.2  # standard deviation of the log rate among sister lineages; chosen
