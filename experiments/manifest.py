@@ -30,6 +30,7 @@ class Run:
         module: script of `train` that makes it; "": nothing is trained.
         arguments: of the script.
         after: the run whose best model it starts from, with the same seed.
+        labels: which barcodes keep their labels, where the data says so (`pretraining_pays`).
         model: without a script: what is judged, as in `barcodemae evaluate --model`.
         evaluate: options of `barcodemae evaluate`.
     """
@@ -39,6 +40,7 @@ class Run:
     module: str = ""
     arguments: Mapping = field(default_factory=dict)
     after: str = ""
+    labels: str = "all"
     model: str = ""
     evaluate: Mapping = field(default_factory=dict)
 

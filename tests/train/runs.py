@@ -41,7 +41,10 @@ def start(data, output_dir, *, script="train.pretrain", processes=1, environment
     """Start a run, its output in OUTPUT_DIR.log; the leader of a process group of its own."""
     given = {"train_data": data, "output_dir": output_dir, **OPTIONS}
     given |= arguments
-    options = [f"--{name}={value}" for name, value in given.items()]
+    options = []
+    for name, value in given.items():
+        is_list = isinstance(value, list)
+        options += [f"--{name}", *value] if is_list else [f"--{name}={value}"]
     # Alone a process needs no launcher, which would take seconds of its own to start.
     command = [*(launcher(processes) if processes > 1 else []), "-m", script, *options]
     with Path(f"{output_dir}.log").open("a") as log:

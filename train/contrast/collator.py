@@ -29,7 +29,7 @@ class LaidMasking(MaskingCollator):
 
 
 class ContrastCollator:
-    """Collates (draw, codes, taxon, species, whether it is there for contrast).
+    """Collates (draw, codes, labels (2 + ranks of proxies,), whether it is there for contrast).
 
     Args:
         views: of the barcodes to contrast.
@@ -41,9 +41,10 @@ class ContrastCollator:
         self.masking = masking
 
     def __call__(self, items: Sequence[tuple]) -> dict:
-        """`masked`, `views`, `taxa`, `species` as `Contrasted` takes them; `anchors` () int64.
+        """`masked`, `views`, `taxa`, `species`, `named` as `Contrasted` takes them; `anchors`.
 
-        These are the barcodes that have another one of their taxon in the batch.
+        The latter, (2 + ranks of proxies,) int64: how many barcodes have another one of their taxon
+        in the batch, one of their species, and a label at each rank that is named.
         """
         labelled = [item for item in items if item[-1]]
         others = [item[:2] for item in items if not item[-1]]
@@ -55,18 +56,27 @@ class ContrastCollator:
         return batch
 
     def _contrasted(self, items: Sequence[tuple]) -> dict:
-        draws, codes, taxa, species, _ = zip(*items, strict=True)
+        draws, codes, labels, _ = zip(*items, strict=True)
         ids = self.views(np.array(draws), np.stack(codes))
         unknown = 4**self.views.kmer_size
         order = (ids != unknown).sum(axis=1).argsort(kind="stable")
-        taxa, species = np.array(taxa)[order], np.array(species)[order]
-        _, which, counts = np.unique(taxa, return_inverse=True, return_counts=True)
+        labels = np.stack(labels)[order]
+        anchors = [_with_another(labels[:, 0]), _with_another(labels[:, 1])]
+        anchors += (labels[:, 2:] != IGNORED).sum(axis=0).tolist()
+        taxa, species, named = np.split(labels, [1, 2], axis=1)
         return {
             "views": [_part(ids[rows], unknown) for rows in np.array_split(order, _PARTS)],
-            "taxa": torch.from_numpy(taxa),
-            "species": torch.from_numpy(species),
-            "anchors": torch.tensor(((counts[which] > 1) & (taxa != IGNORED)).sum()),
+            "taxa": torch.from_numpy(taxa[:, 0]),
+            "species": torch.from_numpy(species[:, 0]),
+            "named": torch.from_numpy(named),
+            "anchors": torch.tensor(anchors),
         }
+
+
+def _with_another(taxa: np.ndarray) -> int:
+    """How many labels there are that another one is equal to."""
+    _, counts = np.unique(taxa[taxa != IGNORED], return_counts=True)
+    return int(counts[counts > 1].sum())
 
 
 def _part(ids: np.ndarray, unknown: int) -> dict[str, torch.Tensor]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import datasets
 import numpy as np
 import torch
+from accelerate.utils import DistributedType
 from torch.optim.lr_scheduler import LRScheduler
 
 from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM, BarcodeMAEModel
@@ -14,13 +15,21 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.lineages import IGNORED
 from barcodemae.loading import config_at, load_whole
 from train.contrast.collator import ContrastCollator, LaidMasking
+from train.contrast.evolution import Substitutions
 from train.contrast.laid import LaidBarcodes, LaidDraws, grid_of
 from train.contrast.model import Contrasted
 from train.contrast.nearest import NearestNeighbours
-from train.contrast.start import centre, quieten, read_discriminants, read_nucleotides
+from train.contrast.start import (
+    begin_at_means,
+    centre,
+    quieten,
+    read_discriminants,
+    read_nucleotides,
+)
 from train.contrast.taxa import ContrastDraws, hold_out_species
 from train.contrast.views import Views
 from train.loop.arguments import PretrainArguments
+from train.loop.averaging import WeightAverage
 from train.loop.held_out import held_out_means
 from train.loop.optimization import cosine, make_optimizer, matrices_apart
 from train.loop.run import Collator, TrainingRun, make_config
@@ -43,7 +52,12 @@ class Contrasting(TrainingRun):
         measures = [("loss", "accuracy")] if self.masked else []
         if arguments.start == "discriminants" and not self.contrasts:
             raise BarcodeMAEError("--start discriminants needs labels: give --label_rank, too")
-        self.measures = (*measures, *([(f"{rank}loss", f"{rank}accuracy")] * self.contrasts))
+        if self.contrasts:
+            measures.append((f"{rank}loss", f"{rank}accuracy"))
+            also = ["species"] * bool(arguments.species_weight)
+            also += [f"{name}_proxy" for name in arguments.proxy_weights]
+            measures += [(f"{name}_loss", f"{name}_accuracy") for name in also]
+        self.measures = tuple(measures)
         super().__init__(arguments, config_of(arguments))
 
     def hold_out(self, barcodes: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -77,10 +91,17 @@ class Contrasting(TrainingRun):
             inner = load_whole(kind, arguments.model, config=self.config, dtype=torch.float32)
         else:
             inner = kind(self.config)
-        model = Contrasted(inner, arguments.temperature, self.grid)
+        named = self.training.named if self.contrasts else {}
+        model = Contrasted(
+            inner,
+            arguments.temperature,
+            self.grid,
+            with_species=arguments.species_weight > 0,
+            proxies={rank: int(taxa.max(initial=0)) + 1 for rank, taxa in named.items()},
+        )
         if model.encoder.site_pooling is not None:
             if not arguments.model:
-                self._start(model.encoder)
+                self._start(model)
             # Without contrast nothing is learned from embeddings.
             model.encoder.site_pooling.requires_grad_(self.contrasts)
         half = arguments.mixed_precision == "bf16"
@@ -103,9 +124,16 @@ class Contrasting(TrainingRun):
     def make_schedule(self, optimizer: torch.optim.Optimizer) -> LRScheduler:
         return cosine(optimizer, self.total_steps, self.arguments.warm_up_steps)
 
-    def _start(self, encoder: BarcodeMAEModel) -> None:
+    def make_average(self) -> WeightAverage | None:
+        if not self.arguments.average:
+            return None
+        if self.accelerator.distributed_type == DistributedType.FSDP:
+            raise BarcodeMAEError("--average: not with FSDP, where a process has parts of weights")
+        return WeightAverage(self.model, self.arguments.average)
+
+    def _start(self, model: Contrasted) -> None:
         """Weights to begin with that follow from the barcodes."""
-        rows = self.training.rows
+        encoder, rows = model.encoder, self.training.rows
         some = self.laid.codes[rows[:: -(-len(rows) // _FOR_CENTRE)]]
         if self.arguments.start == "random":
             centre(encoder, some)
@@ -113,7 +141,10 @@ class Contrasting(TrainingRun):
             quieten(encoder)
             read_nucleotides(encoder, some)
             rows = rows[self.training.taxa[rows] != IGNORED]
-            read_discriminants(encoder, self.laid.codes[rows], self.training.taxa[rows])
+            taxa, codes = self.training.taxa[rows], self.laid.codes[rows]
+            embeddings = read_discriminants(encoder, codes, taxa)
+            for rank, proxies in model.proxies.items():
+                begin_at_means(proxies, embeddings, self.training.named[rank][rows])
 
     def training_collator(self) -> Collator:
         arguments, k = self.arguments, self.config.kmer_size
@@ -131,7 +162,14 @@ class Contrasting(TrainingRun):
         )
         if not self.contrasts:
             return _Masked(masking)
-        views = Views(k, arguments.seed, **windows, drop=arguments.drop, noise=arguments.noise)
+        changes = {"drop": arguments.drop, "noise": arguments.noise}
+        if arguments.evolve:
+            draws = self.training
+            found = Substitutions.between_species(
+                self.laid.codes, draws.members, draws.species, arguments.seed
+            )
+            changes |= {"evolve": arguments.evolve, "substitutions": found}
+        views = Views(k, arguments.seed, **windows, **changes)
         return ContrastCollator(views, masking if self.masked else None)
 
     def validation_collator(self) -> Collator:
@@ -142,12 +180,13 @@ class Contrasting(TrainingRun):
         return _Masked(masking)
 
     def count(self, batch: dict) -> torch.Tensor:
-        """Masked k-mers, and barcodes that have another one of their taxon in the batch."""
+        """Masked k-mers, and what `ContrastCollator` calls anchors of each term."""
         counts = []
         if self.masked:
             counts.append((batch["masked"]["labels"] != -100).sum())
         if self.contrasts:
-            counts.append(batch["anchors"])
+            taxa, species, *named = batch["anchors"]
+            counts += [taxa, *([species] * bool(self.arguments.species_weight)), *named]
         return torch.stack(counts)
 
     def loss_of(
@@ -162,14 +201,20 @@ class Contrasting(TrainingRun):
             correct = correct_masked_tokens(output.masked, batch["masked"]["labels"])
             sums += [output.masked.loss * shares[0], correct]
         if self.contrasts:
-            loss = loss + self._label_weight() * output.loss / shares[-1]
-            sums += [output.loss, output.right]
+            terms = zip(output.terms, self._label_weights(), shares[self.masked :], strict=True)
+            for (term, right), weight, share in terms:
+                loss = loss + weight * term / share
+                sums += [term, right]
         return loss, sums
 
-    def _label_weight(self) -> float:
+    def _label_weights(self) -> list[float]:
+        """Of each term."""
         arguments = self.arguments
         warm_up_steps = arguments.label_warm_up_epochs * len(self.training) / self.fresh
-        return warmed_up(arguments.label_weight, self.schedule.last_epoch, warm_up_steps)
+        step = self.schedule.last_epoch
+        weights = [arguments.label_weight, arguments.species_weight]
+        weights = [weight for weight in weights if weight] + [*arguments.proxy_weights.values()]
+        return [warmed_up(weight, step, warm_up_steps) for weight in weights]
 
     def validate(self) -> dict[str, float]:
         """`loss`: of the masked k-mers; with contrast the share of wrong nearest neighbours."""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from barcodemae import BarcodeMAEModel
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification.lineages import IGNORED
 from barcodemae.identification.metric import Scatter
 from grid_barcodemae import UNKNOWN
 from train.contrast.views import kmers_of
@@ -73,13 +74,18 @@ def read_nucleotides(encoder: BarcodeMAEModel, codes: np.ndarray) -> None:
 
 
 @torch.no_grad()
-def read_discriminants(encoder: BarcodeMAEModel, codes: np.ndarray, taxa: np.ndarray) -> None:
+def read_discriminants(
+    encoder: BarcodeMAEModel, codes: np.ndarray, taxa: np.ndarray
+) -> torch.Tensor:
     """Make `projection` the map that brings the sites of a taxon together.
 
     Args:
         encoder: `site` reads nucleotides.
         codes: (barcodes, places).
         taxa: (barcodes,) int.
+
+    Returns:
+        (barcodes, embedding_size) what the barcodes become by it.
     """
     pooling = encoder.site_pooling
     counts = np.stack([(codes == letter).sum(axis=0) for letter in range(4)], axis=1)
@@ -89,7 +95,24 @@ def read_discriminants(encoder: BarcodeMAEModel, codes: np.ndarray, taxa: np.nda
         sites[..., letter] = codes == letter
     sites -= mean.astype(np.float32)
     sites[codes == UNKNOWN] = 0
-    scatter = Scatter.of(sites.reshape(len(codes), -1), taxa.astype(str))
-    directions = scatter.directions(encoder.config.embedding_size)
+    flat = sites.reshape(len(codes), -1)
+    directions = Scatter.of(flat, taxa.astype(str)).directions(encoder.config.embedding_size)
     pooling.projection.weight.copy_(torch.from_numpy(directions.T))
     pooling.projection.bias.zero_()
+    return torch.from_numpy(flat @ directions)
+
+
+@torch.no_grad()
+def begin_at_means(proxies: torch.Tensor, embeddings: torch.Tensor, taxa: np.ndarray) -> None:
+    """Make each of the proxies (taxa, size) the mean direction of its taxon's barcodes.
+
+    Args:
+        embeddings: (barcodes, size).
+        taxa: (barcodes,), IGNORED without a label; a taxon without a barcode keeps its proxy.
+    """
+    labelled = torch.from_numpy(taxa != IGNORED)
+    sums = torch.zeros_like(proxies)
+    unit = F.normalize(embeddings[labelled], dim=1)
+    sums.index_add_(0, torch.from_numpy(taxa)[labelled], unit)
+    found = sums.any(dim=1, keepdim=True)
+    proxies.copy_(torch.where(found, F.normalize(sums, dim=1), proxies))

@@ -15,25 +15,30 @@ from train.loop.arguments import PretrainArguments
 from train.loop.draws import LABELLED, batch_generator
 from train.masked_lm.labelled import taxa_of_rows
 
+_RELATIVES = 8  # taxa of a family in a batch of relatives
+
 
 class ContrastDraws(LaidDraws):
     """Draws of which those that begin each process's batch are of a few taxa, several of each.
 
     A taxon is drawn with a probability that grows with the number of its barcodes to the power of
     `label_power`; of each one `label_barcodes` barcodes (some repeatedly, where it has fewer),
-    shared out over `label_species` of its species, where it has so many. The rest of a batch, if
-    there is one, goes through all barcodes epoch by epoch, as `Draws` does.
-    A draw comes as (draw, codes, taxon, species, whether it is there for contrast).
+    shared out over `label_species` of its species, where it has so many. In `relatives_share` of
+    the batches the taxa come from few families, which are harder to tell apart. The rest of a
+    batch, if there is one, goes through all barcodes epoch by epoch, as `Draws` does.
+    A draw comes as (draw, codes, labels, whether it is there for contrast); labels (2 + ranks,) are
+    its taxon, its species, and its taxa at `proxy_ranks`.
 
     Args:
         barcodes, laid, rows: what there is, and which of it is for training.
         arguments: seed, label_rank, label_taxa, label_barcodes, label_species, label_power,
-            batch_size.
+            relatives_share, proxy_ranks, batch_size.
         batch_size: draws in one process's batch; `label_taxa` are spread evenly over the batches of
             a global one.
 
     Attributes:
         taxa, species: (barcodes,) int64, IGNORED without a label.
+        named: taxa (barcodes,) of each of `proxy_ranks`, likewise.
         fresh: draws of a global batch that the epochs are made of.
 
     Raises:
@@ -55,12 +60,17 @@ class ContrastDraws(LaidDraws):
         self.batch_size, batches = batch_size, arguments.batch_size // batch_size
         self.taxa = taxa_of_rows(barcodes, rows, self.rank)
         self.species = finer_taxa(barcodes, self.rank)
+        ranks = arguments.proxy_weights
+        self.named = {rank: taxa_of_rows(barcodes, rows, rank) for rank in ranks}
+        self.labels = np.stack([self.taxa, self.species, *self.named.values()], axis=1)
         labelled = rows[self.taxa[rows] != IGNORED]
         by_taxon = labelled[np.argsort(self.taxa[labelled], kind="stable")]
         counts = np.bincount(self.taxa[labelled], minlength=1)
         self.members = np.split(by_taxon, np.cumsum(counts)[:-1])
         weights = counts.astype(float) ** arguments.label_power
         self.weights = weights / max(weights.sum(), 1)
+        self.relatives_share = arguments.relatives_share
+        self.families = self._families(barcodes) if self.relatives_share else None
         self.taxa_in_batch = arguments.label_taxa // batches
         self._check(arguments, batches, len(labelled))
         self.labelled_in_batch = self.taxa_in_batch * self.size
@@ -113,15 +123,44 @@ class ContrastDraws(LaidDraws):
     def __getitem__(self, draw: int) -> tuple:
         row = self.row_of(draw)
         is_labelled = draw % self.batch_size < self.labelled_in_batch
-        return draw, self.codes[row], self.taxa[row], self.species[row], is_labelled
+        return draw, self.codes[row], self.labels[row], is_labelled
 
     def _choose(self, batch: int) -> np.ndarray:
         """The rows that begin a batch, taxon by taxon."""
         generator = batch_generator(self.seed, batch, LABELLED)
-        taxa = generator.choice(
-            len(self.members), self.taxa_in_batch, replace=False, p=self.weights
-        )
+        if self.families is not None and generator.random() < self.relatives_share:
+            taxa = self._relatives(generator)
+        else:
+            taxa = generator.choice(
+                len(self.members), self.taxa_in_batch, replace=False, p=self.weights
+            )
         return np.concatenate([self._some(self.members[taxon], generator) for taxon in taxa])
+
+    def _families(self, barcodes: datasets.Dataset) -> np.ndarray:
+        """(taxa,) the family of most of a taxon's barcodes; its own number below 0: none is known.
+
+        Raises:
+            BarcodeMAEError: no barcode has one.
+        """
+        codes = barcodes.data.column("family").dictionary_encode().combine_chunks().indices
+        codes = codes.fill_null(-1).to_numpy(zero_copy_only=False)
+        if (codes < 0).all():
+            raise BarcodeMAEError("--relatives_share: no barcode of the data has a family")
+        own = [codes[rows][codes[rows] >= 0] for rows in self.members]
+        return np.array([np.bincount(f).argmax() if len(f) else -1 - i for i, f in enumerate(own)])
+
+    def _relatives(self, generator: np.random.Generator) -> np.ndarray:
+        """The taxa of a batch, family by family, some of each."""
+        number = len(self.members)
+        order = generator.choice(number, number, replace=False, p=self.weights)
+        chosen: dict[int, None] = {}  # in the order of insertion
+        for taxon in order:
+            if len(chosen) >= self.taxa_in_batch:
+                break
+            relatives = order[self.families[order] == self.families[taxon]]
+            chosen |= dict.fromkeys(relatives[:_RELATIVES].tolist())
+        chosen |= dict.fromkeys(order.tolist())  # where there are too few families
+        return np.array(list(chosen)[: self.taxa_in_batch])
 
     def _some(self, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """`size` of the rows of a taxon, evenly of some of its species."""

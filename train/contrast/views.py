@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from grid_barcodemae import UNKNOWN
+from train.contrast.evolution import Substitutions
 from train.loop.draws import random_bits
 
 _UNIT = 2.0**-64  # a random 64-bit integer times this is uniform in [0, 1)
 _STREAM = 2**32  # of seeds: masks are drawn from the seed itself
+_EVOLVING = 0.7  # share of the views with substitutions
 _WINDOW, _LENGTH, _START, _RATE, _SHARE = range(5)
 _FIXED = 5  # columns of random numbers that a barcode needs, whatever its length
 
@@ -36,6 +38,9 @@ class Views:
         window_between: its shortest and its longest length, in nucleotides.
         drop: the highest share of k-mers left out; each view's own is uniform below it.
         noise: mean share of nucleotides misread; each view's own is uniform up to twice that.
+        evolve: the highest strength of `substitutions`, which most views have; each one's own is
+            uniform below it.
+        substitutions: as between species of a taxon; None: none.
     """
 
     kmer_size: int
@@ -44,6 +49,8 @@ class Views:
     window_between: tuple[float, float] = (130, 560)
     drop: float = 0.0
     noise: float = 0.0
+    evolve: float = 0.0
+    substitutions: Substitutions | None = None
 
     def __call__(self, draws: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Views of codes (n, places) -> k-mer ids (n, k-mers), [UNK] where nothing is shown.
@@ -53,13 +60,18 @@ class Views:
         n, places = codes.shape
         kmers = places // self.kmer_size
         noisy = places if self.noise else 0
-        bits = random_bits(self.seed + _STREAM, draws, _FIXED + kmers + 2 * noisy)
+        evolving = 1 + places if self.substitutions else 0
+        bits = random_bits(self.seed + _STREAM, draws, _FIXED + kmers + 2 * noisy + evolving)
         uniform = bits[:, : _FIXED + kmers + noisy] * _UNIT
+        if self.substitutions:
+            strength, *_ = last = bits[:, -evolving:].T * _UNIT
+            strength = self.evolve * (1 - strength / _EVOLVING).clip(min=0)
+            codes = self.substitutions(codes, strength, last[1:].T)
         if self.noise:
             first = _FIXED + kmers
             wrong = uniform[:, first:] < 2 * self.noise * uniform[:, _RATE, None]
             wrong &= codes < UNKNOWN
-            letters = (bits[:, first + noisy :] >> np.uint64(62)).astype(np.uint8)
+            letters = (bits[:, first + noisy : first + 2 * noisy] >> np.uint64(62)).astype(np.uint8)
             codes = np.where(wrong, letters, codes)
         ids = kmers_of(codes, self.kmer_size)
         masked = uniform[:, _FIXED : _FIXED + kmers] < self.drop * uniform[:, _SHARE, None]

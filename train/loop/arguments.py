@@ -192,7 +192,27 @@ class PretrainArguments(LoopArguments):
         default=0.5,
         metadata={"help": "contrast draws taxa by their number of barcodes to this power"},
     )
+    relatives_share: float = field(
+        default=0.0,
+        metadata={"help": "share of batches whose taxa are drawn family by family in contrast"},
+    )
     temperature: float = field(default=0.1, metadata={"help": "that contrast divides cosines by"})
+    species_weight: float = field(
+        default=0.0, metadata={"help": "of the contrast of species, beside that of label_rank"}
+    )
+    proxy_ranks: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "RANK=WEIGHT ...: in contrast, name taxa of these ranks, too, each by a vector"
+        },
+    )
+    average: float = field(
+        default=0.0,
+        metadata={
+            "help": "decay of the moving average of the weights that is judged and saved on laid "
+            "barcodes, such as 0.999; 0: the weights themselves are"
+        },
+    )
     window_share: float = field(
         default=0.0, metadata={"help": "share of laid barcodes of which a window alone is shown"}
     )
@@ -205,6 +225,13 @@ class PretrainArguments(LoopArguments):
     )
     noise: float = field(
         default=0.0, metadata={"help": "mean share of misread nucleotides in contrast"}
+    )
+    evolve: float = field(
+        default=0.0,
+        metadata={
+            "help": "most substitutions in contrast, where 1 is what sets two species of a taxon "
+            "apart at each place"
+        },
     )
     warm_up_steps: int = field(default=100, metadata={"help": "of the rate, on laid barcodes"})
 
@@ -226,6 +253,14 @@ class PretrainArguments(LoopArguments):
             label_barcodes=(self.label_barcodes > 0, "positive"),
             label_species=(self.label_species > 0, "positive"),
             temperature=(self.temperature > 0, "positive"),
+            relatives_share=(0 <= self.relatives_share <= 1, "in [0, 1]"),
+            species_weight=(self.species_weight >= 0, "0 or more"),
+            average=(0 <= self.average < 1, "in [0, 1)"),
+            evolve=(0 <= self.evolve <= 1, "in [0, 1]"),
+            proxy_ranks=(
+                all(_is_weighted_rank(each) for each in self.proxy_ranks),
+                f"RANK=WEIGHT ..., the weights positive, of {', '.join(RANKS)}",
+            ),
             window_share=(0 <= self.window_share <= 1, "in [0, 1]"),
             window_between=(
                 len(self.window_between) == 2
@@ -236,6 +271,20 @@ class PretrainArguments(LoopArguments):
             noise=(0 <= self.noise < 0.5, "in [0, 0.5)"),
             warm_up_steps=(self.warm_up_steps >= 0, "0 or more"),
         )
+
+    @property
+    def proxy_weights(self) -> dict[str, float]:
+        """What `proxy_ranks` says, by rank."""
+        pairs = (each.split("=") for each in self.proxy_ranks)
+        return {rank: float(weight) for rank, weight in pairs}
+
+
+def _is_weighted_rank(text: str) -> bool:
+    rank, _, weight = text.partition("=")
+    try:
+        return rank in RANKS and float(weight) > 0
+    except ValueError:
+        return False
 
 
 def _is_range_of_shares(values: object) -> bool:

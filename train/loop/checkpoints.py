@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from accelerate import Accelerator
 from accelerate.utils import RNG_STATE_NAME, broadcast_object_list, load
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import full_disk_named, write_whole_text
@@ -21,7 +22,7 @@ _PLAIN = "state.json"
 
 
 class Stateful(Protocol):
-    """What has a state of JSON values: the schedule, the progress."""
+    """What has a state of JSON values (the schedule, the progress) or of tensors."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -31,8 +32,8 @@ class Stateful(Protocol):
 class Checkpoints:
     """The states of a run, under `folder`, one `step-N` each.
 
-    A state holds what the accelerator has prepared, as tensors, and what is `plain`, as JSON:
-    nothing that could run code when it is read. It is written into `step-N.tmp` and then renamed.
+    A state holds what the accelerator has prepared, and what else is `tensors`, as such, and what
+    is `plain`, as JSON: nothing that could run code when it is read. It is written into `step-N.tmp` and then renamed.
     The newest `keep` are kept; 0: all.
     """
 
@@ -42,11 +43,13 @@ class Checkpoints:
         accelerator: Accelerator,
         keep: int = 2,
         plain: Mapping[str, Stateful] | None = None,
+        tensors: Mapping[str, Stateful] | None = None,
     ):
         self.folder = folder
         self.accelerator = accelerator
         self.keep = keep
         self.plain = plain or {}
+        self.tensors = tensors or {}
         self.states = States(folder, "step")
 
     def steps(self) -> list[int]:
@@ -66,6 +69,9 @@ class Checkpoints:
         if self.accelerator.is_main_process:
             plain = {name: each.state_dict() for name, each in self.plain.items()}
             write_whole_text(temporary / _PLAIN, json.dumps(plain) + "\n")
+            with full_disk_named(temporary):
+                for name, each in self.tensors.items():
+                    save_file(each.state_dict(), temporary / f"{name}.safetensors")
             seal(temporary)
             remove(self.states.path(step))
             temporary.rename(self.states.path(step))
@@ -99,6 +105,8 @@ class Checkpoints:
             plain = json.loads((folder / _PLAIN).read_text(encoding="utf-8"))
             for name, each in self.plain.items():
                 _load_plain(each, plain[name])
+            for name, each in self.tensors.items():
+                each.load_state_dict(load_file(folder / f"{name}.safetensors"))
         except (
             *(pickle.UnpicklingError, SafetensorError, RuntimeError, OSError, EOFError),
             *(ValueError, TypeError, KeyError, AttributeError, IndexError),

@@ -43,12 +43,23 @@ def cosine(optimizer: torch.optim.Optimizer, total_steps: int, warm_up_steps: in
     return LambdaLR(optimizer, share)
 
 
+_PROXY_RATE = 3.0  # times that of the weights: a proxy is moved by few of the batches
+
+
 def matrices_apart(model: torch.nn.Module, weight_decay: float) -> list[dict]:
-    """Parameter groups: weight decay for matrices alone, none for biases, norms and centres."""
+    """Parameter groups: weight decay for matrices alone, none for biases, norms and centres.
+
+    Proxies of taxa, which begin anywhere, have none either and a rate of their own.
+    """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    plain = [p for name, p in named if p.dim() < 2 or name.endswith(".centre")]
-    matrices = [p for name, p in named if not (p.dim() < 2 or name.endswith(".centre"))]
-    return [
+    proxies = [p for name, p in named if name.startswith("proxies.")]
+    rest = [(name, p) for name, p in named if not name.startswith("proxies.")]
+    plain = [p for name, p in rest if p.dim() < 2 or name.endswith(".centre")]
+    matrices = [p for name, p in rest if not (p.dim() < 2 or name.endswith(".centre"))]
+    groups = [
         {"params": matrices, "weight_decay": weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
+    if proxies:
+        groups.append({"params": proxies, "weight_decay": 0.0, "scale": _PROXY_RATE})
+    return groups

@@ -11,7 +11,7 @@ import signal
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence, Sized
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -31,6 +31,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.push import push_checkpoint
 from barcodemae.presets import preset_config
 from train.loop.arguments import LoopArguments
+from train.loop.averaging import WeightAverage
 from train.loop.barcodes import Draws, ShareOfDraws, hold_out
 from train.loop.checkpoints import Checkpoints
 from train.loop.deadline import Deadline
@@ -91,11 +92,13 @@ class TrainingRun(ABC):
         # Dropout must differ between processes; the weights have been drawn alike.
         set_seed(arguments.seed, device_specific=True)
         self.progress = Progress()
+        self.average = self.make_average()
         self.checkpoints = Checkpoints(
             self.output_dir / "checkpoints",
             self.accelerator,
             arguments.keep_checkpoints,
             plain={"schedule": self.schedule, "progress": self.progress},
+            tensors={"average": self.average} if self.average else {},
         )
 
     def hold_out(self, barcodes: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -115,6 +118,10 @@ class TrainingRun(ABC):
     def make_schedule(self, optimizer: torch.optim.Optimizer) -> LRScheduler:
         """OneCycle as in the paper."""
         return one_cycle(optimizer, self.total_steps)
+
+    def make_average(self) -> WeightAverage | None:
+        """The moving average of the weights that is judged and saved; None: they are themselves."""
+        return None
 
     def read(self) -> Sized:
         """What `train_data` holds: barcodes, or what else draws are made of."""
@@ -219,6 +226,8 @@ class TrainingRun(ABC):
         if self.arguments.max_grad_norm:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.arguments.max_grad_norm)
         self.optimizer.step()
+        if self.average:
+            self.average.update()
         self.schedule.step()
         self.optimizer.zero_grad()
         groups = zip(seen.split([len(names) for names in self.measures]), counts, strict=True)
@@ -255,7 +264,8 @@ class TrainingRun(ABC):
             step = self._train(log, step)
         log.close()
         if step == self.total_steps:
-            self._save("last", step)
+            with self._averaged():
+                self._save("last", step)
             self._push()
         self.metrics.close()
         return step
@@ -279,7 +289,8 @@ class TrainingRun(ABC):
             if step % arguments.log_every == 0 or checkpoints or validates:
                 log.write(step)
             if validates:
-                self._validate(step)
+                with self._averaged():
+                    self._validate(step)
             if checkpoints:
                 self.checkpoints.save(step)
             if validates or checkpoints:
@@ -287,6 +298,9 @@ class TrainingRun(ABC):
             if stops:
                 break
         return step
+
+    def _averaged(self) -> AbstractContextManager:
+        return self.average.in_place() if self.average else nullcontext()
 
     def _validate(self, step: int) -> None:
         result = self.validate()

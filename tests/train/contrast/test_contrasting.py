@@ -43,6 +43,13 @@ BOTH = {
 }
 CONTRAST = {**BOTH, "masked_weight": 0.0, "label_taxa": 4}
 MASKED = {**BOTH, "label_rank": ""}
+# All that the shipped recipe has, beside.
+MORE = {
+    "species_weight": 0.5,
+    "proxy_ranks": ["genus=0.5", "species=0.2"],
+    "evolve": 0.5,
+    "average": 0.9,
+}
 
 
 def run(data, output_dir, **arguments):
@@ -78,6 +85,35 @@ def test_both_losses_are_learned_and_told_apart(coi_data, tmp_path):
     assert "head.weight" in weights and "barcodemae.site_pooling.projection.weight" in weights
 
 
+def test_several_ranks_are_learned_at_once_and_proxies_are_left_behind(coi_data, tmp_path):
+    lines = run(coi_data, tmp_path / "run", **CONTRAST, **MORE, max_steps=40, validate_every=20)
+    steps = [line for line in lines if "loss" in line]
+    for name in ("loss", "species_loss", "genus_proxy_loss", "species_proxy_loss"):
+        first, last = (np.mean([line[name] for line in part]) for part in (steps[:5], steps[-5:]))
+        assert last < first, name
+    found = [line["validation_genus_accuracy"] for line in lines if "validation_loss" in line]
+    assert len(found) == 3 and found[-1] >= found[0]
+    weights = load_file(tmp_path / "run" / "last" / "model.safetensors")
+    assert "site_pooling.projection.weight" in weights
+    assert not any("prox" in name for name in weights)
+
+
+def test_what_is_saved_is_the_average(coi_data, tmp_path):
+    options = {**CONTRAST, "max_steps": 4, "base_learning_rate": 1e-2, "validate_every": 4}
+    weights = {}
+    for average in (0.0, 0.99):
+        run(coi_data, tmp_path / str(average), **options, average=average)
+        path = tmp_path / str(average) / "last" / "model.safetensors"
+        weights[average] = load_file(path)["site_pooling.projection.weight"]
+    assert not torch.equal(weights[0.0], weights[0.99])
+    assert torch.equal(
+        weights[0.99],
+        load_file(tmp_path / "0.99" / "best" / "model.safetensors")[
+            "site_pooling.projection.weight"
+        ],
+    )
+
+
 def test_without_labels_the_pooling_is_left_alone(coi_data, tmp_path):
     run(coi_data, tmp_path / "run", **MASKED, max_steps=2)
     weights = load_file(tmp_path / "run" / "last" / "model.safetensors")
@@ -99,7 +135,11 @@ def test_contrast_goes_on_from_a_masked_model(coi_data, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", [BOTH, CONTRAST, MASKED], ids=["both", "contrast", "masked"])
+@pytest.mark.parametrize(
+    "arguments",
+    [{**BOTH, **MORE}, CONTRAST, MASKED],
+    ids=["both, all options", "contrast", "masked"],
+)
 def test_a_killed_run_ends_with_the_same_weights(coi_data, tmp_path, arguments):
     whole, output_dir = tmp_path / "whole", tmp_path / "run"
     train(coi_data, whole, **arguments)
@@ -115,7 +155,7 @@ def test_a_killed_run_ends_with_the_same_weights(coi_data, tmp_path, arguments):
 
 @pytest.mark.slow
 def test_two_processes_contrast_as_one_that_accumulates(coi_data, tmp_path):
-    options = {**BOTH, "batch_size": 16, "max_steps": 6}
+    options = {**BOTH, **MORE, "batch_size": 16, "max_steps": 6}
     train(coi_data, tmp_path / "one", **options, gradient_accumulation_steps=2)
     train(coi_data, tmp_path / "two", **options, processes=2)
     one, two = (
@@ -138,6 +178,9 @@ def test_two_processes_contrast_as_one_that_accumulates(coi_data, tmp_path):
         ({"temperature": 0.0}, "temperature 0.0: must be positive"),
         ({"window_between": [300]}, "two numbers of nucleotides"),
         ({"drop": 1.0}, r"drop 1.0: must be in \[0, 1\)"),
+        ({"average": 1.0}, r"average 1.0: must be in \[0, 1\)"),
+        ({"proxy_ranks": ["genus"]}, "proxy_ranks .*RANK=WEIGHT"),
+        ({"relatives_share": 0.5}, "no barcode of the data has a family"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(coi_data, tmp_path, changes, message):

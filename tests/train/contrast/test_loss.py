@@ -1,7 +1,10 @@
+import numpy as np
 import torch
 from torch.nn import functional as F
 
 from train.contrast.loss import contrast, positives
+from train.contrast.model import named_by
+from train.contrast.start import begin_at_means
 
 NONE = -100
 
@@ -47,3 +50,27 @@ def test_a_batch_without_pairs_has_no_loss_and_no_nan():
     loss, right = contrast(embeddings, torch.tensor([0, 1, NONE]), torch.tensor([0, 1, 2]), 0.1)
     loss.backward()
     assert loss == 0 and right == 0 and embeddings.grad.isfinite().all()
+
+
+def test_proxies_name_the_labelled_barcodes():
+    torch.manual_seed(0)
+    embeddings = torch.randn(5, 4, requires_grad=True)
+    proxies = torch.randn(3, 4, requires_grad=True)
+    taxa = torch.tensor([0, 2, NONE, 1, 0])
+    loss, right = named_by(embeddings, proxies, taxa)
+    cosine = F.cosine_similarity(embeddings[:, None], proxies[None], dim=2)
+    rows = [0, 1, 3, 4]
+    expected = sum(F.cross_entropy(cosine[row] / 0.05, taxa[row]) for row in rows)
+    torch.testing.assert_close(loss, expected)
+    assert right == sum(int(cosine[row].argmax() == taxa[row]) for row in rows)
+    nothing, _ = named_by(embeddings, proxies, torch.full((5,), NONE))
+    nothing.backward()  # every process's proxies have a gradient, whatever its batch
+    assert nothing == 0 and proxies.grad is not None and not proxies.grad.any()
+
+
+def test_proxies_begin_at_the_means_of_their_taxa():
+    proxies = torch.nn.Parameter(torch.eye(3))
+    embeddings = torch.tensor([[0.0, 2.0, 0.0], [0.0, 0.0, 1.0], [5.0, 0.0, 0.0]])
+    begin_at_means(proxies, embeddings, np.array([0, 0, NONE]))
+    half = 0.5**0.5
+    torch.testing.assert_close(proxies.data, torch.tensor([[0, half, half], [0, 1, 0], [0, 0, 1]]))

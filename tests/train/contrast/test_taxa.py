@@ -4,6 +4,7 @@ import datasets
 import numpy as np
 import pytest
 
+from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.lineages import IGNORED
 from train.contrast.taxa import ContrastDraws, finer_taxa, hold_out_species
 from train.loop.arguments import PretrainArguments
@@ -35,10 +36,11 @@ def test_a_batch_begins_with_taxa_of_several_species(barcodes, laid):
     found = draws(barcodes, laid)
     for batch in range(30):
         items = [found[batch * 10 + place] for place in range(10)]
-        assert [item[4] for item in items] == [True] * 8 + [False] * 2
+        assert [item[3] for item in items] == [True] * 8 + [False] * 2
         by_taxon = {}
         for item in items[:8]:
-            by_taxon.setdefault(item[2], []).append(item[3])
+            taxon, species = item[2]
+            by_taxon.setdefault(taxon, []).append(species)
         # Two barcodes of each of two species, or four of the only one.
         shared = sorted(sorted(map(species.count, set(species))) for species in by_taxon.values())
         assert shared == [[2, 2], [4]]
@@ -55,8 +57,32 @@ def test_each_part_of_a_batch_has_its_own_taxa(barcodes, laid):
     found = draws(barcodes, laid, batch_size=12, parts=2)
     for part in range(20):
         items = [found[part * 6 + place] for place in range(6)]
-        assert len({item[2] for item in items[:4]}) == 1
-        assert [item[4] for item in items] == [True] * 4 + [False] * 2
+        assert len({item[2][0] for item in items[:4]}) == 1
+        assert [item[3] for item in items] == [True] * 4 + [False] * 2
+
+
+def test_batches_of_relatives_are_full_of_few_families():
+    # Five families of twelve genera, of two barcodes each; a genus without a family beside them.
+    names = [(f"F{i}", f"F{i}-{j}") for i in range(5) for j in range(12) for _ in range(2)]
+    names += [(None, "lonely")] * 2
+    columns = {"family": [f for f, _ in names], "genus": [g for _, g in names]}
+    columns |= {name: [None] * len(names) for name in ("species", "dna_bin")}
+    barcodes = datasets.Dataset.from_dict({**columns, "nucleotides": ["ACGT"] * len(names)})
+    laid = SimpleNamespace(codes=np.zeros((len(names), 60), dtype=np.uint8))
+
+    def families_of_batches(number, share):
+        options = {"label_taxa": number, "label_barcodes": 2, "relatives_share": share}
+        found = draws(barcodes, laid, batch_size=2 * number, masked_weight=0, **options)
+        for batch in range(10):
+            rows = [found.row_of(batch * 2 * number + place) for place in range(2 * number)]
+            assert len({names[row][1] for row in rows}) == number
+            yield len({names[row][0] for row in rows})
+
+    assert max(families_of_batches(16, 1.0)) <= 3  # eight genera of one, eight of another
+    assert min(families_of_batches(16, 0.0)) >= 4
+    assert list(families_of_batches(61, 1.0)) == [6] * 10  # all there is
+    with pytest.raises(BarcodeMAEError, match="no barcode of the data has a family"):
+        draws(barcodes.map(lambda row: {"family": None}), laid, relatives_share=0.5)
 
 
 def test_draws_follow_from_the_seed_alone(barcodes, laid):

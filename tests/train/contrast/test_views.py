@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from barcodemae.encoders.tokens import kmer_ids
+from barcodemae.errors import BarcodeMAEError
 from train.contrast.collator import ContrastCollator
+from train.contrast.evolution import Substitutions
 from train.contrast.views import Views, gathered, kmers_of
 
 UNKNOWN = 64  # k = 3
@@ -76,10 +78,10 @@ def test_gathering_keeps_what_is_known_with_its_places(codes):
 
 def test_the_collator_sorts_views_with_their_taxa(codes):
     views = Views(3, seed=0, window_share=0.5, window_between=(15, 30))
-    items = [(row, codes[row], row // 2, row, True) for row in range(8)]
+    items = [(row, codes[row], np.array([row // 2, row, row % 2]), True) for row in range(8)]
     batch = ContrastCollator(views, None)(items)
     lengths = [part["attention_mask"].sum(1) for part in batch["views"]]
-    assert lengths[0].max() <= lengths[1].min() and batch["anchors"] == 8
+    assert lengths[0].max() <= lengths[1].min() and batch["anchors"].tolist() == [8, 0, 8]
     taxa = batch["taxa"].tolist()
     assert sorted(taxa) == [0, 0, 1, 1, 2, 2, 3, 3] and taxa != sorted(taxa)
     whole = kmers_of(codes[:8], 3)
@@ -88,3 +90,33 @@ def test_the_collator_sorts_views_with_their_taxa(codes):
         known = part["attention_mask"][row]
         places = part["position_ids"][row][known]
         assert np.array_equal(part["input_ids"][row][known], whole[species, places])
+
+
+def test_views_evolve_by_what_sets_species_apart(codes):
+    counts = np.zeros((60, 4, 4))
+    counts[:, range(4), range(4)] = 90
+    counts[5, 0, 2] = counts[5, 1, 3] = 90  # at place 5 alone: A with G and C with T, half the time
+    found = Substitutions(counts)
+    assert found.rates[5] == pytest.approx([1 / 3] * 4, abs=0.03) and found.rates[6].max() < 0.02
+    given = np.tile(codes[3], (4000, 1))
+    given[:, 5] = 0
+    views = Views(3, seed=0, evolve=1.0, substitutions=found)
+    shown = views(np.arange(4000), given)
+    changed = shown != kmers_of(given, 3)
+    # 7 of 10 views, half as strong on average; nearly all at place 5, and there to G.
+    assert changed[:, 1].mean() == pytest.approx(0.7 * 0.5 / 3, abs=0.02)
+    assert np.delete(changed, 1, axis=1).mean() < 0.01
+    to_g = kmers_of(np.where(np.arange(60) == 5, 2, given[:1]), 3)[0, 1]
+    assert (shown[changed[:, 1], 1] == to_g).mean() > 0.9
+    assert np.array_equal(views(np.arange(7, 8), given[:1])[0], shown[7])
+
+
+def test_substitutions_are_counted_between_species_of_a_taxon():
+    codes = np.array([[0, 1, 4], [0, 2, 3], [0, 1, 3], [3, 3, 3]], dtype=np.uint8)
+    members = [np.array([0, 1, 2]), np.array([3])]
+    found = Substitutions.between_species(codes, members, np.array([0, 1, 0, 2]), seed=0)
+    # Rows 0 and 2 are of one species and make no pair; those of different ones differ at place 1.
+    assert found.rates[0, 0] < 0.01 and found.rates[1, 1] > 0.9 and found.rates[2, 3] < 0.01
+    assert found.targets[1, 1] == pytest.approx([0, 0, 1, 1], abs=0.01)
+    with pytest.raises(BarcodeMAEError, match="no taxon of the data has barcodes of two species"):
+        Substitutions.between_species(codes, members, np.array([0, 0, 0, 2]), seed=0)
