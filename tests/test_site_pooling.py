@@ -105,16 +105,6 @@ def test_the_centre_makes_zero_of_the_mean_state(model):
     assert torch.equal(model.site_pooling.centre[7], before)
 
 
-def test_a_metric_folds_into_the_last_map(model):
-    ids = barcodes(rows=6)
-    weight, mean = torch.randn(20, 20), torch.randn(20)
-    expected = (model(ids).pooler_output - mean) @ weight.T
-    model.site_pooling.fold(weight, mean)
-    torch.testing.assert_close(model(ids).pooler_output, expected, atol=1e-4, rtol=1e-4)
-    with pytest.raises(ValueError, match="embeddings of 20 numbers"):
-        model.site_pooling.fold(torch.eye(19), torch.zeros(19))
-
-
 # --- the start ------------------------------------------------------------------------------------
 
 

@@ -17,11 +17,17 @@ def export(
     fold_metric: Annotated[
         Path | None,
         typer.Option(
-            help="Labelled barcodes: what brings those of a genus together becomes part of a model "
+            help="Labelled barcodes: what tells their genera apart joins the last map of a model "
             "that pools by site."
         ),
     ] = None,
     fold_rank: Annotated[str, typer.Option(help="Rank of the labels for --fold-metric.")] = "genus",
+    fold_weight: Annotated[
+        float, typer.Option(min=0, help="Of what --fold-metric learns; the model's own map has 1.")
+    ] = 0.5,
+    fold_ridge: Annotated[
+        float, typer.Option(min=0, help="Of --fold-metric: higher trusts the labels less.")
+    ] = 0.5,
     results: Annotated[Path | None, typer.Option(help="results.json of an evaluation.")] = None,
     results_model: Annotated[
         str, typer.Option(help="This model's name in the results, if they hold several.")
@@ -42,18 +48,18 @@ def export(
     from barcodemae.hub.export import export as export_checkpoint
 
     data = {"name": data_name, "id": data_id, "license": data_license}
-    metric = None
+    last_map = None
     if fold_metric:
-        from barcodemae.identification.folding import metric_to_fold
+        from barcodemae.identification.folding import joined_map
 
-        metric = metric_to_fold(checkpoint, fold_metric, fold_rank)
+        last_map = joined_map(checkpoint, fold_metric, fold_rank, fold_weight, fold_ridge)
     export_checkpoint(
         checkpoint,
         output,
         encoder_only=encoder_only,
         dtype=dtype or None,
         onnx=onnx,
-        metric=metric,
+        last_map=last_map,
         results=results,
         results_model=results_model or None,
         results_data=results_data or None,

@@ -35,7 +35,7 @@ def export(
     encoder_only: bool = False,
     dtype: str | None = None,
     onnx: bool = False,
-    metric: tuple[np.ndarray, np.ndarray] | None = None,
+    last_map: tuple[np.ndarray, np.ndarray] | None = None,
     results: str | Path | None = None,
     results_model: str | None = None,
     results_data: str | None = None,
@@ -52,8 +52,8 @@ def export(
         encoder_only: leave the decoder (and any head) out, as the paper does after pretraining.
         dtype: of the weights, a key of `DTYPES`; None: as saved.
         onnx: add `onnx/model.onnx` and an example that needs ONNX Runtime alone.
-        metric: (size, size) map and (size,) mean that become part of a model that pools by site:
-            its embedding is then the map of what it was, less the mean.
+        last_map: weight (size, sites) and bias (size,) that take the place of those of a model that
+            pools by site (`identification.folding.joined_map`).
         results: results.json of an evaluation.
         results_model: the name of this model in `results`, if it cannot be told.
         results_data: Hub id of the data that it was evaluated on.
@@ -75,7 +75,7 @@ def export(
         found = _found_results(Path(results), path, name, results_model, results_data)
     with whole_directory(output) as directory:
         loaded = Checkpoint.read(path, encoder_only, DTYPES.get(dtype))
-        _fold(loaded.model, metric)
+        _replace_last_map(loaded.model, last_map)
         _write_model(directory, loaded.model, path)
         _write_requirements(directory / "requirements.txt")
         _write_json(
@@ -84,7 +84,7 @@ def export(
         if results:
             _write_results(directory, found, draw)
         if onnx:
-            _write_onnx(directory, path, encoder_only, metric)
+            _write_onnx(directory, path, encoder_only, last_map)
         (directory / "README.md").write_text(render_card(directory, name), encoding="utf-8")
     return output
 
@@ -154,30 +154,29 @@ def _write_results(
         draw(results, directory / "figures")
 
 
-def _fold(model: PreTrainedModel, metric: tuple[np.ndarray, np.ndarray] | None) -> None:
-    if metric is None:
+def _replace_last_map(
+    model: PreTrainedModel, last_map: tuple[np.ndarray, np.ndarray] | None
+) -> None:
+    if last_map is None:
         return
-    pooling = getattr(model.base_model, "site_pooling", None)
-    if pooling is None:
-        raise BarcodeMAEError(
-            "--fold-metric is for models that pool by site (pooling = 'sites'): the embedding of "
-            "this one is no linear map, so that there is nothing to fold a metric into"
-        )
-    pooling.fold(*map(torch.from_numpy, metric))
+    projection = model.base_model.site_pooling.projection
+    with torch.no_grad():
+        for parameter, values in zip((projection.weight, projection.bias), last_map, strict=True):
+            parameter.copy_(torch.from_numpy(values))
 
 
 def _write_onnx(
     directory: Path,
     checkpoint: Path,
     encoder_only: bool,
-    metric: tuple[np.ndarray, np.ndarray] | None,
+    last_map: tuple[np.ndarray, np.ndarray] | None,
 ) -> None:
     from barcodemae.hub.onnx import write_onnx
 
     is_classifier = check_finished(checkpoint)[1].endswith("ForSequenceClassification")
     without_head = encoder_only or not is_classifier
     model = Checkpoint.read(checkpoint, encoder_only=without_head, dtype=torch.float32).model
-    _fold(model, metric)
+    _replace_last_map(model, last_map)
     write_onnx(model, directory / "onnx" / "model.onnx")
     shutil.copyfile(FOLDER / EMBED_WITH_ONNXRUNTIME, directory / EMBED_WITH_ONNXRUNTIME)
 

@@ -10,7 +10,7 @@ from barcodemae import BarcodeMAEModel
 from barcodemae.identification.lineages import IGNORED
 from train.contrast.views import gathered, kmers_of
 
-_MOST_QUERIES, _MOST_REFERENCES = 2_000, 6_000
+_MOST_QUERIES, _MOST_REFERENCES = 1_000, 3_000
 _AT_ONCE = 256
 
 

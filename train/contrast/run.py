@@ -63,11 +63,14 @@ class Contrasting(TrainingRun):
     def hold_out(self, barcodes: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
         arguments = self.arguments
         self.grid = grid_of(arguments.grid) if self.config.pooling == "sites" else None
-        self.laid = LaidBarcodes(barcodes, self.grid, self.config.kmer_size)
+        self.laid = self.lay(barcodes)
         self.laid.tell(self.accelerator.print)
         rows = np.flatnonzero(self.laid.fits)
         rank = arguments.label_rank or "genus"
         return hold_out_species(barcodes, rows, rank, arguments.validation_share, arguments.seed)
+
+    def lay(self, barcodes: datasets.Dataset) -> LaidBarcodes:
+        return LaidBarcodes(barcodes, self.grid, self.config.kmer_size)
 
     def make_draws(
         self, barcodes: datasets.Dataset, rows: np.ndarray, held_out: np.ndarray

@@ -8,10 +8,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-import coi
 from barcodemae import BarcodeMAEModel
 from barcodemae.data.grid import coi_grid
-from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.export import export
 from barcodemae.presets import preset_config
@@ -253,13 +251,10 @@ def test_a_model_keeps_its_own_grid(on_grid, tmp_path):
     assert "learned from labels (genus)" in card and "reverse-complemented" not in card
 
 
-def test_a_metric_becomes_part_of_the_model(on_grid, checkpoint, tmp_path):
+def test_what_labels_tell_becomes_part_of_the_model(on_grid, tmp_path):
     generator = np.random.default_rng(0)
-    weight, mean = generator.normal(size=(8, 8)), generator.normal(size=8)
-    folded = export(on_grid, tmp_path / "out", metric=(weight, mean))
-    barcodes = coi.draw(5)
-    before, after = (Embedder.from_pretrained(d, "cpu").embed(barcodes) for d in (on_grid, folded))
-    np.testing.assert_allclose(after, (before - mean) @ weight.T, atol=1e-4)
-    with pytest.raises(BarcodeMAEError, match="--fold-metric is for models that pool by site"):
-        export(checkpoint, tmp_path / "mean", metric=(weight, mean))
-    assert not (tmp_path / "mean").exists()
+    weight, bias = (generator.normal(size=s).astype(np.float32) for s in ((8, 80), 8))
+    changed = export(on_grid, tmp_path / "out", last_map=(weight, bias))
+    pooling = BarcodeMAEModel.from_pretrained(changed).site_pooling.projection
+    np.testing.assert_array_equal(pooling.weight.detach().numpy(), weight)
+    np.testing.assert_array_equal(pooling.bias.detach().numpy(), bias)
