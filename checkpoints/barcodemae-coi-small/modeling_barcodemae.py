@@ -141,7 +141,7 @@ class SitePooling(nn.Module):
     Each state becomes `site_size` numbers, and less the `centre` of its place what is left is how
     far the k-mer is from the usual one there. A place whose k-mer is unknown, masked or absent
     counts as the usual one: zeros. All places together go through one linear map, which can take
-    in any other that follows it, and any centring (`fold`).
+    in any other that follows it, and any centring.
 
     Weights: `site` (site_size, hidden), `centre` (places, site_size), `projection` from
     places x site_size to embedding_size, with a bias; places is max_position_embeddings.
@@ -203,29 +203,6 @@ class SitePooling(nn.Module):
         count = weights.sum(dim=0).unsqueeze(1)
         mean = self.site(total / count.clamp(min=1))
         self.centre.copy_(torch.where(count > 0, mean, self.centre))
-
-    @torch.no_grad()
-    def fold(self, weight: torch.Tensor, mean: torch.Tensor) -> None:
-        """Make the embedding `weight` @ (embedding - `mean`).
-
-        Args:
-            weight: (embedding_size, embedding_size).
-            mean: (embedding_size,).
-
-        Raises:
-            ValueError: the shapes do not fit.
-        """
-        size = self.projection.out_features
-        if weight.shape != (size, size) or mean.shape != (size,):
-            raise ValueError(
-                f"a map of shape {tuple(weight.shape)} after a mean of shape {tuple(mean.shape)} "
-                f"cannot be folded into embeddings of {size} numbers"
-            )
-        projection, exact = self.projection, torch.float64
-        folded = weight.to(exact) @ projection.weight.to(exact)
-        bias = weight.to(exact) @ (projection.bias.to(exact) - mean.to(exact))
-        projection.weight.copy_(folded)
-        projection.bias.copy_(bias)
 
 
 def _is_loaded(parameter: nn.Parameter) -> bool:
