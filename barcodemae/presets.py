@@ -70,8 +70,8 @@ _BARCODEMAE = {
     "barcodemae-tiny": {"kmer_size": 4, **_width(128, 2, 4)},
     # Not the paper's: for barcodes on the grid of the 658 nucleotides of COI, to identify with.
     "barcodemae-coi-small": {
-        **_width(128, 3, 2),
-        "decoder_num_hidden_layers": 1,
+        **_width(128, 1, 2),
+        "intermediate_size": 256,
         "initializer_range": 0.09,
         **_sites(places=658 // 6, site_size=24, embedding_size=384),
     },

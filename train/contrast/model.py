@@ -61,7 +61,9 @@ class Contrasted(nn.Module):
         self.with_species = with_species
         size = self.encoder.config.pooled_size
         drawn = {rank: torch.randn(number, size) for rank, number in (proxies or {}).items()}
-        self.proxies = nn.ParameterDict({r: F.normalize(each, dim=1) for r, each in drawn.items()})
+        # From a list of pairs: of a dict, ParameterDict would sort the ranks.
+        unit = [(rank, F.normalize(each, dim=1)) for rank, each in drawn.items()]
+        self.proxies = nn.ParameterDict(unit)
 
     @property
     def encoder(self) -> BarcodeMAEModel:
