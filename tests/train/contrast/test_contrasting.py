@@ -46,7 +46,7 @@ MASKED = {**BOTH, "label_rank": ""}
 # All that the shipped recipe has, beside.
 MORE = {
     "species_weight": 0.5,
-    "proxy_ranks": ["genus=0.5", "species=0.2"],
+    "proxy_ranks": ["species=0.2", "genus=0.5"],
     "evolve": 0.5,
     "average": 0.9,
 }
