@@ -35,7 +35,7 @@ _CHUNK = 96  # nucleotides that the whole search places at once, every half chun
 _TRIED = 6  # places, by the best chunks, among which the fit of the whole barcode decides
 _PARTS = 10  # of the grid
 # The thresholds below were chosen on samples of public COI barcodes of all phyla and of other DNA
-# of the same genomes (`docs/grid.md`): of 15,509 records that are no COI none is taken for it, and
+# (`docs/grid.md`): of 15,509 records that are no COI none is taken for it, and
 # all whole barcodes, cuts and barcodes with up to 5 % substituted find their places.
 _CLEAR = 0.2  # log-odds a nucleotide in every part of a barcode that needs no second look
 _SURE = 70.0  # log-odds in sum, that it needs as well

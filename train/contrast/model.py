@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from barcodemae import BarcodeMAEForMaskedLM, BarcodeMAEModel
-from grid_barcodemae import Grid
 from barcodemae.identification.lineages import IGNORED
+from grid_barcodemae import Grid
 from modeling_barcodemae import BarcodeMAEMaskedLMOutput
 from tokenization_barcodemae import BarcodeMAETokenizer
 from train.contrast.loss import contrast

@@ -33,8 +33,8 @@ class Checkpoints:
     """The states of a run, under `folder`, one `step-N` each.
 
     A state holds what the accelerator has prepared, and what else is `tensors`, as such, and what
-    is `plain`, as JSON: nothing that could run code when it is read. It is written into `step-N.tmp` and then renamed.
-    The newest `keep` are kept; 0: all.
+    is `plain`, as JSON: nothing that could run code when it is read. It is written into
+    `step-N.tmp` and then renamed. The newest `keep` are kept; 0: all.
     """
 
     def __init__(

@@ -13,7 +13,8 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.export import export
 from barcodemae.identification.folding import joined_map
 from barcodemae.presets import preset_config
-from tokenization_barcodemae import BarcodeMAETokenizer, Grid
+from grid_barcodemae import Grid
+from tokenization_barcodemae import BarcodeMAETokenizer
 
 PLACES = slice(100, 220)
 SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "site_size": 6}
