@@ -253,6 +253,7 @@ def run_cli(*arguments, hub):
     return result.returncode, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_fresh_pull_in_a_process_without_the_project(exported, tmp_path):
     """Command line to server, server to plain transformers and sentence-transformers."""
     with Hub() as hub:
