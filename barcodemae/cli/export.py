@@ -5,6 +5,14 @@ from typing import Annotated
 
 import typer
 
+_FoldMetric = Annotated[
+    Path | None,
+    typer.Option(
+        help="Labelled barcodes: what tells their genera apart joins the last map of a model that "
+        "pools by site."
+    ),
+]
+
 
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Directory of a finished checkpoint.")],
@@ -14,13 +22,7 @@ def export(
         str, typer.Option(help="float32, bfloat16 or float16; default: as saved.")
     ] = "",
     onnx: Annotated[bool, typer.Option(help="Add the encoder as ONNX.")] = False,
-    fold_metric: Annotated[
-        Path | None,
-        typer.Option(
-            help="Labelled barcodes: what tells their genera apart joins the last map of a model "
-            "that pools by site."
-        ),
-    ] = None,
+    fold_metric: _FoldMetric = None,
     fold_rank: Annotated[str, typer.Option(help="Rank of the labels for --fold-metric.")] = "genus",
     fold_weight: Annotated[
         float, typer.Option(min=0, help="Of what --fold-metric learns; the model's own map has 1.")

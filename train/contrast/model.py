@@ -43,7 +43,7 @@ class Contrasted(nn.Module):
         grid: that barcodes lie on; it is saved with the model.
         with_species: contrast species, too.
         proxies: number of taxa of each rank that is named by proxies, a vector for each taxon. They
-            are learned and left behind.
+            are learned for training alone.
     """
 
     def __init__(

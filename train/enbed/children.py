@@ -57,12 +57,12 @@ class PairCollator:
         for row, (draw, parent, child) in enumerate(draws):
             known = (parent < UNKNOWN) & (child < UNKNOWN)
             places = np.flatnonzero(known)
-            front, behind = places[0], places[-1] + 1
+            front, end = places[0], places[-1] + 1
             rng = np.random.default_rng([self.seed, draw])
             mutated = np.flatnonzero(known & (parent != child))
             at = int(rng.choice(mutated)) - int(rng.integers(self.window))
-            start = max(front, min(at, behind - self.window))
-            width = min(self.window, behind - start)
+            start = max(front, min(at, end - self.window))
+            width = min(self.window, end - start)
             part = slice(start, start + width)
             ids[row, :width], ids[row, width] = _TOKENS[parent[part]], _END
             if self.end is None or draw < self.end:

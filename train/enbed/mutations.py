@@ -88,10 +88,10 @@ class Writer:
 
     def __call__(self, parent: np.ndarray, number: int) -> list[np.ndarray]:
         known = np.flatnonzero(parent < UNKNOWN)
-        front, behind = known[0], known[-1] + 1
+        front, end = known[0], known[-1] + 1
         written: list[list[np.ndarray]] = [[] for _ in range(number)]
-        for start in range(front, behind, self.window):
-            source = parent[start : min(start + self.window, behind)]
+        for start in range(front, end, self.window):
+            source = parent[start : min(start + self.window, end)]
             ids = torch.from_numpy(np.append(_TOKENS[source], _END))[None].to(self.model.device)
             found = self.model.generate(
                 ids,
@@ -107,7 +107,7 @@ class Writer:
                 child.append(np.array([_CODES.get(token, UNKNOWN) for token in row], np.uint8))
         edges = [
             np.full(front, UNKNOWN, np.uint8),
-            np.full(len(parent) - behind, UNKNOWN, np.uint8),
+            np.full(len(parent) - end, UNKNOWN, np.uint8),
         ]
         return [np.concatenate([edges[0], *parts, edges[1]]) for parts in written]
 
