@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
-EXTRAS := test,evaluation,onnx,sentence-transformers,finetuning,tracking,serve
+EXTRAS := test,faiss,evaluation,onnx,sentence-transformers,finetuning,tracking,serve
 READY := $(VENV)/.ready
 
 .PHONY: checkpoints graph demo test test-slow bench lint format clean

@@ -1,5 +1,6 @@
 """`barcodemae identify`: a verdict for each barcode, by a reference library."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,9 @@ _OpenNames = Annotated[
 _Tags = Annotated[
     str, typer.Option(help="Directory of an ENBED with edit tags, which then speak in the flags.")
 ]
+_Approximate = Annotated[
+    bool, typer.Option("--approximate", help="Search through the index of `library index`.")
+]
 _ShardSize = Annotated[int, typer.Option(min=1, help="Barcodes in a shard of a folder.")]
 
 
@@ -48,6 +52,7 @@ def identify(
     min_overlap: _MinOverlap = 100,
     report: _Report = None,
     tags: _Tags = "",
+    approximate: _Approximate = False,
     long: options.Long = False,
     ranks: _Ranks = "genus,species",
     open_names: _OpenNames = False,
@@ -67,6 +72,7 @@ def identify(
     --inference, --taxonomy and --reference-split belong to --reference.
     """
     from barcodemae.identification import batches
+    from barcodemae.identification.approximate import sentence
 
     named = tuple(rank.strip() for rank in ranks.split(","))
     batches.check_ranks(named)
@@ -85,8 +91,11 @@ def identify(
         open_names,
         device or None,
         batch_size,
+        approximate,
     )
     opened = batches.open_library(wanted)
+    if approximate:
+        print(sentence(opened.card["index"]), file=sys.stderr)
     settings = batches.Settings(target, min_overlap, tags)
     barcodes = batches.read_queries(queries, on_error)
     if sharded:

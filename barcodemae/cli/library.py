@@ -94,6 +94,15 @@ def add(
 
 
 @app.command()
+def index(library: _Folder) -> None:
+    """Make an approximate index (FAISS) for `identify --approximate`; say how much it finds."""
+    from barcodemae.identification import approximate, building
+    from barcodemae.identification.library import Library
+
+    print(f"{library}: {approximate.sentence(building.index(Library(library)))}")
+
+
+@app.command()
 def push(
     library: _Folder,
     repo_id: Annotated[str, typer.Argument(help="Data set on the Hub: org/name.")],

@@ -11,10 +11,19 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import building
+from barcodemae.identification.approximate import FILE as INDEX
 from barcodemae.identification.library import CARD, Library, read_card
 
 # Nothing else is fetched from a data set, and nothing else of a folder is uploaded.
-FILES = (CARD, "README.md", "*.json", "*.safetensors", "parts/*.parquet", "parts/*.safetensors")
+FILES = (
+    CARD,
+    "README.md",
+    "*.json",
+    "*.safetensors",
+    INDEX,
+    "parts/*.parquet",
+    "parts/*.safetensors",
+)
 
 
 def push_library(folder: Path, repo_id: str, private: bool = True) -> str:

@@ -54,6 +54,7 @@ class Wanted:
     open_names: bool = False
     device: str | None = None
     batch_size: int = 64
+    approximate: bool = False
 
 
 def open_library(wanted: Wanted) -> Library:
@@ -68,13 +69,17 @@ def open_library(wanted: Wanted) -> Library:
         )
     folder = wanted.library or _kept(wanted)
     options = wanted.open_names, wanted.device, wanted.batch_size, wanted.remote_code
+    if wanted.approximate and wanted.library is None:
+        raise BarcodeMAEError(
+            "--approximate needs a library with an index: barcodemae library build, then index"
+        )
     if wanted.library is not None:
         if wanted.model and wanted.model != Library(folder).card["encoder"]:
             raise BarcodeMAEError(
                 f"--model {wanted.model}: {folder} was built with "
                 f"{Library(folder).card['encoder']}; leave --model out, or build another library"
             )
-        return Library(folder, *options)
+        return Library(folder, *options, wanted.approximate)
     if (folder / CARD).exists():
         opened = Library(folder, *options)
         try:
@@ -94,7 +99,7 @@ def _kept(wanted: Wanted) -> Path:
 
     files = [[source.key(), source.label] for source in resolve(list(wanted.reference))]
     options = asdict(wanted)
-    for name in ("library", "reference", "open_names", "device", "batch_size"):
+    for name in ("library", "reference", "open_names", "device", "batch_size", "approximate"):
         del options[name]
     key = json.dumps([__version__, files, options], sort_keys=True, default=str)
     name = hashlib.sha256(key.encode()).hexdigest()[:24]
@@ -219,6 +224,7 @@ def _identity(library: Library, barcodes, settings: Settings, shard_size: int) -
     report = report_file(barcodes)
     return {
         "library": library.card["hashes"],
+        "approximate": library.approximate,
         "input": report.parent.name if report else None,
         "records": len(barcodes),
         "shard_size": shard_size,

@@ -21,7 +21,7 @@ from barcodemae import __version__
 from barcodemae.data.grid import coi_grid
 from barcodemae.encoders import Encoder, load_encoder
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.identification import bits, leave_out, records, vectors
+from barcodemae.identification import approximate, bits, leave_out, records, vectors
 from barcodemae.identification.answers import RANKS
 from barcodemae.identification.confidence import Calibration
 from barcodemae.identification.evidence import Taxa
@@ -153,8 +153,22 @@ def add(library: Library, references: References, progress: bool = True) -> dict
         [(library.folder / PARTS / each).with_suffix(".parquet") for each in card["parts"]]
     )
     card.update(_taxa_counts(Taxa.of(joined)))
+    card.pop("index", None)  # it lacks the new records
+    (library.folder / approximate.FILE).unlink(missing_ok=True)
     _write_card(library.folder, card)
     return card
+
+
+def index(library: Library, progress: bool = True) -> dict:
+    """Give a library an approximate index; what its card says of it then.
+
+    Raises:
+        BarcodeMAEError: as `approximate.build`.
+    """
+    path = library.folder / approximate.FILE
+    told = approximate.build(library.vectors, path, _teller(progress))
+    _write_card(library.folder, {**library.card, "index": told})
+    return told
 
 
 def check(library: Library) -> list[str]:
@@ -273,7 +287,7 @@ def _taxa_counts(taxa: Taxa) -> dict[str, int]:
 
 def _write_card(folder: Path, card: dict) -> None:
     """Write the hashes and the card last: a folder without it is no library."""
-    names = [CALIBRATION, MAP]
+    names = [CALIBRATION, MAP, *([approximate.FILE] if "index" in card else [])]
     for part in card["parts"]:
         names += [f"{PARTS}/{part}.parquet", f"{PARTS}/{part}.safetensors"]
     card["hashes"] = {name: _digest(folder / name) for name in names if (folder / name).exists()}
@@ -321,6 +335,8 @@ def summary(card: dict) -> list[str]:
         f"{figures['coverage_at_95']:.1%} answered at 95 % accuracy"
         for name, figures in card["calibration"].items()
     ]
+    if "index" in card:
+        lines.append(approximate.sentence(card["index"]))
     return [*lines, *warnings(card)]
 
 

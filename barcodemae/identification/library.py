@@ -8,6 +8,7 @@ A library is a folder:
 | `parts/NNNN.parquet`, `.safetensors` | records with labels; their sites as bits, their vectors |
 | `map.safetensors` | the linear map from the encoder's vectors to the library's, if any |
 | `calibration.json` | the curves from evidence to probabilities |
+| `index.faiss` | the approximate index, if one was asked for |
 | `README.md` | the card for people, and for the Hub |
 
 Records that are added become a part of their own; nothing else is written anew.
@@ -27,6 +28,8 @@ from safetensors import SafetensorError, safe_open
 from barcodemae.encoders import Encoder, load_encoder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import bits, records, vectors
+from barcodemae.identification.approximate import FILE as INDEX
+from barcodemae.identification.approximate import Index
 from barcodemae.identification.confidence import Calibration
 from barcodemae.identification.evidence import CANDIDATES, Candidates, Taxa
 from barcodemae.identification.search import compared, nearest_by_cosine, nearest_by_identity
@@ -44,6 +47,7 @@ class Library:
         device: of the encoder; default: what there is.
         batch_size: barcodes that the encoder is given at a time.
         remote_code: as for `load_encoder`.
+        approximate: search whole queries through the index that `approximate.build` wrote.
 
     Attributes:
         card: what `library.json` says.
@@ -51,6 +55,7 @@ class Library:
         taxa: their labels as numbers.
         planes: (n, 3, words) their sites as bits.
         vectors: (n, k) float16, length 1.
+        approximate: as given.
 
     Raises:
         BarcodeMAEError: there is no library, it is damaged, or a later version wrote it.
@@ -63,6 +68,7 @@ class Library:
         device: str | None = None,
         batch_size: int = 64,
         remote_code: str = "none",
+        approximate: bool = False,
     ):
         self.folder = Path(folder)
         self._options: dict[str, Any] = {
@@ -92,6 +98,16 @@ class Library:
                 "Build it again, or copy it whole."
             )
         self.taxa = Taxa.of(self.table, open_names)
+        self.approximate = approximate
+        self._index = self._opened_index() if approximate else None
+
+    def _opened_index(self) -> Index:
+        if "index" not in self.card:
+            raise BarcodeMAEError(
+                f"{self.folder}: has no index for an approximate search; make it first: "
+                f"barcodemae library index {self.folder}"
+            )
+        return Index(self.folder / INDEX, self.card["index"])
 
     def __len__(self) -> int:
         return len(self.table)
@@ -124,7 +140,10 @@ class Library:
     def nearest(self, planes: np.ndarray, embedded: np.ndarray) -> Candidates:
         """The references nearest to n queries by cosine: planes (n, 3, words), vectors (n, k)."""
         count = min(CANDIDATES, len(self))
-        places, similarities = nearest_by_cosine(embedded, self.vectors, count)
+        if self._index is None:
+            places, similarities = nearest_by_cosine(embedded, self.vectors, count)
+        else:
+            places, similarities = self._index.nearest(embedded, count)
         return compared(planes, self.planes, places, similarities)
 
     def nearest_in_window(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from barcodemae.identification import bits
@@ -9,6 +12,7 @@ from barcodemae.identification.evidence import Candidates
 from barcodemae.identification.vectors import unit
 
 _QUERIES, _REFERENCES = 256, 16_384  # in a tile of similarities, 16 MiB
+_FAISS_FROM = 100_000  # references; below, its import takes longer than it spares
 _PAIRS = 1 << 18  # pairs of barcodes whose sites are compared at a time
 
 
@@ -18,23 +22,62 @@ def nearest_by_cosine(
     """Places and cosines (n, count), falling, of references (m, k) for queries (n, k).
 
     Queries have length 1 or 0; references too, but for what half floats round off. Exact; by tiles,
-    so that mapped references are read once for some hundred queries.
+    so that mapped references are read once for all queries. Beyond `_FAISS_FROM` references FAISS
+    searches the tiles, where it is installed, in two thirds of the time.
     """
-    places = np.zeros((len(queries), 0), dtype=np.int64)
-    cosines = np.zeros((len(queries), 0), dtype=np.float32)
+    knn = _faiss_knn() if len(references) >= _FAISS_FROM else None
+    places = np.zeros((len(queries), count), dtype=np.int64)
+    cosines = np.full((len(queries), count), -np.inf, dtype=np.float32)
     for first in range(0, len(references), _REFERENCES):
-        tile = unit(np.asarray(references[first : first + _REFERENCES], dtype=np.float32)).T
-        found = [
-            highest(queries[start : start + _QUERIES] @ tile, count)
-            for start in range(0, len(queries), _QUERIES)
-        ]
-        at, values = (np.concatenate(part) for part in zip(*found, strict=True))
-        places = np.concatenate([places, at + first], axis=1)
-        cosines = np.concatenate([cosines, values], axis=1)
-        kept, cosines = highest(cosines, count)
-        places = np.take_along_axis(places, kept, axis=1)
+        tile = unit(np.asarray(references[first : first + _REFERENCES], dtype=np.float32))
+        if knn is not None:
+            found, at = knn(queries, tile, min(count, len(tile)))
+            _join(places, cosines, at + first, found)
+            continue
+        tile = tile.T
+        for start in range(0, len(queries), _QUERIES):
+            piece = slice(start, start + _QUERIES)
+            _keep_higher(places[piece], cosines[piece], queries[piece] @ tile, first)
     order = np.argsort(-cosines, axis=1, kind="stable")
     return np.take_along_axis(places, order, 1), np.take_along_axis(cosines, order, 1)
+
+
+def _keep_higher(places: np.ndarray, cosines: np.ndarray, found: np.ndarray, first: int) -> None:
+    """Put those of the cosines found (n, tile) that are higher in place of the lowest (in place).
+
+    After the first tile few are: looking for them costs a comparison each, sorting all much more.
+    """
+    lowest = cosines.min(axis=1, keepdims=True)
+    if np.isneginf(lowest).any():  # the first tile
+        columns, values = highest(found, min(cosines.shape[1], found.shape[1]))
+        at = columns + first
+    else:
+        rows, columns = np.nonzero(found > lowest)
+        if not len(rows):
+            return
+        many = np.bincount(rows, minlength=len(found))
+        at = np.zeros((len(found), many.max()), dtype=np.int64)
+        values = np.full(at.shape, -np.inf, dtype=np.float32)
+        slots = np.arange(len(rows)) - np.repeat(np.cumsum(many) - many, many)
+        at[rows, slots], values[rows, slots] = columns + first, found[rows, columns]
+    _join(places, cosines, at, values)
+
+
+def _join(places: np.ndarray, cosines: np.ndarray, at: np.ndarray, values: np.ndarray) -> None:
+    """Keep the highest of cosines and values, with their places (in place)."""
+    count = cosines.shape[1]
+    joined = np.concatenate([places, at], axis=1)
+    kept, cosines[:] = highest(np.concatenate([cosines, values], axis=1), count)
+    places[:] = np.take_along_axis(joined, kept, axis=1)
+
+
+def _faiss_knn() -> Callable | None:
+    """FAISS's search without an index, by inner products; None where it is not installed."""
+    try:
+        import faiss
+    except ImportError:
+        return None
+    return partial(faiss.knn, metric=faiss.METRIC_INNER_PRODUCT)
 
 
 def nearest_by_identity(queries: np.ndarray, references: np.ndarray, count: int) -> np.ndarray:

@@ -1,0 +1,81 @@
+"""The approximate index finds what the exact search finds, says how much, and is never stale."""
+
+import numpy as np
+import pytest
+
+from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification import approximate, building, search
+from barcodemae.identification.library import Library
+from barcodemae.identification.vectors import unit
+from barcodemae.identification.verdicts import identify
+
+pytest.importorskip("faiss")
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(60, 16))
+    return unit(np.repeat(centres, 50, axis=0) + 0.3 * rng.normal(size=(3000, 16))).astype("f2")
+
+
+@pytest.fixture(scope="module")
+def index(vectors, tmp_path_factory):
+    path = tmp_path_factory.mktemp("index") / "index.faiss"
+    told = approximate.build(vectors, path, say=lambda line: None)
+    return approximate.Index(path, told), told
+
+
+def test_it_finds_as_much_of_the_exact_search_as_it_says(vectors, index):
+    opened, told = index
+    assert told["recall"] >= approximate.RECALL and told["probes"] < told["lists"]
+    queries = unit(vectors[::7].astype("f4") + 0.01)
+    exact, cosines = search.nearest_by_cosine(queries, vectors, 10)
+    places, found = opened.nearest(queries, 10)
+    hit = (exact[:, :, None] == places[:, None]).any(axis=2).mean()
+    assert hit >= 0.97
+    same = exact[:, 0] == places[:, 0]
+    np.testing.assert_allclose(found[same, 0], cosines[same, 0], atol=2e-3)
+    assert (np.diff(found, axis=1) <= 0).all()
+
+
+def test_few_references_and_damaged_files_are_refused(vectors, tmp_path):
+    path = tmp_path / "index.faiss"
+    with pytest.raises(BarcodeMAEError, match="too few"):
+        approximate.build(vectors[:60], path)
+    path.write_bytes(b"no index")
+    with pytest.raises(BarcodeMAEError, match="damaged"):
+        approximate.Index(path, {"probes": 1})
+
+
+def test_a_library_with_an_index_answers_as_without_and_loses_it_with_new_records(
+    specimens, references_of, tmp_path
+):
+    folder = tmp_path / "lib"
+    first = specimens[specimens["split"] == "train"]
+    building.build(references_of(first), folder, "kmer:4", "none", progress=False)
+    with pytest.raises(BarcodeMAEError, match="library index"):
+        Library(folder, approximate=True)
+    told = building.index(Library(folder), progress=False)
+    assert any("approximate search" in line for line in building.summary(Library(folder).card))
+    assert building.check(Library(folder)) == []
+    queries = specimens[specimens["split"] == "query"]
+    words = queries["processid"].tolist(), queries["nucleotides"].tolist()
+    exact = identify(Library(folder), *words).table
+    found = identify(Library(folder, approximate=True), *words).table
+    assert (exact["nearest_id"] == found["nearest_id"]).mean() >= told["recall"] - 0.05
+    building.add(Library(folder), references_of(queries), progress=False)
+    assert "index" not in Library(folder).card and not (folder / approximate.FILE).exists()
+
+
+def test_cosine_search_is_exact_whatever_the_tiles_and_by_faiss(vectors, monkeypatch):
+    queries = unit(vectors[::11].astype("f4") + 0.05)
+    scores = queries @ unit(vectors.astype("f4")).T
+    expected = -np.sort(-scores, axis=1)[:, :20]
+    for tile, least in ((7, 1e9), (100, 1e9), (5000, 1e9), (100, 0), (5000, 0)):
+        monkeypatch.setattr(search, "_REFERENCES", tile)
+        monkeypatch.setattr(search, "_FAISS_FROM", least)
+        places, cosines = search.nearest_by_cosine(queries, vectors, 20)
+        np.testing.assert_allclose(cosines, expected, atol=1e-6)
+        np.testing.assert_allclose(np.take_along_axis(scores, places, 1), cosines, atol=1e-6)
+        assert all(len(set(row)) == 20 for row in places.tolist())
