@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from barcodemae.errors import BarcodeMAEError
@@ -59,9 +58,9 @@ def pull_library(repo_id: str, output: Path, revision: str | None = None) -> dic
         BarcodeMAEError: it cannot be had, or its files are not those of its card.
     """
     building.check_folder(output)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.absolute().parent) as at:
+    with building.whole_folder(output) as at:
         try:
-            snapshot_download(
+            HfApi().snapshot_download(
                 repo_id,
                 repo_type="dataset",
                 revision=revision,
@@ -70,11 +69,11 @@ def pull_library(repo_id: str, output: Path, revision: str | None = None) -> dic
             )
         except (HfHubHTTPError, HFValidationError, OSError) as error:
             raise BarcodeMAEError(f"{repo_id}: cannot be downloaded. {error}") from error
-        shutil.rmtree(Path(at) / ".cache", ignore_errors=True)
-        wrong = building.check(Library(at))
+        shutil.rmtree(at / ".cache", ignore_errors=True)
+        try:
+            wrong = building.check(Library(at))
+        except BarcodeMAEError as error:
+            raise BarcodeMAEError(f"{repo_id}: holds no whole library. {error}") from error
         if wrong:
             raise BarcodeMAEError(f"{repo_id}: {'; '.join(wrong)}; ask its owner to push it again")
-        if output.exists():
-            shutil.rmtree(output)
-        shutil.copytree(at, output)
     return read_card(output)

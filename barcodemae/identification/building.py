@@ -79,7 +79,7 @@ def build(
         raise BarcodeMAEError(
             f"no reference can be used: {_counted(found.left_out) or 'there is none'}"
         )
-    with _whole_folder(output) as folder:
+    with whole_folder(output) as folder:
         return _fill(folder, found, encoder, model, inference, name or output.name, progress)
 
 
@@ -375,7 +375,7 @@ def _teller(progress: bool) -> Callable[[str], None]:
 
 
 @contextmanager
-def _whole_folder(output: Path) -> Iterator[Path]:
+def whole_folder(output: Path) -> Iterator[Path]:
     """A temporary neighbour of a folder, which takes its place at the end."""
     output = output.absolute()
     temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".tmp", dir=output.parent))

@@ -351,10 +351,10 @@ _ROUTES: list[tuple[str, str, bool, Callable]] = [
     ("GET", _MODEL, False, _Handler.info),
     ("GET", f"{_MODEL}/revision/(?P<revision>.+)", False, _Handler.info),
     ("GET", f"{_MODEL}/tree/(?P<revision>[^/]+)(?P<folder>/.*)?", False, _Handler.tree),
-    # Metrics of `evaluate` are Spaces.
+    # Libraries are data sets, metrics of `evaluate` are Spaces.
     (
         "GET",
-        f"(?:/spaces)?/{_ID}/resolve/(?P<revision>[^/]+)/(?P<path>.+)",
+        f"(?:/datasets|/spaces)?/{_ID}/resolve/(?P<revision>[^/]+)/(?P<path>.+)",
         False,
         _Handler.resolve,
     ),
