@@ -11,7 +11,7 @@ import pandas as pd
 from Bio import Phylo
 
 from barcodemae.errors import BarcodeMAEError
-from tokenization_barcodemae import nucleotide_codes
+from grid_barcodemae import nucleotide_codes
 from train.enbed.labelled_sequences import read_table
 
 WAYS = ("season", "tree")
