@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from barcodemae.data.names import open_names
 from barcodemae.data.repeats import hash_values
+from barcodemae.data.schemas import RANKS
 
 COPIES, GROUP = "copies", "barcode_group"
 
@@ -36,10 +37,7 @@ class Joined:
 
     def __init__(self, table: pa.Table, labels: Sequence[str]):
         self.labels = list(labels)
-        hashes = np.concatenate(
-            [hash_values(chunk) for chunk in table["nucleotides"].chunks]
-            or [np.empty(0, np.uint64)]
-        )
+        hashes = _hashes(table)
         _, group, counts = np.unique(hashes, return_inverse=True, return_counts=True)
         shared = np.flatnonzero(counts[group] > 1)
         self.changed: dict[int, dict[str, str | None]] = {}
@@ -92,18 +90,83 @@ class Joined:
 
     def columns_of(self, table: pa.Table, start: int, stop: int) -> pa.Table:
         """The kept records `start` to `stop` as a table, with `COPIES` and `GROUP`."""
-        rows = self.rows[start:stop]
-        part = table.take(pa.array(rows))
-        at = {int(row): place for place, row in enumerate(rows) if int(row) in self.changed}
-        if at:
-            for name in self.labels:
-                values = part[name].to_pylist()
-                for row, place in at.items():
-                    values[place] = self.changed[row][name]
-                index = part.column_names.index(name)
-                part = part.set_column(index, name, pa.array(values, pa.string()))
+        part = _relabelled(table, self.rows[start:stop], self.changed)
         part = part.append_column(COPIES, pa.array(self.copies[start:stop]))
         return part.append_column(GROUP, pa.array(self.group[start:stop]))
+
+
+class Merged:
+    """What remains of a table with one record for each barcode: the first, with the labels of all.
+
+    A rank that one copy lacks it takes from another. Where two contradict each other there is no
+    label, nor at the ranks below: which of the two is correct is not known.
+
+    Args:
+        table: canonical columns.
+        labels: columns that make up the lineage, from the highest rank to the lowest.
+
+    Attributes:
+        rows: (m,) the rows that are kept, in the order of the table.
+        changed: row -> the labels of a kept record that are not its own alone, by column.
+        conflicts: how many barcodes have labels that contradict each other.
+    """
+
+    def __init__(self, table: pa.Table, labels: Sequence[str]):
+        _, first, group, counts = np.unique(
+            _hashes(table), return_index=True, return_inverse=True, return_counts=True
+        )
+        self.rows = np.sort(first)
+        self.changed: dict[int, dict[str, str | None]] = {}
+        self.conflicts = 0
+        shared = np.flatnonzero(counts[group] > 1)
+        frame = table.select(labels).take(pa.array(shared)).to_pandas()
+        frame = frame.astype(object).where(frame.notna(), None)
+        frame["_group"] = group[shared]
+        distinct = frame.drop_duplicates()
+        several = distinct[distinct["_group"].duplicated(keep=False)]
+        for number, members in several.groupby("_group", sort=False):
+            merged, agree = _merged(members[list(labels)].to_dict("list"))
+            self.changed[int(first[number])] = merged
+            self.conflicts += not agree
+
+    def columns_of(self, table: pa.Table, start: int, stop: int) -> pa.Table:
+        """The kept records `start` to `stop` as a table."""
+        return _relabelled(table, self.rows[start:stop], self.changed)
+
+
+def _hashes(table: pa.Table) -> np.ndarray:
+    """(n,) uint64 of the barcodes of a table."""
+    chunks = [hash_values(chunk) for chunk in table["nucleotides"].chunks]
+    return np.concatenate(chunks or [np.empty(0, np.uint64)])
+
+
+def _relabelled(table: pa.Table, rows: np.ndarray, changed: dict[int, dict]) -> pa.Table:
+    """Some rows of a table, in some of them other labels."""
+    part = table.take(pa.array(rows))
+    at = {int(row): place for place, row in enumerate(rows) if int(row) in changed}
+    for name in next((changed[row] for row in at), ()):
+        values = part[name].to_pylist()
+        for row, place in at.items():
+            values[place] = changed[row][name]
+        index = part.column_names.index(name)
+        part = part.set_column(index, name, pa.array(values, pa.string()))
+    return part
+
+
+def _merged(members: dict[str, list[str | None]]) -> tuple[dict[str, str | None], bool]:
+    """What labels of copies have in common, by rank, and whether none contradicts another."""
+    merged: dict[str, str | None] = {}
+    agree = all_agree = True
+    for rank, names in members.items():
+        known = set(names) - {None}
+        if rank == "species":  # an open name gives way to a species
+            known = {name for name in known if not _is_open(name)} or known
+        agrees = len(known) <= 1
+        all_agree = all_agree and agrees
+        if rank in RANKS:  # the others, such as the BIN, do not lie below a rank
+            agree = agrees = agree and agrees
+        merged[rank] = next(iter(known), None) if agrees else None
+    return merged, all_agree
 
 
 def _taken(labels: dict, other: dict) -> dict[str, str] | None:

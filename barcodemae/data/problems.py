@@ -139,7 +139,8 @@ class ReadReport:
         without_lineage: records that the taxonomy files do not have, by source.
         open_names: species that are open names ("Pieris sp."), by their mark.
         formats: what each source turned out to be, and where its ids come from.
-        conflicts: barcodes that are kept several times, since their labels contradict each other.
+        conflicts: barcodes whose labels contradict each other, so that they are kept several times
+            or have no label where these do.
     """
 
     records: int = 0
@@ -220,8 +221,7 @@ class ReadReport:
             )
         if self.conflicts:
             logger.warning(
-                "%d barcodes are the same barcode under conflicting labels; all labels are kept, "
-                "and what they disagree on stays undecided",
+                "%d barcodes stand under conflicting labels; what these disagree on is undecided",
                 self.conflicts,
             )
 

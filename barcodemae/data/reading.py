@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from barcodemae.data import cache
-from barcodemae.data.copies import COPIES, GROUP, Joined, count_open_names
+from barcodemae.data.copies import COPIES, GROUP, Joined, Merged, count_open_names
 from barcodemae.data.headers import HEADER_FORMATS
 from barcodemae.data.ids import KEEP, NUMBER, REFUSE, Ids, ReadAgain
 from barcodemae.data.pipeline import labels, sound_tables
@@ -25,7 +25,7 @@ from barcodemae.data.sources import FileSource, Source, resolve
 from barcodemae.data.taxonomy_files import Taxonomy, is_taxonomy_file
 from barcodemae.errors import BarcodeMAEError
 
-FIRST, JOIN = "first", "join"
+FIRST, JOIN, MERGE = "first", "join", "merge"
 
 
 def read_barcodes(
@@ -59,8 +59,9 @@ def read_barcodes(
         split, phylum: keep the records with one of these values.
         min_length: keep barcodes of at least so many nucleotides, as prepared.
         prepare: strip trailing N, drop repeated barcodes, cut at 660 nucleotides, as the authors.
-        repeats: "first" of equal barcodes is kept, or "join" their labels after the filters: one
-            record for each barcode and lineage, with the columns `copies` and `barcode_group`.
+        repeats: "first" of equal barcodes is kept; "merge": it takes over the labels that the
+            others have and none contradicts; "join" their labels after the filters: one record for
+            each barcode and lineage, with the columns `copies` and `barcode_group`.
         ids: of an id that its source has twice: "refuse" (faulty), "number" (`ID:RECORD`), "keep".
         taxonomy: files of ids and lineages; one among `sources` is recognised.
         header_format: of FASTA headers, a name of `HEADER_FORMATS`; None: recognised.
@@ -80,7 +81,7 @@ def read_barcodes(
     first = prepare and repeats == FIRST
     reader = _Reader(found, lineages, prepare, first, ids, header_format, extra, degap)
     filters = [_values(split), _values(phylum), min_length]
-    part = _cached(reader, cache_dir, filters, repeats == JOIN, on_error, threads, progress)
+    part = _cached(reader, cache_dir, filters, repeats, on_error, threads, progress)
     report = cache.read_report(part)
     report.log(cache.report_file(part), ids_matter=ids != KEEP, labels_matter=labels_matter)
     return part
@@ -92,7 +93,7 @@ def _checked(
     """How many threads to use; raise BarcodeMAEError where an option is not allowed."""
     for name, value, allowed in (
         ("on_error", on_error, ("raise", "skip")),
-        ("repeats", repeats, (FIRST, JOIN)),
+        ("repeats", repeats, (FIRST, JOIN, MERGE)),
         ("ids", ids, (REFUSE, NUMBER, KEEP)),
         ("header_format", header_format, (None, *HEADER_FORMATS)),
     ):
@@ -110,26 +111,31 @@ def _cached(
     reader: _Reader,
     cache_dir: str | Path | None,
     filters: list,
-    join: bool,
+    repeats: str,
     on_error: str,
     num_threads: int,
     progress: bool,
 ) -> datasets.Dataset:
-    """The table of the cache: read, then filtered, then joined, each an entry of its own."""
+    """The table of the cache: read, merged, filtered, joined, each an entry of its own."""
     root, schema = cache.root(cache_dir), reader.schema
     key = [reader.key(), on_error]
 
     def build(folder: Path) -> None:
         reader.write(folder, on_error == "skip", num_threads, progress)
 
+    names = [*RANKS, "dna_bin", *reader.extra]
     whole = part = cache.load(cache.entry(root, key, build))
+    if repeats == MERGE:
+        read, key = whole, [key, MERGE]
+        whole = part = cache.load(
+            cache.entry(root, key, lambda folder: _merge(folder, read, schema, names))
+        )
     if any(filters):
         key = [key, filters]
         part = cache.load(
             cache.entry(root, key, lambda folder: _filter(folder, whole, schema, *filters))
         )
-    if join:
-        names = [*RANKS, "dna_bin", *reader.extra]
+    if repeats == JOIN:
         part = cache.load(
             cache.entry(root, [key, JOIN], lambda folder: _join(folder, part, schema, names))
         )
@@ -283,14 +289,30 @@ def _join(folder: Path, part: datasets.Dataset, schema: pa.Schema, lineage: Sequ
     writer = cache.Writer(folder, schema)
     for start in range(0, len(joined.rows), BATCH):
         writer.write(joined.columns_of(table, start, start + BATCH).cast(schema))
+    writer.close(_report_of(joined, part))
+
+
+def _merge(folder: Path, read: datasets.Dataset, schema: pa.Schema, lineage: Sequence[str]) -> None:
+    """Write one record for each barcode of a table."""
+    table = read.data.table
+    merged = Merged(table, lineage)
+    writer = cache.Writer(folder, schema)
+    for start in range(0, len(merged.rows), BATCH):
+        writer.write(merged.columns_of(table, start, start + BATCH).cast(schema))
+    writer.close(_report_of(merged, read))
+
+
+def _report_of(one: Joined | Merged, part: datasets.Dataset) -> ReadReport:
+    """The report on a table, of which only some rows are left."""
+    table = part.data.table
     report = cache.read_report(part)
-    report.repeats += len(table) - len(joined.rows)
-    report.kept -= len(table) - len(joined.rows)
-    report.conflicts = joined.conflicts
-    kept = table.select(["nucleotides", "species"]).take(pa.array(joined.rows))
+    report.repeats += len(table) - len(one.rows)
+    report.kept -= len(table) - len(one.rows)
+    report.conflicts = one.conflicts
+    kept = table.select(["nucleotides", "species"]).take(pa.array(one.rows))
     report.gapped = pc.sum(_hold_gaps(kept["nucleotides"])).as_py() or 0
     report.open_names = {mark: int(n) for mark, n in count_open_names(kept["species"]).items()}
-    writer.close(report)
+    return report
 
 
 def _filter(

@@ -85,9 +85,10 @@ class Barcodes:
         Raises:
             BarcodeMAEError: a split is missing or empty; the message lists those there are.
         """
-        from barcodemae.data import read_barcodes
+        from barcodemae.data.reading import FIRST, MERGE, read_barcodes
 
-        how = {"prepare": prepare, "ids": "number"}
+        # The label of a barcode is that of its copies, too, whichever comes first.
+        how = {"prepare": prepare, "ids": "number", "repeats": MERGE if prepare else FIRST}
         present = read_barcodes(sources, **how).unique("split")
         present = sorted(name for name in present if name is not None)
         for name in splits:
@@ -97,7 +98,9 @@ class Barcodes:
                     f"there is no barcode in the split {name!r} of {', '.join(map(str, sources))}. "
                     f"Splits there: {there}"
                 )
-        return cls(read_barcodes(sources, split=list(splits), **how).to_pandas())
+        return cls(
+            read_barcodes(sources, split=list(splits), labels_matter=True, **how).to_pandas()
+        )
 
     def get(self, name: str) -> BarcodeSet:
         """The barcodes of a split, or of several in their order ("val,val_unseen")."""

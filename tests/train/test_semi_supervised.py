@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from transformers import AutoModel, AutoModelForMaskedLM
 import barcodemae  # noqa: F401  (registers the Auto classes)
 from barcodemae.errors import BarcodeMAEError
 from runs import TINY, kill, start, train, train_here, wait_for
-from train.loop.arguments import parse_arguments
-from train.loop.run import make_config
+from train.loop.arguments import PretrainArguments, parse_arguments
+from train.loop.run import TrainingRun, make_config
 
 WITH_CLS = TINY[:-1] + ", cls_token: true}"
 LABELS = {"label_rank": "genus", "label_taxa": 2, "label_barcodes": 2, "label_warm_up_epochs": 0.5}
@@ -49,6 +50,17 @@ def test_a_run_reports_the_taxa_and_saves_ordinary_models(whole_run):
         assert weights.keys() == model.state_dict().keys()
         embedded = AutoModel.from_pretrained(whole_run / name)(torch.tensor([[1, 2, 3]]))
         assert embedded.pooler_output.shape == embedded.cls_state.shape == (1, 32)
+
+
+@pytest.mark.parametrize("label_rank", ["genus", ""])
+def test_a_barcode_has_the_label_of_its_copies(tmp_path, label_rank):
+    path = tmp_path / "barcodes.csv"
+    path.write_text("id,genus,nucleotides\na,,ACGTAC\nb,Aus,ACGTAC\nc,Bus,GGGTTT\n")
+    arguments = PretrainArguments(train_data=[str(path)], output_dir="x", label_rank=label_rank)
+    run = SimpleNamespace(arguments=arguments, accelerator=SimpleNamespace(is_main_process=False))
+    read = TrainingRun.read(run)
+    assert read["nucleotides"][:] == ["ACGTAC", "GGGTTT"]
+    assert read["genus"][:] == (["Aus", "Bus"] if label_rank else [None, "Bus"])
 
 
 @pytest.mark.slow

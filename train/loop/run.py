@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from barcodemae import BarcodeMAEConfig
 from barcodemae.cells import printable
-from barcodemae.data import read_barcodes
+from barcodemae.data.reading import FIRST, MERGE, read_barcodes
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.push import push_checkpoint
 from barcodemae.presets import preset_config
@@ -125,11 +125,15 @@ class TrainingRun(ABC):
 
     def read(self) -> Sized:
         """What `train_data` holds: barcodes, or what else draws are made of."""
+        labelled = bool(getattr(self.arguments, "label_rank", ""))
         return read_barcodes(
             self.arguments.train_data,
             split=self.arguments.split or None,
             phylum=self.arguments.phylum or None,
             min_length=self.arguments.min_length or None,
+            # Of equal barcodes the first may lack the label that another has.
+            repeats=MERGE if labelled else FIRST,
+            labels_matter=labelled,
             ids="keep",
             degap=self.arguments.degap,
             on_error=self.arguments.on_error,

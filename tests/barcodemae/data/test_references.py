@@ -5,8 +5,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from barcodemae.data.cache import read_report
+from barcodemae.data.reading import read_barcodes
 from barcodemae.data.references import read_references
 from barcodemae.errors import BarcodeMAEError
+
+
+@pytest.fixture
+def merged(tmp_path, write):
+    """Read a CSV, given as text, with one record for each barcode."""
+
+    def merged(text, **options):
+        how = {"repeats": "merge", "cache_dir": tmp_path / "cache", "progress": False}
+        return read_barcodes(write("merged.csv", text), **how, **options)
+
+    return merged
 
 
 @pytest.fixture
@@ -43,6 +56,31 @@ def test_a_rank_that_one_copy_lacks_comes_from_another(library):
     rows = ("a,Aidae,,,ACGT", "b,,Aus,Aus duo,ACGT")
     (lineage,) = library(table(*rows, columns=columns)).lineages.to_dict("records")
     assert (lineage["family"], lineage["species"], lineage["order"]) == ("Aidae", "Aus duo", "")
+
+
+def test_one_record_for_each_barcode_has_the_labels_of_its_copies(merged, caplog):
+    columns = "id,split,family,genus,species,nucleotides"
+    rows = (
+        *("a,pretrain,Aidae,,,ACGT", "b,train,,Aus,Aus duo,ACGT", "c,val,,Aus,Aus sp.,ACGT"),
+        *("d,train,Bidae,Bus,Bus x,GGG", "e,val,Bidae,Bus,Bus y,GGG", "f,val,Cidae,Cus,,GGGN"),
+        *("g,train,Didae,Dus,Dus x,CC", "h,val,Didae,Dus,Dus x,CC", "i,val,,,,TT"),
+    )
+    found = merged(table(*rows, columns=columns), labels_matter=True).to_pandas().fillna("")
+    kept = ["processid", "split", "family", "genus", "species"]
+    assert found[kept].to_numpy().tolist() == [
+        ["a", "pretrain", "Aidae", "Aus", "Aus duo"],
+        ["d", "train", "", "", ""],  # of two families, so that nothing below is known
+        ["g", "train", "Didae", "Dus", "Dus x"],
+        ["i", "val", "", "", ""],
+    ]
+    assert "1 barcodes stand under conflicting labels" in caplog.text
+
+
+def test_ranks_above_a_contradiction_stay(merged):
+    found = merged(table("a,Aus,Aus unus,ACGT", "b,Aus,Aus duo,ACGT"))
+    assert found["genus"][:] == ["Aus"] and found["species"][:] == [None]
+    report = read_report(found)
+    assert (report.records, report.kept, report.repeats, report.conflicts) == (2, 1, 1, 1)
 
 
 def test_within_a_split_the_named_copy_is_found(library):
