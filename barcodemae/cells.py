@@ -19,6 +19,8 @@ _CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u20
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _CONTROL_IN_TEXT = re.compile(f"(?![\n\t])[{_CONTROLS}]")
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠].")  # spreadsheets know the wide forms too
+_MARKUP = re.compile(r"[\\`*|<>\[\]$~]")
+_BLOCK = re.compile(r"^(\s*)([#+=]|-(?!\d))")  # what would begin a heading or a list
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -34,6 +36,14 @@ def one_line(text: str) -> str:
 
 def _written_out(match: re.Match) -> str:
     return match[0].encode("unicode_escape").decode()
+
+
+def markdown(text: str) -> str:
+    """`text` as a piece of a line of Markdown, a cell of a table among it, that shows it as it is.
+
+    Neither HTML nor a formula nor another cell or line comes of it.
+    """
+    return _BLOCK.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", one_line(text)))
 
 
 def safe_cell(value: object) -> object:

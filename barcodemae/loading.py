@@ -91,8 +91,8 @@ def load_whole(model_class: type[Model], name: str | Path, may_lack: str = "", *
         options: of `from_pretrained`.
 
     Raises:
-        BarcodeMAEError: the config is not one of the model, the weights are a pickle, cannot be
-            read, or lack tensors of the model.
+        BarcodeMAEError: the config is not one of the model, or the weights are a pickle, cannot be
+            read, lack tensors of the model or are not finite.
     """
     if "config" not in options:
         config_at(name)
@@ -118,6 +118,12 @@ def load_whole(model_class: type[Model], name: str | Path, may_lack: str = "", *
         raise BarcodeMAEError(
             f"{name}: the weights lack {len(absent)} of the tensors that its config.json asks for, "
             f"the first being {absent[0]}. Give a checkpoint that was saved whole."
+        )
+    broken = (name for name, tensor in model.named_parameters() if not tensor.isfinite().all())
+    if (first := next(broken, None)) is not None:
+        raise BarcodeMAEError(
+            f"{name}: its weights are NaN or infinite (the first is {first}): that training ran "
+            "away. Give an earlier checkpoint"
         )
     return model
 

@@ -21,6 +21,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "text.parse_math": False,  # names of models and taxa may hold $
     "axes.axisbelow": True,
     "grid.color": "#e3e8ee",
     "svg.fonttype": "none",
@@ -192,13 +193,15 @@ def tsne(results: dict) -> Figure | None:
         axes.set_visible(False)
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.tight_layout()
-    figure.legend(
+    legend = figure.legend(
         handles,
-        [f"$\\it{{{label}}}$" if label.isalpha() else label for label in labels],
+        labels,
         loc="center left",
         bbox_to_anchor=(1, 0.5),
         frameon=False,
         fontsize=10,
         ncols=1 + len(genera) // 21,
     )
+    for text in legend.get_texts():
+        text.set_style("italic")
     return figure

@@ -12,6 +12,7 @@ from barcodemae.encoders import model_type
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import report
 from barcodemae.evaluation.evaluator import NoModelError, Request, evaluate, read, split_label
+from barcodemae.evaluation.settings import Settings
 from barcodemae.evaluation.tasks import parse_tasks
 
 PAPER = Path(__file__).with_name("paper.yaml")
@@ -80,23 +81,56 @@ def read_recipe(path: Path) -> dict:
         BarcodeMAEError: the file is absent or not a recipe; the message says where.
     """
     try:
-        recipe = yaml.safe_load(path.read_text())
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BarcodeMAEError(f"--recipe {path}: {error.strerror}; `paper` is built in") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BarcodeMAEError(f"--recipe {path}: not YAML: {error}") from error
     runs = recipe.get("runs") if isinstance(recipe, dict) else None
     if not runs:
         raise BarcodeMAEError(f"--recipe {path}: it has no `runs`; see paper.yaml for an example")
+    _check_settings(path, recipe.get("settings", {}))
+    if not _is_list_of(recipe.get("left_out", []), dict, ("model", "task", "reason")):
+        raise BarcodeMAEError(f"--recipe {path}: left_out needs model, task and reason in each")
+    if not _is_list_of(runs, dict):
+        raise BarcodeMAEError(f"--recipe {path}: `runs` must be a list of runs")
     for number, part in enumerate(runs, 1):
         if not {"title", "tasks", "models"} <= part.keys():
             raise BarcodeMAEError(f"--recipe {path}: run {number} needs title, tasks and models")
+        if not (_is_list_of(part["tasks"], str) and _is_list_of(part["models"], dict)):
+            raise BarcodeMAEError(
+                f"--recipe {path}: run {number}: tasks and models must be lists, of names and of "
+                "models"
+            )
         for model in part["models"]:
             if "label" not in model or not {"model", "weights"} & model.keys():
                 raise BarcodeMAEError(
                     f"--recipe {path}: run {number}: {model} needs a label, and model or weights"
                 )
+            if not all(isinstance(value, str) for value in model.values()):
+                raise BarcodeMAEError(
+                    f"--recipe {path}: run {number}: {model}: write its values as text, in quotes"
+                )
     return recipe
+
+
+def _check_settings(path: Path, given: object) -> None:
+    if not isinstance(given, dict):
+        raise BarcodeMAEError(f"--recipe {path}: settings must be names and values")
+    defaults = Settings()
+    for name, value in given.items():
+        default = getattr(defaults, str(name), None)  # an unknown one is refused with the others
+        kinds = {float: (int, float), tuple: (list,)}.get(type(default), (type(default),))
+        if default is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise BarcodeMAEError(
+                f"--recipe {path}: settings: {name} is {value!r}; the default is {default!r}"
+            )
+
+
+def _is_list_of(value: object, kind: type, keys: Sequence[str] = ()) -> bool:
+    if not isinstance(value, list):
+        return False
+    return all(isinstance(item, kind) and set(keys) <= set(item) for item in value)
 
 
 def _models(part: dict, given: dict[str, str]) -> tuple[list[str], list[dict]]:

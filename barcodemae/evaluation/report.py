@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from types import NoneType
 
 from jinja2 import Environment, PackageLoader
 
@@ -19,6 +20,20 @@ from barcodemae.evaluation.context import Context, Row
 from barcodemae.outputs import write_whole_text
 
 _BY_SPLIT = ("sha256", "barcodes")
+# What results.json always has, and each of its records.
+_PARTS = {
+    "records": list,
+    "skipped": list,
+    "warnings": list,
+    "settings": dict,
+    "models": dict,
+    "points": dict,
+    "data": dict,
+    "versions": dict,
+    "machine": dict,
+    "created": str,
+}
+_OF_RECORD = {"model", "task", "metric", "value", "interval", "settings", "seed"}
 _PROTOCOL = ("reference", "query", "rank", "splits", "clusters_from")
 _PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "umap-learn", "evaluate")
 
@@ -114,14 +129,34 @@ def read_results(folder: Path) -> dict:
     """
     path = Path(folder) / "results.json"
     try:
-        results = json.loads(path.read_text())
+        results = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BarcodeMAEError(f"{folder}: not a run (it has no results.json)") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise BarcodeMAEError(f"{path}: damaged ({error}); run the evaluation again") from error
     if not isinstance(results, dict) or "records" not in results:
         raise BarcodeMAEError(f"{path}: not the results of an evaluation (it has no `records`)")
+    if fault := _fault_of(results):
+        raise BarcodeMAEError(f"{path}: incomplete: {fault}; run the evaluation again")
     return results
+
+
+def _fault_of(results: dict) -> str:
+    """What results lack that tables, figures and the page are made of; "": nothing."""
+    for name, kind in _PARTS.items():
+        if not isinstance(results.get(name), kind):
+            return f"{name} is absent or of another kind"
+    for name in _BY_SPLIT:
+        if not isinstance(results["data"].get(name), dict):
+            return f"data.{name} is absent or of another kind"
+    for number, record in enumerate(results["records"], 1):
+        if not isinstance(record, dict) or not record.keys() >= _OF_RECORD:
+            return f"record {number} does not have {', '.join(sorted(_OF_RECORD))}"
+        if not isinstance(record["settings"], dict):
+            return f"record {number}: its settings are no object"
+        if not isinstance(record["value"], (int, float, NoneType)):
+            return f"record {number}: its value is {record['value']!r}"
+    return ""
 
 
 def merge(runs: Sequence[dict]) -> dict:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from barcodemae.cells import markdown
 from barcodemae.evaluation import published
 from barcodemae.evaluation.comparison import DIFFERENCES, baselines_of
 from barcodemae.evaluation.scores import find
@@ -44,10 +45,10 @@ def as_markdown(results: dict, found: list[Table]) -> str:
     """results.md: the tables, then warnings, data and versions."""
     parts = ["# Evaluation", description(results)]
     for table in found:
-        lines = [f"## {table.title}", table.note, markdown_rows(table)]
+        lines = [f"## {markdown(table.title)}", table.note, markdown_rows(table)]
         parts.append("\n\n".join(filter(None, lines)))
     if results["warnings"]:
-        parts.append("## Notes\n\n" + "\n".join(f"- {text}" for text in results["warnings"]))
+        parts.append("## Notes\n\n" + "\n".join(f"- {markdown(t)}" for t in results["warnings"]))
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     parts.append(f"{results['created']}; {versions}; {results['machine']['system']}")
     return "\n\n".join(parts) + "\n"
@@ -65,7 +66,8 @@ def description(results: dict) -> str:
 
 def markdown_rows(table: Table) -> str:
     """The columns and rows of a table, in Markdown."""
-    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
+    head, *rows = ([markdown(cell) for cell in row] for row in (table.columns, *table.rows))
+    lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -344,7 +346,7 @@ def tsne_table(results: dict) -> Table:
 def left_out_table(results: dict) -> Table:
     """What was asked for and could not be done, and why."""
     rows = [
-        [row["model"] or "", row["task"] or "", row["reason"].replace("\n", " ").replace("|", "/")]
+        [row["model"] or "", row["task"] or "", row["reason"].replace("\n", " ")]
         for row in results["skipped"]
     ]
     return Table("Left out", "", ["model", "task", "reason"], rows)

@@ -9,9 +9,10 @@ from huggingface_hub import ModelCardData
 from safetensors import safe_open
 
 import model_card
+from barcodemae.cells import markdown
 from barcodemae.families import FAMILIES, Family
 from barcodemae.hub.results import RESULTS, eval_results, score_tables, scores
-from barcodemae.hub.source import TRAINING_RECORD
+from barcodemae.hub.source import read_training
 from barcodemae.loading import read_json
 
 FOLDER = Path(model_card.__file__).parent
@@ -48,7 +49,7 @@ def render_card(directory: Path, repo_id: str) -> str:
     It says what the files there say and no more: sections without data are left out.
     """
     config = read_json(directory / "config.json")
-    training = read_json(directory / TRAINING_RECORD)
+    training = read_training(directory)
     results = read_json(directory / RESULTS)
     family = FAMILIES[config["model_type"]]
     contrast = _contrast(config, training)
@@ -59,12 +60,17 @@ def render_card(directory: Path, repo_id: str) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"count": "{:,}".format, "percent": "{:.1%}".format, "time": _duration}
+    environment.filters |= {
+        "count": "{:,}".format,
+        "percent": "{:.1%}".format,
+        "time": _duration,
+        "markdown": lambda value: markdown(str(value)),
+    }
     return environment.get_template(family.card).render(
         metadata=metadata.to_yaml(),
         repo_id=repo_id,
-        name=repo_id.rsplit("/", 1)[-1],
-        config=config,
+        name=markdown(repo_id.rsplit("/", 1)[-1]),
+        config=_escaped(config),
         variant=_variant(config),
         size=config.get("embedding_size") or config.get("hidden_size"),
         on_grid=config.get("pooling") == "sites",
@@ -74,12 +80,12 @@ def render_card(directory: Path, repo_id: str) -> str:
         max_nucleotides=family.max_nucleotides,
         max_tokens=family.max_nucleotides // config.get("kmer_size", 1),
         parameters=_count_parameters(directory),
-        training=training,
-        settings=_settings(training.get("arguments", {}), bool(contrast)),
-        validation=_listed(training.get("validation", {})),
-        versions=_listed(training.get("versions", {})),
-        original=_listed(training.get("original", {})),
-        data=training.get("data", {}),
+        training=_escaped(training),
+        settings=_escaped(_settings(training.get("arguments", {}), bool(contrast))),
+        validation=markdown(_listed(training.get("validation", {}))),
+        versions=markdown(_listed(training.get("versions", {}))),
+        original=markdown(_listed(training.get("original", {}))),
+        data=_escaped(training.get("data", {})),
         results=results,
         tables=score_tables(results),
         figures=sorted(path.name for path in (directory / "figures").glob("*.png")),
@@ -153,6 +159,15 @@ def _listed(values: dict) -> str:
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in values.items()
     )
+
+
+def _escaped(value):
+    """`value` with every text in it, however deep, as Markdown that shows it as it is."""
+    if isinstance(value, str):
+        return markdown(value)
+    if isinstance(value, dict):
+        return {name: _escaped(one) for name, one in value.items()}
+    return [_escaped(one) for one in value] if isinstance(value, list) else value
 
 
 def _variant(config: dict) -> str:

@@ -15,6 +15,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.directories import whole_directory
 from barcodemae.hub.legacy import LegacyCheckpoint, read_legacy
 from barcodemae.hub.source import TRAINING_RECORD
+from barcodemae.presets import check_values
 from configuration_barcodemae import BarcodeMAEConfig
 from modeling_barcodemae import BarcodeMAEForMaskedLM, BarcodeMAEModel
 
@@ -50,12 +51,14 @@ def convert(checkpoint: str | Path, output: str | Path) -> Path:
     path = Path(checkpoint)
     legacy = read_legacy(path)
     num_kmers, num_special = _count_tokens(path, legacy)
+    _refuse_nonsense(path, legacy)
     try:
         config = _config(legacy, num_kmers)
+        check_values(config.to_dict(), config.model_type)
         weights = {f"bert.{name}": tensor for name, tensor in legacy.weights.items()}
         weights |= _embeddings(legacy, num_special)
         model = BarcodeMAEModel(config)
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         raise BarcodeMAEError(
             f"{path}: its weights are not those of a BERT as the authors made them ({error}). A "
             "bare state dict must hold a whole BertModel with 12 attention heads."
@@ -81,6 +84,20 @@ def convert(checkpoint: str | Path, output: str | Path) -> Path:
         text = json.dumps(record, indent=2) + "\n"
         (directory / TRAINING_RECORD).write_text(text, encoding="utf-8")
     return Path(output)
+
+
+def _refuse_nonsense(path: Path, legacy: LegacyCheckpoint) -> None:
+    tensors = dict(legacy.weights)
+    if legacy.head is not None:
+        tensors |= {"classifier.weight": legacy.head[0], "classifier.bias": legacy.head[1]}
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point():
+            raise BarcodeMAEError(f"{path}: {name} holds {tensor.dtype}, and weights are floats")
+        if not tensor.isfinite().all():
+            raise BarcodeMAEError(
+                f"{path}: {name} holds NaN or infinity: that training ran away. Give an earlier "
+                "checkpoint"
+            )
 
 
 def _count_tokens(path: Path, legacy: LegacyCheckpoint) -> tuple[int, int]:

@@ -22,6 +22,8 @@ def _stand_in(name: str) -> type:
     return type(qualname, (), {"__module__": module, "__init__": lambda self, *args: None})
 
 
+_FIELDS = ("bert_config", "config")
+
 # What the saved state of an optimizer and a schedule of that time may refer to; none of it is
 # used. With torch 2.0 a OneCycleLR refers to its own method, hence getattr.
 ALLOWED = [
@@ -69,19 +71,14 @@ def read_legacy(path: str | Path) -> LegacyCheckpoint:
         raise BarcodeMAEError(f"{path}: holds a {type(content).__name__}, not a checkpoint.")
     weights = content.get("model", content)
     if not isinstance(weights, dict) or not all(
-        isinstance(value, torch.Tensor) for value in weights.values()
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in weights.items()
     ):
         raise BarcodeMAEError(
             f"{path}: holds no state dict (neither under 'model' nor by itself). Give "
             "best_pretraining.pt as the authors' pretraining wrote it."
         )
     is_bare = weights is content
-    bert_config = {} if is_bare else content.get("bert_config") or {}
-    if not isinstance(bert_config, dict):
-        bert_config = vars(bert_config)
-    arguments = {} if is_bare else content.get("config") or {}
-    if isinstance(arguments, argparse.Namespace):
-        arguments = vars(arguments)
+    bert_config, arguments = ({} if is_bare else _fields(path, content, n) for n in _FIELDS)
     encoder, head, is_encoder_alone = _split(weights)
     if "embeddings.word_embeddings.weight" not in encoder:
         raise BarcodeMAEError(
@@ -95,6 +92,13 @@ def read_legacy(path: str | Path) -> LegacyCheckpoint:
 def _load(path: Path):
     if not path.is_file():
         raise BarcodeMAEError(f"{path}: there is no such file.")
+    with path.open("rb") as file:
+        begin = file.read(2)
+    if begin not in (b"PK", b"\x1f\x8b") and not begin.startswith(b"\x80"):
+        raise BarcodeMAEError(
+            f"{path}: is not a PyTorch checkpoint, neither of today nor of old (it begins with "
+            f"{begin!r}). Give best_pretraining.pt as the authors' pretraining wrote it."
+        )
     try:
         with torch.serialization.safe_globals(ALLOWED):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -128,6 +132,20 @@ def _split(weights: dict) -> tuple[dict, tuple[torch.Tensor, torch.Tensor] | Non
         if name.startswith(("embeddings.", "encoder.")) and not name.endswith("position_ids")
     }
     return encoder, head, is_encoder_alone
+
+
+def _fields(path: Path, content: dict, name: str) -> dict:
+    """What a checkpoint holds under `name`, a dict or an object with attributes."""
+    value = content.get(name) or {}
+    if isinstance(value, dict):
+        return value
+    try:
+        return vars(value)
+    except TypeError:
+        raise BarcodeMAEError(
+            f"{path}: {name!r} is a {type(value).__name__}, where a checkpoint of the authors "
+            "holds names and values"
+        ) from None
 
 
 def _numbers(content: dict) -> dict:

@@ -16,8 +16,7 @@ from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.card import render_card
 from barcodemae.hub.export import export
-from barcodemae.hub.source import TRAINING_RECORD, check_finished
-from barcodemae.loading import read_json
+from barcodemae.hub.source import check_finished, read_training
 from barcodemae.outputs import write_whole_text
 
 # Left out of the upload: what version control, the Hub's client and interrupted writes leave, and
@@ -171,7 +170,7 @@ def address_card(directory: Path, repo_id: str) -> None:
 
 
 def _default_tag(directory: Path) -> str:
-    steps = read_json(directory / TRAINING_RECORD).get("steps")
+    steps = read_training(directory).get("steps")
     return f"step-{steps}" if steps else f"barcodemae-{version('barcodemae')}"
 
 

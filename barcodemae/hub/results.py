@@ -1,6 +1,7 @@
 """Evaluation records (`results.json`) as the table, `model-index` and `.eval_results` of a card."""
 
 import json
+import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,15 +92,16 @@ def read_results(path: Path, model: str | None, names: tuple[str, ...], new_name
         raise BarcodeMAEError(f"{path}: there is no such file. Give the results.json of a run.")
     results = read_json(path)
     records = results.get("records")
-    if not records:
+    if not records or not isinstance(records, list):
         raise BarcodeMAEError(f"{path}: holds no records. Give the results.json of a finished run.")
     for number, record in enumerate(records, start=1):
-        lacking = [name for name in _FIELDS if name not in record]
-        if lacking:
+        if fault := _fault_of(record):
             raise BarcodeMAEError(
-                f"{path}, record {number}: lacks {', '.join(lacking)}. Evaluate again with "
-                "`barcodemae evaluate`."
+                f"{path}, record {number}: {fault}. Evaluate again with `barcodemae evaluate`."
             )
+    for part in ("data", "models", "points", "right", "settings"):
+        if not isinstance(results.get(part, {}), dict):
+            raise BarcodeMAEError(f"{path}: {part} is no object. Evaluate again.")
     models = list(dict.fromkeys(record["model"] for record in records))
     ours = [name for name in models if name in ((model,) if model else names)]
     if not model and len(models) == 1:
@@ -113,6 +115,32 @@ def read_results(path: Path, model: str | None, names: tuple[str, ...], new_name
     if isinstance(sources := data.get("sources"), list):
         data = {**data, "sources": [source.rsplit("/", 1)[-1] for source in sources]}
     return {**_renamed(results, ours[0], new_name), "data": data, "model": new_name}
+
+
+def _fault_of(record: object) -> str:
+    """What a record lacks, or holds that is no figure; "": nothing."""
+    if not isinstance(record, dict):
+        return f"is {record!r} and no object"
+    if lacking := [name for name in _FIELDS if name not in record]:
+        return f"lacks {', '.join(lacking)}"
+    for name in ("model", "task", "metric"):
+        if not isinstance(record[name], str):
+            return f"{name} is {record[name]!r} and no text"
+    if record["value"] is not None and not _is_figure(record["value"]):
+        return f"value is {record['value']!r} and no number"
+    interval = record.get("interval")
+    if interval is not None and not (
+        isinstance(interval, list) and len(interval) == 2 and all(map(_is_figure, interval))
+    ):
+        return f"interval is {interval!r} and not two numbers"
+    if not isinstance(record.get("settings") or {}, dict):
+        return f"settings is {record['settings']!r} and no object"
+    return ""
+
+
+def _is_figure(value: object) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
 
 
 def _renamed(results: dict, old: str, new: str) -> dict:

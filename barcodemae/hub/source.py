@@ -43,10 +43,34 @@ class Checkpoint:
         """
         path = Path(directory)
         family, architecture = check_finished(path)
+        read_training(path)  # before the weights, which take longer
         model_class = family.encoder_class if encoder_only else family.model_class(architecture)
         options = {"dtype": dtype or "auto", "local_files_only": True}
         model = load_whole(model_class, path, **options)
-        return cls(path, model.eval(), read_json(path / TRAINING_RECORD))
+        return cls(path, model.eval(), read_training(path))
+
+
+def read_training(directory: Path) -> dict:
+    """What a training left on itself in a directory; {} where there is nothing.
+
+    Raises:
+        BarcodeMAEError: a part of it is not what a training writes.
+    """
+    path = directory / TRAINING_RECORD
+    record = read_json(path)
+    for names, kind, allowed in (
+        (("arguments", "data", "validation", "versions", "original"), dict, "an object"),
+        (("license", "hardware", "converted_from"), str, "a text"),
+        (("steps", "barcodes_seen"), int, "a whole number"),
+        (("epochs", "seconds"), (int, float), "a number"),
+    ):
+        for name in names:
+            if name in record and not isinstance(record[name], kind):
+                raise BarcodeMAEError(
+                    f"{path}: {name} is {record[name]!r} and must be {allowed}. Correct or remove "
+                    "the file"
+                )
+    return record
 
 
 def check_finished(path: Path) -> tuple[Family, str]:

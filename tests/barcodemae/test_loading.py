@@ -112,6 +112,15 @@ def test_weights_that_are_a_pickle_are_refused(tmp_path):
         load_model(BarcodeMAEModel, tmp_path)
 
 
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    model = BarcodeMAEModel(preset_config("barcodemae-tiny"))
+    with torch.no_grad():
+        next(model.parameters())[0, 0] = float("nan")
+    model.save_pretrained(tmp_path)
+    with pytest.raises(BarcodeMAEError, match="weights are NaN or infinite.*ran away"):
+        load_model(BarcodeMAEModel, tmp_path)
+
+
 @pytest.mark.parametrize("changed", [{"num_hidden_layers": 5}, {"hidden_size": 64}])
 def test_weights_that_the_configuration_asks_for_in_vain_are_not_made_up(tmp_path, changed):
     config = preset_config("barcodemae-tiny")

@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
+matplotlib.rcParams["text.parse_math"] = False  # names of taxa may hold $
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 

@@ -65,7 +65,10 @@ def test_a_run_is_one_folder(evaluate):
 
 
 def test_the_html_report_stands_alone(evaluate):
-    folder, _ = evaluate("--model", "a=kmer:3", "--model", "<b>=kmer:2", *CHEAP)
+    # $ begins a formula of Matplotlib's.
+    folder, _ = evaluate("--model", "a|$\\frac$=kmer:3", "--model", "<b>=kmer:2", *CHEAP)
+    text = (folder / "results.md").read_text()
+    assert r"| a\|\$\\frac\$ |" in text and r"| \<b\> |" in text
     page = (folder / "report.html").read_text()
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert page.count("data:image/png;base64,") == 3

@@ -11,6 +11,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.figures import draw_all
 from barcodemae.hub.card import FOLDER, render_card
 from barcodemae.hub.export import export
+from barcodemae.hub.results import read_results
 
 from .conftest import run_without_project
 
@@ -54,6 +55,41 @@ def repository(checkpoint, run, tmp_path_factory):
         results_data="bioscan-ml/BIOSCAN-5M",
         data={"name": "BIOSCAN-5M", "id": "bioscan-ml/BIOSCAN-5M", "license": "cc-by-3.0"},
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"value": "high"}, "value is 'high' and no number"),
+        ({"value": float("nan")}, "value is nan and no number"),
+        ({"value": True}, "value is True"),
+        ({"interval": [0.1]}, "interval is .* and not two numbers"),
+        ({"interval": [0.1, float("inf")]}, "interval is"),
+        ({"model": 5}, "model is 5 and no text"),
+        ({"settings": ["x"]}, "settings is .* and no object"),
+    ],
+)
+def test_what_is_no_figure_reaches_no_card(tmp_path, changes, said):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({"records": [record("a", "accuracy", 0.5) | changes]}))
+    with pytest.raises(BarcodeMAEError, match=f"results.json, record 1: {said}"):
+        read_results(path, None, ("a",), "new")
+    path.write_text(json.dumps({"records": [5]}))
+    with pytest.raises(BarcodeMAEError, match="record 1: is 5 and no object"):
+        read_results(path, None, ("a",), "new")
+
+
+def test_names_of_models_and_data_do_not_become_markup(repository, tmp_path):
+    shutil.copytree(repository, tmp_path / "r")
+    path = tmp_path / "r" / "results.json"
+    path.write_text(path.read_text().replace("kmer:6", "<script>x|y</script>"))
+    path = tmp_path / "r" / "training.json"
+    training = json.loads(path.read_text())
+    training["data"] = {"name": "# <img src=x>"}
+    path.write_text(json.dumps(training))
+    card = render_card(tmp_path / "r", "tester/barcodes")
+    assert r"| \<script\>x\|y\</script\> | 3,401 |" in card
+    assert r"\# \<img src=x\>." in card and "<img" not in card.replace(r"\<img", "")
 
 
 def read(directory):

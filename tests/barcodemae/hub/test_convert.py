@@ -265,3 +265,43 @@ def test_damaged_absent_and_foreign_vocabulary(tmp_path):
     with pytest.raises(BarcodeMAEError, match="a vocabulary of 127 tokens"):
         convert(path, tmp_path / "converted")
     assert not (tmp_path / "converted").exists()
+
+
+def test_what_is_no_checkpoint_of_pytorch_is_not_called_hostile(tmp_path):
+    path = tmp_path / "barcodes.csv"
+    path.write_text("id,nucleotides\na,ACGT\n")
+    with pytest.raises(BarcodeMAEError, match=r"barcodes.csv: is not a PyTorch checkpoint.*b'id'"):
+        convert(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"bert_config": [1]}, "'bert_config' is a list"),
+        ({"config": 5}, "'config' is a int"),
+        ({"model": {1: torch.zeros(2)}}, "holds no state dict"),
+    ],
+)
+def test_parts_of_other_kinds_are_named(tmp_path, changes, said):
+    config = bert_config()
+    content = {"model": BertModel(config).state_dict(), "bert_config": config.to_dict()}
+    torch.save({**content, **changes}, tmp_path / "x.pt")
+    with pytest.raises(BarcodeMAEError, match=said):
+        convert(tmp_path / "x.pt", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(lambda t: t * float("nan"), "holds NaN"), (lambda t: t.long(), "and weights are floats")],
+)
+def test_weights_that_are_none_are_refused(tmp_path, change, said):
+    config = bert_config()
+    model = BertModel(config)
+    weights = model.state_dict()
+    name = "encoder.layer.0.output.dense.bias"
+    weights[name] = change(weights[name])
+    content = {"model": weights, "bert_config": config.to_dict()}
+    torch.save(content, tmp_path / "x.pt")
+    with pytest.raises(BarcodeMAEError, match=f"{name} .*{said}"):
+        convert(tmp_path / "x.pt", tmp_path / "out")

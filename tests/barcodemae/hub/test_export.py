@@ -172,6 +172,9 @@ def _break(checkpoint, tmp_path, fault):
         (lambda path: (path / "config.json").write_text("{"), "not JSON"),
         (lambda path: (path / "step-2.tmp").mkdir(), "was being written"),
         (lambda path: (path / "training.json").write_text("{"), "training.json: not JSON"),
+        (lambda path: (path / "training.json").write_text("[1]"), "training.json: holds a list"),
+        (lambda path: (path / "training.json").write_text('{"data": [1]}'), "data is .* an object"),
+        (lambda path: (path / "training.json").write_text('{"steps": "x"}'), "steps is 'x'"),
     ],
 )
 def test_refuses_what_is_not_a_finished_checkpoint(checkpoint, tmp_path, fault, message):
