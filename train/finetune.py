@@ -1,6 +1,6 @@
 """Fine-tune a BarcodeMAE: to name taxa, or to bring barcodes of a taxon together.
 
-    accelerate launch -m train.finetune --config train/configs/finetune.yaml \
+    accelerate launch --quiet -m train.finetune --config train/configs/finetune.yaml \
         --model runs/barcodemae-k6/best --train_data barcodes.csv --output_dir runs/species
 
 The same command, given again, goes on where the run was stopped or killed. OUTPUT_DIR holds
@@ -117,6 +117,21 @@ class Finetuning:
             arguments=asdict(self.arguments),
             data={"train_data": self.arguments.train_data, "n_barcodes": len(self.training)},
             **record,
+        )
+        if self.accelerator.is_main_process:
+            print(self._ending(record["metrics"]))
+
+    def _ending(self, metrics: dict) -> str:
+        """How well the validation split is named, where the model is, and what to run next."""
+        split, best = self.arguments.validation_split, self.output_dir / "best"
+        scores = ", ".join(
+            f"{found['accuracy']:.1%} of {rank}"
+            for rank, found in metrics[split].items()
+            if "accuracy" in found
+        )
+        return (
+            f"train.finetune: done. {scores} of {split} correctly classified by {best}. Next: "
+            f"barcodemae classify QUERIES --model {best} -o calls.tsv"
         )
 
     def _probe(self) -> None:

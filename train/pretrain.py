@@ -1,6 +1,6 @@
 """Pretrain a BarcodeMAE, on one CPU core or on several nodes with GPUs.
 
-    accelerate launch -m train.pretrain --config train/configs/paper.yaml \\
+    accelerate launch --quiet -m train.pretrain --config train/configs/paper.yaml \\
         --train_data pretrain.csv --output_dir runs/barcodemae-k6
 
 The same command, given again, goes on where the run was stopped or killed, to the weights that

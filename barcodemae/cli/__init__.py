@@ -12,6 +12,7 @@ from barcodemae.cli.check import check
 from barcodemae.cli.classify import classify
 from barcodemae.cli.convert import convert
 from barcodemae.cli.doctor import doctor
+from barcodemae.cli.draw import draw
 from barcodemae.cli.embed import embed
 from barcodemae.cli.evaluate import evaluate
 from barcodemae.cli.export import export
@@ -21,6 +22,7 @@ from barcodemae.cli.place import place
 from barcodemae.cli.push import push
 from barcodemae.cli.serve import serve
 from barcodemae.cli.simulate import simulate
+from barcodemae.cli.train import train
 from barcodemae.errors import BarcodeMAEError
 
 # What barcodemae has, and barcodemae-lite has not.
@@ -36,6 +38,7 @@ for _command in (
     classify,
     convert,
     doctor,
+    draw,
     embed,
     evaluate,
     export,
@@ -46,6 +49,9 @@ for _command in (
     simulate,
 ):
     app.command()(_command)
+# What follows the script's name is the script's, --help too.
+_ALL_THAT_FOLLOWS = {"allow_extra_args": True, "ignore_unknown_options": True}
+app.command(context_settings=_ALL_THAT_FOLLOWS, add_help_option=False)(train)
 
 
 def _version(wanted: bool) -> None:

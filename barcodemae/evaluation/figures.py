@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -88,7 +88,7 @@ def accuracy(results: dict) -> Figure | None:
     )
     for place, value, bound in zip(places, values, bounds[1], strict=True):
         axes.text(max(value, bound) + 0.8, place, f"{value:.1f}", va="center")
-    axes.set_yticks(places, models)
+    axes.set_yticks(places, map(readable, models))
     settings = results["settings"]
     axes.set_xlabel(
         f"{settings['rank']} accuracy, % ({settings['query']} → {settings['reference']})"
@@ -114,11 +114,42 @@ def genus_and_bins(results: dict) -> Figure | None:
     axes = figure.add_subplot()
     for index, (model, genus, bins) in enumerate(points):
         style = {"color": COLOURS[index % len(COLOURS)], "marker": marker(index)}
-        axes.scatter(genus, bins, s=80, label=model, zorder=3, **style)
+        axes.scatter(genus, bins, s=80, label=readable(model), zorder=3, **style)
     axes.set_xlabel(f"{results['settings']['rank']} accuracy, %")
     axes.set_ylabel("BIN AMI, %")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return figure
+
+
+_NAMES = {
+    "vsearch": "VSEARCH",
+    "vsearch:sintax": "VSEARCH SINTAX",
+    "blast": "BLAST megablast",
+    "blast:megablast": "BLAST megablast",
+    "blast:blastn": "BLAST blastn",
+    "shipped": "barcodemae-coi-small",
+    "sites": "sites of the grid",
+    "untrained": "untrained BarcodeMAE",
+}
+_OF_A_RUN = ("best", "last")
+
+
+def readable(model: str) -> str:
+    """What a talk calls a row: `kmer:6` is 6-mer frequencies, `runs/mine/best` is mine.
+
+    What follows a model's name after a space or comma, the inference, stays.
+    """
+    name = re.split(r"[ ,]", model, maxsplit=1)[0]
+    rest = model[len(name) :]
+    kind, _, detail = name.partition(":")
+    if name in _NAMES:
+        return _NAMES[name] + rest
+    if kind == "kmer" and detail:
+        return f"{detail}-mer frequencies{rest}"
+    if kind in ("cls", "untrained", "onnx"):
+        return f"{kind} {readable(detail)}{rest}"
+    parts = [part for part in Path(name).parts if part not in _OF_A_RUN]
+    return (parts[-1] if parts else name) + rest
 
 
 def marker(index: int) -> str:
@@ -151,7 +182,7 @@ def robustness(results: dict) -> Figure | None:
             colour = COLOURS[index % len(COLOURS)]
             values = [100 * row["value"] for row in line]
             bounds = 100 * np.array([row["interval"] for row in line])
-            axes.plot(shares, values, color=colour, marker=marker(index), label=model)
+            axes.plot(shares, values, color=colour, marker=marker(index), label=readable(model))
             axes.fill_between(shares, *bounds.T, color=colour, alpha=0.15, linewidth=0)
         axes.set_title(f"{_KINDS[kind]}, {_SCOPES[scope]}", fontsize=12, loc="left")
         axes.set_ylim(0, 100)
@@ -174,7 +205,6 @@ def tsne(results: dict) -> Figure | None:
         return None
     genera = sorted(next(iter(points.values()))["genera"])
     genera = list(dict.fromkeys(genera))
-    palette = matplotlib.colormaps["tab20"]
     columns = min(3, len(points))
     height = ceil(len(points) / columns)
     figure = Figure(figsize=(4.6 * columns, 4.6 * height))
@@ -183,9 +213,9 @@ def tsne(results: dict) -> Figure | None:
         xy, names = np.array(drawn["xy"]), np.array(drawn["genera"])
         for index, genus in enumerate(genera):
             of_genus = xy[names == genus]
-            style = {"color": palette(index % 20), "marker": "o^"[index // 20 % 2]}
+            style = {"color": COLOURS[index % len(COLOURS)], "marker": marker(index)}
             axes.scatter(*of_genus.T, s=22, label=genus, linewidths=0, **style)
-        axes.set_title(model, fontsize=12)
+        axes.set_title(readable(model), fontsize=12)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_box_aspect(1)

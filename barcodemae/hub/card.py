@@ -26,6 +26,7 @@ _OPERATIONAL = (
     "log_every",
     "validate_every",
     "checkpoint_every",
+    "checkpoint_minutes",
     "stop_after_minutes",
     "report_to",
     "push_to_hub",

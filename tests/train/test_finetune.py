@@ -226,14 +226,18 @@ def test_nothing_in_a_state_is_run(torn, data, pretrained, name, tmp_path):
     assert not trace.exists()
 
 
-def test_a_run_that_the_clock_stops_goes_on_to_the_end(run, data, pretrained, tmp_path):
+def test_a_run_that_the_clock_stops_goes_on_to_the_end(run, data, pretrained, tmp_path, capsys):
     """It is asked every 20 steps, and so in the midst of an epoch of six."""
     output_dir = tmp_path / "out"
     arguments = options(data, pretrained, output_dir, stop_after_minutes=1e-6, **SMOOTHED)
     Finetuning(parse_arguments(arguments, FinetuneArguments)).run()
     assert saved(output_dir)[0][-1] == 20
     assert not (output_dir / "best").exists() and not (output_dir / "metrics.json").exists()
-    fit(data, pretrained, output_dir, **SMOOTHED)
+    fit(data, pretrained, output_dir, checkpoint_every=5, **SMOOTHED)
+    said = capsys.readouterr().out
+    assert "stopped by --stop_after_minutes at step 20 of 36" in said
+    assert f"of val correctly classified by {output_dir}/best. Next: barcodemae classify" in said
+    assert 35 in saved(output_dir)[0]  # in the midst of an epoch
     history = json.loads((output_dir / "history.json").read_text())
     assert [entry["epoch"] for entry in history if "eval_loss" in entry] == [1, 2, 3, 4, 5, 6]
     assert_alike(run, output_dir)

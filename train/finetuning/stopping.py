@@ -1,29 +1,42 @@
-"""A fine-tuning that has to stop by the clock."""
+"""A fine-tuning that saves its state between epochs, and has to stop by the clock."""
 
 from __future__ import annotations
 
 from transformers import TrainerCallback
 
-from train.loop.deadline import Deadline
+from train.loop.deadline import Deadline, Interval
 
 
 class StopInTime(TrainerCallback):
-    """Save the state and stop once the deadline has passed, or a signal said so.
+    """Save the state now and then; save it and stop once the deadline has passed, or at a signal.
+
+    Args:
+        deadline: when to stop.
+        every: steps between states; 0: they are saved after each epoch alone.
+        interval: the most minutes between them.
 
     Attributes:
         has_stopped: whether that came before the last step.
     """
 
-    def __init__(self, deadline: Deadline):
+    def __init__(self, deadline: Deadline, every: int, interval: Interval):
         self.deadline = deadline
+        self.every, self.interval = every, interval
         self.has_stopped = False
 
     def on_step_end(self, args, state, control, **kwargs):
         if state.global_step >= state.max_steps or self.has_stopped:
             return
-        if self.deadline.has_passed(state.global_step % args.logging_steps == 0):
+        all_ask = state.global_step % args.logging_steps == 0
+        is_time = self.interval.has_passed(all_ask)
+        if is_time or (self.every and state.global_step % self.every == 0):
+            control.should_save = True
+        if self.deadline.has_passed(all_ask):
             self.has_stopped = True
             control.should_training_stop = control.should_save = True
+
+    def on_save(self, args, state, control, **kwargs):
+        self.interval.restart()
 
     def on_epoch_end(self, args, state, control, **kwargs):
         if self.has_stopped and state.epoch % 1:  # cut short: no epoch to judge the model by

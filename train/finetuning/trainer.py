@@ -34,7 +34,7 @@ from train.finetuning.labels import LabelledBarcodes
 from train.finetuning.sampling import BalancedSampler
 from train.finetuning.split_reports import accuracies
 from train.finetuning.stopping import StopInTime
-from train.loop.deadline import Deadline
+from train.loop.deadline import Deadline, Interval
 from train.loop.devices import share_of_batch
 from train.loop.manifests import States, fault_of, remove, seal
 from train.loop.optimization import make_optimizer, one_cycle
@@ -56,7 +56,11 @@ class FinetuneTrainer(Trainer):
         self.finetune_arguments = arguments
         self.lineages = lineages
         self.states = States(Path(arguments.output_dir) / "checkpoints", PREFIX_CHECKPOINT_DIR)
-        self.stop_in_time = StopInTime(Deadline(arguments.stop_after_minutes))
+        self.stop_in_time = StopInTime(
+            Deadline(arguments.stop_after_minutes),
+            arguments.checkpoint_every,
+            Interval(arguments.checkpoint_minutes),
+        )
         callbacks = [self.stop_in_time, NewFrames(training)]
         if arguments.encoder == "gradual":
             callbacks.append(GradualUnfreezing(model, arguments.unfreeze_every))

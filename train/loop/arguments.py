@@ -18,6 +18,28 @@ from barcodemae.data.schemas import RANKS
 from barcodemae.errors import BarcodeMAEError
 
 Arguments = TypeVar("Arguments")
+_CONFIGS = Path(__file__).parents[1] / "configs"
+# What transformers' TrainingArguments and its example scripts call it -> what it is here.
+_HABITS = {
+    "num_train_epochs": "--epochs",
+    "per_device_train_batch_size": "--batch_size, the barcodes of all processes together,",
+    "train_batch_size": "--batch_size",
+    "learning_rate": "--base_learning_rate, the highest rate at a global batch of 64,",
+    "lr": "--base_learning_rate",
+    "warmup_steps": "--warm_up_steps",
+    "save_steps": "--checkpoint_every",
+    "save_total_limit": "--keep_checkpoints",
+    "eval_steps": "--validate_every",
+    "logging_steps": "--log_every",
+    "dataloader_num_workers": "--num_workers",
+    "bf16": "--mixed_precision bf16",
+    "use_cpu": "--cpu",
+    "hub_model_id": "--push_to_hub",
+    "model_name_or_path": "--model",
+    "train_file": "--train_data",
+    "dataset_name": "--train_data",
+    "resume_from_checkpoint": "no argument: the same command goes on where the run was stopped;",
+}
 
 
 @dataclass
@@ -51,6 +73,10 @@ class RunArguments:
     report_to: list[str] = field(
         default_factory=list, metadata={"help": "trackers: tensorboard, wandb"}
     )
+    checkpoint_every: int = field(default=0, metadata={"help": "steps; 0: once an epoch"})
+    checkpoint_minutes: float = field(
+        default=5.0, metadata={"help": "most minutes between checkpoints; 0: any number"}
+    )
     stop_after_minutes: float = field(
         default=0.0, metadata={"help": "save and stop by then; the same command goes on; 0: never"}
     )
@@ -79,6 +105,8 @@ class RunArguments:
             max_grad_norm=(self.max_grad_norm >= 0, "0 or more"),
             seed=(0 <= self.seed < 2**32, "in 0 to 4294967295"),
             num_workers=(self.num_workers >= 0, "0 or more"),
+            checkpoint_every=(self.checkpoint_every >= 0, "0 or more"),
+            checkpoint_minutes=(self.checkpoint_minutes >= 0, "0 or more"),
             stop_after_minutes=(self.stop_after_minutes >= 0, "0 or more"),
             on_error=(self.on_error in ("raise", "skip"), "raise or skip"),
             mixed_precision=(self.mixed_precision in ("no", "bf16"), "no or bf16"),
@@ -93,7 +121,7 @@ class RunArguments:
     def may_change(self) -> set[str]:
         """The arguments that may differ from one start to the next."""
         free = {"output_dir", "cpu", "num_workers", "report_to", "stop_after_minutes"}
-        return free | {"gradient_accumulation_steps"}
+        return free | {"gradient_accumulation_steps", "checkpoint_every", "checkpoint_minutes"}
 
     def check_values(self, **tests: tuple[bool, str]) -> None:
         """Raise BarcodeMAEError for the first argument whose (is_allowed, allowed) fails."""
@@ -124,7 +152,6 @@ class LoopArguments(RunArguments):
 
     log_every: int = field(default=20, metadata={"help": "steps between training metrics"})
     validate_every: int = field(default=0, metadata={"help": "steps; 0: once an epoch"})
-    checkpoint_every: int = field(default=0, metadata={"help": "steps; 0: once an epoch"})
     keep_checkpoints: int = field(default=2, metadata={"help": "newest to keep; 0: all"})
     push_to_hub: str = field(default="", metadata={"help": "repository to push the best model to"})
 
@@ -136,12 +163,11 @@ class LoopArguments(RunArguments):
             max_steps=(self.max_steps >= 0, "0 or more"),
             log_every=(self.log_every > 0, "positive"),
             validate_every=(self.validate_every >= 0, "0 or more"),
-            checkpoint_every=(self.checkpoint_every >= 0, "0 or more"),
             keep_checkpoints=(self.keep_checkpoints >= 0, "0 or more"),
         )
 
     def may_change(self) -> set[str]:
-        free = {"log_every", "checkpoint_every", "keep_checkpoints", "push_to_hub"}
+        free = {"log_every", "keep_checkpoints", "push_to_hub"}
         return super().may_change() | free
 
 
@@ -313,11 +339,11 @@ def parse_arguments(
     parser = _HfParser(kind, description=kind.__doc__, allow_abbrev=False)
     parser.add_argument("--config", help="YAML file with any of the arguments below")
     if config.config:
-        parser.set_defaults(**_read_yaml(config.config, kind))
+        parser.set_defaults(**_read_yaml(_found(config.config), kind))
     parsed, _, unknown = parser.parse_args_into_dataclasses(rest, return_remaining_strings=True)
     if unknown:
         name = unknown[0].partition("=")[0]
-        hint = _did_you_mean(name.lstrip("-").replace("-", "_"), get_type_hints(kind), "--")
+        hint = _hint(name.lstrip("-").replace("-", "_"), get_type_hints(kind), "--")
         raise BarcodeMAEError(f"there is no argument {name}.{hint} --help lists them all")
     parsed.check()
     return parsed
@@ -334,7 +360,10 @@ class _HfParser(_Parser, HfArgumentParser):
     """HfArgumentParser that says what is wrong in a line."""
 
 
-def _did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+def _hint(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """What is meant by an argument that there is not: what others call so, or one of like name."""
+    if name in _HABITS:
+        return f" What transformers calls so is {_HABITS[name]} here."
     close = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean {prefix + close[0]!r}?" if close else ""
 
@@ -348,18 +377,27 @@ def named_argument(name: str, arguments: list[str] | None = None) -> str:
     first.add_argument("--config", type=Path)
     first.add_argument(f"--{name}", dest="value", default="")
     found, _ = first.parse_known_args(arguments)
-    if found.value or not (found.config and found.config.is_file()):
+    config = found.config and _found(found.config)
+    if found.value or not (config and config.is_file()):
         return found.value
     try:
-        values = yaml.safe_load(found.config.read_text(encoding="utf-8"))
+        values = yaml.safe_load(config.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
         return ""
     return str(values.get(name, "")) if isinstance(values, dict) else ""
 
 
+def _found(path: Path) -> Path:
+    """A file, or the ready-made one of the package that its name, or train/configs/NAME, means."""
+    ready = _CONFIGS / path.name
+    is_name = path.parent in (Path(), Path("train/configs"))
+    return ready if is_name and not path.exists() and ready.is_file() else path
+
+
 def _read_yaml(path: Path, kind: type) -> dict:
     if not path.is_file():
-        raise BarcodeMAEError(f"{path}: no such file. Ready-made ones are in train/configs/.")
+        names = ", ".join(sorted(ready.name for ready in _CONFIGS.glob("*.yaml")))
+        raise BarcodeMAEError(f"{path}: no such file. Ready-made ones: {names}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except UnicodeDecodeError as error:
@@ -371,7 +409,7 @@ def _read_yaml(path: Path, kind: type) -> dict:
     known = get_type_hints(kind)
     for name, value in values.items():
         if name not in known:
-            hint = _did_you_mean(str(name), known)
+            hint = _hint(str(name), known)
             raise BarcodeMAEError(f"{path}: there is no argument {name!r}.{hint}")
         try:
             values[name] = _as_type(value, known[name])

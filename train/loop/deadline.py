@@ -66,10 +66,34 @@ class Deadline:
         return broadcast_object_list([self.signal is not None or self._time_is_over()])[0]
 
     def end(self, tell: Callable[[str], object], reached: str) -> None:
-        """If a signal came, say what was reached and end the program as shells expect."""
+        """Say what was reached; if a signal came, end the program as shells expect."""
+        by = "--stop_after_minutes" if self.signal is None else self.signal.name
+        tell(f"stopped by {by} at {reached}: the same command goes on from there")
         if self.signal is not None:
-            tell(f"stopped by {self.signal.name} at {reached}: the same command goes on from there")
             sys.exit(128 + self.signal)
 
     def _time_is_over(self) -> bool:
         return time.monotonic() >= self._end
+
+
+class Interval:
+    """Says, again and again, that so many minutes have passed; the main process decides.
+
+    Args:
+        minutes: between; 0: it never says so.
+    """
+
+    def __init__(self, minutes: float):
+        self._seconds = 60 * minutes
+        self.restart()
+
+    def restart(self) -> None:
+        self._begin = time.monotonic()
+
+    def has_passed(self, all_ask: bool) -> bool:
+        """Whether it is time, the same on every process; `all_ask`: as of `Deadline.has_passed`."""
+        alone = PartialState().num_processes == 1
+        if not self._seconds or not (alone or all_ask):
+            return False
+        passed = time.monotonic() - self._begin >= self._seconds
+        return passed if alone else broadcast_object_list([passed])[0]

@@ -31,6 +31,7 @@ class Progress:
     best_loss: float = float("inf")
     seconds: float = 0.0
     validation: dict = field(default_factory=dict)
+    best: dict = field(default_factory=dict)
 
     def state_dict(self) -> dict:
         return asdict(self)

@@ -34,7 +34,7 @@ from train.loop.arguments import LoopArguments
 from train.loop.averaging import WeightAverage
 from train.loop.barcodes import Draws, ShareOfDraws, hold_out
 from train.loop.checkpoints import Checkpoints
-from train.loop.deadline import Deadline
+from train.loop.deadline import Deadline, Interval
 from train.loop.devices import make_accelerator, share_of_batch
 from train.loop.held_out import move
 from train.loop.log import Metrics, TrainingLog
@@ -51,12 +51,14 @@ class TrainingRun(ABC):
 
     Attributes:
         script: the name that messages go by.
+        next_command: what to do with the model in `{best}`.
         measures: what `loss_of` sums up, by its name in the log, in groups that are summed over the
             same; the loss is the first.
         fresh: barcodes of a step that an epoch is made of.
     """
 
     script: str
+    next_command = "barcodemae embed QUERIES -o embeddings.parquet --model {best}"
     measures: tuple[tuple[str, ...], ...] = (("loss",),)
 
     def __init__(self, arguments: LoopArguments, config: BarcodeMAEConfig):
@@ -245,6 +247,8 @@ class TrainingRun(ABC):
             state = self.checkpoints.states.path(step)
             reached = f"step {step} of {self.total_steps}, saved in {state}"
             self.deadline.end(self.accelerator.print, reached)
+        else:
+            self.accelerator.print(self._ending())
 
     def _run(self) -> int:
         """The step that was reached."""
@@ -278,6 +282,7 @@ class TrainingRun(ABC):
         """The step that was reached."""
         arguments = self.arguments
         batches = iter(self.training_batches(step))
+        interval = Interval(arguments.checkpoint_minutes)
         self.model.train()
         while step < self.total_steps:
             log.add(
@@ -288,6 +293,7 @@ class TrainingRun(ABC):
             # The clock adds no validation, so it has no say in which model is the best.
             stops = is_end or self.deadline.has_passed(step % arguments.log_every == 0)
             checkpoints = step % (arguments.checkpoint_every or self.steps_per_epoch) == 0 or stops
+            checkpoints |= interval.has_passed(step % arguments.log_every == 0)
             validates = step % (arguments.validate_every or self.steps_per_epoch) == 0 or is_end
             # A checkpoint holds no half-counted metrics: it logs what there is first.
             if step % arguments.log_every == 0 or checkpoints or validates:
@@ -297,6 +303,7 @@ class TrainingRun(ABC):
                     self._validate(step)
             if checkpoints:
                 self.checkpoints.save(step)
+                interval.restart()
             if validates or checkpoints:
                 log.restart_clock()
             if stops:
@@ -312,7 +319,19 @@ class TrainingRun(ABC):
         self.progress.validation = result
         if result["loss"] < self.progress.best_loss:
             self.progress.best_loss = result["loss"]
+            self.progress.best = {"step": step, **result}
             self._save("best", step)
+
+    def _ending(self) -> str:
+        """The best score, where it is, and what to run next."""
+        best = dict(self.progress.best)
+        at = best.pop("step", self.total_steps)
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in best.items())
+        where = self.output_dir / "best"
+        return (
+            f"{self.script}: done, {self.total_steps} steps. Best on held-out barcodes: {scores} "
+            f"at step {at}, in {where}. Next: {self.next_command.format(best=where)}"
+        )
 
     def _push(self) -> None:
         """Push the best model, when asked; a fault is told and does not end the run."""

@@ -28,6 +28,30 @@ def test_a_file_can_name_the_data(tmp_path):
     assert arguments.train_data == ["x.parquet"] and arguments.split == ["pretrain"]
 
 
+def test_a_ready_made_file_is_found_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where a package that is installed has no train/configs
+    for name in ("paper.yaml", "train/configs/paper.yaml"):
+        assert parse_arguments(["--config", name, *GIVEN]).batch_size == 128
+    with pytest.raises(BarcodeMAEError, match="other/paper.yaml: no such file.*barcodemae-tiny"):
+        parse_arguments(["--config", "other/paper.yaml", *GIVEN])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("num_train_epochs", "is --epochs here"),
+        ("per_device_train_batch_size", "is --batch_size, the barcodes of all processes"),
+        ("learning_rate", "is --base_learning_rate, the highest rate at a global batch of 64"),
+    ],
+)
+def test_what_others_call_an_argument_is_understood(name, said, tmp_path):
+    for spelt in (f"--{name}", f"--{name.replace('_', '-')}"):
+        with pytest.raises(BarcodeMAEError, match=said):
+            parse_arguments([*GIVEN, spelt, "3"])
+    with pytest.raises(BarcodeMAEError, match=said):
+        parse_arguments([*GIVEN, "--config", write(tmp_path, f"{name}: 3\n")])
+
+
 def test_a_range_of_mask_ratios_is_two_numbers(tmp_path):
     given = ["--mask_ratio_between", "0.2", "0.8", *GIVEN]
     assert parse_arguments(given).mask_ratio_between == [0.2, 0.8]

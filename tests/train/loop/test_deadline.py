@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from runs import train, train_here
-from train.loop.deadline import Deadline
+from train.loop.deadline import Deadline, Interval
 from train.pretrain import Pretraining
 
 OPTIONS = {"max_steps": 12, "checkpoint_every": 0, "log_every": 3}
@@ -39,6 +39,18 @@ def test_a_run_that_the_clock_stops_goes_on_to_the_same_weights(whole, data, tmp
     assert not any("validation_loss" in line for line in lines)
     train_here(data, stopped, **OPTIONS)
     assert_alike(whole, stopped)
+
+
+def test_states_are_saved_now_and_then(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("train.loop.deadline.time.monotonic", lambda: now[0])
+    interval, never = Interval(1), Interval(0)
+    now[0] = 59
+    assert not interval.has_passed(all_ask=True)
+    now[0] = 61
+    assert interval.has_passed(all_ask=False) and not never.has_passed(all_ask=True)
+    interval.restart()
+    assert not interval.has_passed(all_ask=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
