@@ -31,5 +31,5 @@ def train(
     words = ["--quiet", "-m", f"train.{script}", *context.args]
     try:
         launch_command(launch_command_parser().parse_args(words))
-    except (CalledProcessError, ChildFailedError):
-        sys.exit(2)  # the script has said what is wrong
+    except (CalledProcessError, ChildFailedError, SystemExit):
+        sys.exit(2)  # the script has said what is wrong; the launcher's own status says less
