@@ -25,14 +25,15 @@ from sklearn.model_selection import StratifiedKFold
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.loading import load_whole
-from barcodemae.outputs import whole_tsv, write_whole_text
+from barcodemae.outputs import full_disk_named, whole_tsv, write_whole_text
 from barcodemae.presets import PRESETS, preset_config
 from enbed import EnbedForSequenceClassification, EnbedTokenizer
 from train.enbed.labelled_sequences import read_table
 from train.loop.arguments import RunArguments, parse_arguments
+from train.loop.checkpoints import replace_directory
 from train.loop.devices import make_accelerator
 from train.loop.optimization import one_cycle
-from train.loop.records import claim_output_dir
+from train.loop.records import claimed
 from train.loop.run import read_overrides
 
 _COMPLEMENT = str.maketrans("ACGTURYKMBVDH", "TGCAAYRMKVBHD")
@@ -128,7 +129,10 @@ class Classification:
         """
         output_dir, folds = Path(self.arguments.output_dir), self.folds()
         accelerator = make_accelerator(self.arguments)
-        claim_output_dir(output_dir, self.arguments.defines_the_run, accelerator)
+        with claimed(output_dir, self.arguments.defines_the_run, accelerator):
+            return self._run(output_dir, folds)
+
+    def _run(self, output_dir: Path, folds: list[tuple[np.ndarray, np.ndarray]]) -> dict:
         predicted = np.full(len(self.targets), -1)
         by_fold, seconds = [], 0.0
         for number, (training, judged) in enumerate(folds):
@@ -156,18 +160,37 @@ class Classification:
     def _fold(self, output_dir: Path, number: int, training, judged) -> dict:
         """The classes that a model of its own finds for a fold's rows; best/ is the last one's."""
         path = output_dir / "folds" / f"{number + 1}.json"
-        if path.is_file():
-            return json.loads(path.read_text(encoding="utf-8"))
+        if fold := self._finished(path, judged):
+            return fold
         start = time.process_time()
         set_seed(self.arguments.seed + number)
         model = self.make_model().to(self.device)
         self._fit(model, training)
         fold = {"predicted": self._predict(model, judged).tolist()}
         fold["seconds"] = time.process_time() - start
-        model.save_pretrained(output_dir / "best")
+        temporary = output_dir / "best.tmp"
+        with full_disk_named(temporary):
+            model.save_pretrained(temporary)
+        replace_directory(temporary, output_dir / "best")
         path.parent.mkdir(exist_ok=True)
         write_whole_text(path, json.dumps(fold) + "\n")
         return fold
+
+    def _finished(self, path: Path, judged: np.ndarray) -> dict:
+        """A fold that an earlier start finished; {}: there is none, or it is damaged."""
+        try:
+            fold = json.loads(path.read_text(encoding="utf-8"))
+            named = np.array(fold["predicted"])
+            fold["seconds"] = float(fold["seconds"])
+            whole = named.shape == judged.shape and named.dtype.kind == "i"
+            if whole and (named >= 0).all() and (named < len(self.names)).all():
+                return fold
+        except FileNotFoundError:
+            return {}
+        except (ValueError, TypeError, KeyError):
+            pass
+        print(f"{path}: is damaged; the fold is trained again")
+        return {}
 
     def _fit(self, model: EnbedForSequenceClassification, rows: np.ndarray) -> None:
         arguments = self.arguments
