@@ -28,7 +28,10 @@ def processes(request):
 def whole_run(data, processes, tmp_path_factory):
     """A run that nothing interrupted."""
     output_dir = tmp_path_factory.mktemp("whole") / "run"
-    train(data, output_dir, processes=processes)
+    if processes == 1:
+        train_here(data, output_dir)
+    else:
+        train(data, output_dir, processes=processes)
     return output_dir
 
 
