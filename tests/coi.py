@@ -1,6 +1,7 @@
 """Barcodes for the tests, drawn place by place from the grid of COI, and what befalls them."""
 
 import numpy as np
+from hypothesis import strategies as st
 
 from barcodemae.data.grid import coi_grid
 
@@ -23,3 +24,21 @@ def noise(length: int, seed: int = 0) -> str:
 def turned(barcode: str) -> str:
     """The reverse complement."""
     return barcode.translate(str.maketrans("ACGTacgt", "TGCAtgca"))[::-1]
+
+
+@st.composite
+def records(pick):
+    """Barcodes cut, broken, mutated, turned, and with other DNA at their ends."""
+    seed = pick(st.integers(0, 10**6))
+    barcode = draw(1, seed)[0]
+    front, end = sorted(pick(st.tuples(st.integers(0, 658), st.integers(0, 658))))
+    barcode = barcode[front:end]
+    for _ in range(pick(st.integers(0, 2))):
+        at = pick(st.integers(0, max(len(barcode) - 1, 0)))
+        barcode = barcode[:at] + pick(st.sampled_from(["", "AC", "N", "TTTT"])) + barcode[at + 1 :]
+    rng = np.random.default_rng(seed)
+    share = pick(st.sampled_from([0, 0.02, 0.1, 0.25]))
+    barcode = "".join(rng.choice(list("ACGT")) if rng.random() < share else b for b in barcode)
+    ends = pick(st.tuples(st.integers(0, 60), st.integers(0, 60)))
+    barcode = noise(ends[0], seed) + barcode + noise(ends[1], seed + 1)
+    return turned(barcode) if pick(st.booleans()) else barcode

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from transformers import AutoModel, AutoTokenizer
 from typer.testing import CliRunner
 
@@ -59,6 +60,37 @@ def test_the_auto_classes_give_the_same():
     found = model(**tokenizer(barcodes, return_tensors="pt")).pooler_output.detach().numpy()
     expected = Embedder.from_pretrained(shipped_model(), "cpu").embed(barcodes)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_sentence_transformers_give_the_same():
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    model = sentence_transformers.SentenceTransformer(
+        shipped_model(), trust_remote_code=True, device="cpu"
+    )
+    barcodes = coi.draw(2)
+    found = model.encode([*barcodes, coi.turned(barcodes[0]), barcodes[1][300:]])
+    expected = Embedder.from_pretrained(shipped_model(), "cpu").embed(
+        [*barcodes, barcodes[1][300:]]
+    )
+    # In the precision that it is saved in.
+    np.testing.assert_allclose(found, expected[[0, 1, 0, 2]], atol=3e-3 * abs(expected).max())
+
+
+def test_low_rank_adapters_learn_from_its_embedding():
+    peft = pytest.importorskip("peft")
+    encoder = AutoModel.from_pretrained(shipped_model(), dtype="float32")
+    settings = peft.LoraConfig(r=2, target_modules=["query", "value", "site_pooling.projection"])
+    model = peft.get_peft_model(encoder, settings)
+    batch = AutoTokenizer.from_pretrained(shipped_model())(coi.draw(2), return_tensors="pt")
+    before = model(**batch).pooler_output.detach()
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    for _ in range(2):
+        model(**batch).pooler_output.abs().mean().backward()
+        optimizer.step()
+    tuned = model(**batch).pooler_output.detach()
+    assert (tuned - before).abs().max() > 1e-4
+    merged = model.merge_and_unload().eval()
+    np.testing.assert_allclose(merged(**batch).pooler_output.detach(), tuned, rtol=1e-3, atol=1e-4)
 
 
 def test_it_is_an_encoder_by_name():

@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 import grid_barcodemae
 from barcodemae.data.grid import coi_grid, fit_grid
-from coi import draw, noise, turned
+from coi import draw, noise, records, turned
 from grid_barcodemae import Grid
 
 
@@ -73,8 +73,8 @@ def test_one_lost_or_inserted_nucleotide_is_mended_and_told(grid, whole):
     for at in (40, 150, 329, 500, 620):
         lost = [barcode[:at] + barcode[at + 1 :] for barcode in whole]
         gained = [barcode[:at] + "A" + barcode[at:] for barcode in whole]
-        for records in (lost, gained, list(map(turned, lost))):
-            codes, placements = grid.lay(records)
+        for changed in (lost, gained, list(map(turned, lost))):
+            codes, placements = grid.lay(changed)
             assert (placements.start == 0).all()
             assert (placements.breaks == 1).all()
             assert (abs(placements.break_at - at) <= 15).all()
@@ -107,24 +107,6 @@ def test_a_place_does_not_depend_on_the_other_barcodes(grid, whole):
         alone_codes, alone = grid.lay([records[row]])
         assert (alone_codes[0] == codes[row]).all()
         assert alone.start[0] == placements.start[row] and alone.score[0] == placements.score[row]
-
-
-@st.composite
-def records(pick):
-    """Barcodes cut, broken, mutated, turned, and with other DNA at their ends."""
-    seed = pick(st.integers(0, 10**6))
-    barcode = draw(1, seed)[0]
-    front, end = sorted(pick(st.tuples(st.integers(0, 658), st.integers(0, 658))))
-    barcode = barcode[front:end]
-    for _ in range(pick(st.integers(0, 2))):
-        at = pick(st.integers(0, max(len(barcode) - 1, 0)))
-        barcode = barcode[:at] + pick(st.sampled_from(["", "AC", "N", "TTTT"])) + barcode[at + 1 :]
-    rng = np.random.default_rng(seed)
-    share = pick(st.sampled_from([0, 0.02, 0.1, 0.25]))
-    barcode = "".join(rng.choice(list("ACGT")) if rng.random() < share else b for b in barcode)
-    ends = pick(st.tuples(st.integers(0, 60), st.integers(0, 60)))
-    barcode = noise(ends[0], seed) + barcode + noise(ends[1], seed + 1)
-    return turned(barcode) if pick(st.booleans()) else barcode
 
 
 @settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])

@@ -7,12 +7,15 @@ import shutil
 import numpy as np
 import pytest
 from datasets import Dataset
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 from transformers import AutoTokenizer
 
 import barcodemae  # noqa: F401 - registers the classes
 from barcodemae.data.grid import coi_grid
-from coi import draw, noise, turned
+from barcodemae.encoders.tokens import token_batch
+from coi import draw, noise, records, turned
 from grid_barcodemae import Grid
 from tokenization_barcodemae import BarcodeMAETokenizer
 
@@ -41,6 +44,23 @@ def test_every_record_of_a_barcode_has_its_ids(tokenizer, paper, whole):
         assert tokenizer(barcode)["input_ids"] == expected
         assert tokenizer.encode(barcode) == expected
         assert tokenizer.convert_tokens_to_ids(tokenizer.tokenize(turned(barcode))) == expected
+
+
+@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(
+    barcodes=st.lists(records(), min_size=1, max_size=8),
+    odd=st.lists(
+        st.tuples(st.integers(0, 7), st.integers(0, 700), st.sampled_from("nRYu-. \n\u00e9*acgt")),
+        max_size=6,
+    ),
+)
+def test_ids_are_those_of_the_numpy_path(tokenizer, barcodes, odd):
+    for which, at, letter in odd:
+        which %= len(barcodes)
+        barcodes[which] = barcodes[which][:at] + letter + barcodes[which][at + 1 :]
+    expected = token_batch(barcodes, 6, grid=tokenizer.grid).ids
+    assert tokenizer(barcodes)["input_ids"] == expected.tolist()
+    assert tokenizer(barcodes[0])["input_ids"] == expected[0].tolist()
 
 
 def test_a_part_keeps_its_places(tokenizer, paper, whole):

@@ -114,6 +114,25 @@ def test_what_is_saved_is_the_average(coi_data, tmp_path):
     )
 
 
+def test_a_run_with_everything_goes_on_exactly_where_it_stopped(coi_data, tmp_path, monkeypatch):
+    options = {**BOTH, **MORE, "max_steps": 5, "checkpoint_every": 1, "validate_every": 5}
+    run(coi_data, tmp_path / "whole", **options)
+    step, made = Contrasting.step, []
+
+    def step_until_killed(self, batches):
+        made.append(1)
+        if len(made) == 4:
+            raise KeyboardInterrupt
+        return step(self, batches)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Contrasting, "step", step_until_killed)
+        run(coi_data, tmp_path / "run", **options)
+    run(coi_data, tmp_path / "run", **options)
+    one, two = (load_file(tmp_path / n / "last" / "model.safetensors") for n in ("whole", "run"))
+    assert all(torch.equal(two[name], weight) for name, weight in one.items())
+
+
 def test_without_labels_the_pooling_is_left_alone(coi_data, tmp_path):
     run(coi_data, tmp_path / "run", **MASKED, max_steps=2)
     weights = load_file(tmp_path / "run" / "last" / "model.safetensors")
