@@ -72,7 +72,6 @@ def identify(
     --inference, --taxonomy and --reference-split belong to --reference.
     """
     from barcodemae.identification import batches
-    from barcodemae.identification.approximate import sentence
 
     named = tuple(rank.strip() for rank in ranks.split(","))
     batches.check_ranks(named)
@@ -93,9 +92,7 @@ def identify(
         batch_size,
         approximate,
     )
-    opened = batches.open_library(wanted)
-    if approximate:
-        print(sentence(opened.card["index"]), file=sys.stderr)
+    opened = _open(wanted)
     settings = batches.Settings(target, min_overlap, tags)
     barcodes = batches.read_queries(queries, on_error)
     if sharded:
@@ -105,6 +102,17 @@ def identify(
     answers = batches.answer(opened, barcodes, settings)
     _write(answers, output, report, named if long else None)
     _report(output, answers, len(opened))
+
+
+def _open(wanted):
+    """The library; where its index is searched, say how far that can be relied on."""
+    from barcodemae.identification import batches
+    from barcodemae.identification.approximate import sentence
+
+    opened = batches.open_library(wanted)
+    if wanted.approximate:
+        print(sentence(opened.card["index"]), file=sys.stderr)
+    return opened
 
 
 def _check_outputs(output: Path, report: Path | None, inputs: list) -> bool:
