@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.cli import app
+from barcodemae.data import write_simulated
 from barcodemae.presets import preset_config
 
 ROOT = Path(__file__).parent.parent
@@ -63,6 +65,23 @@ def test_the_embed_command_runs(model, tmp_path, monkeypatch):
         result = CliRunner().invoke(app, words[1:], catch_exceptions=False)
         assert result.exit_code == 0, result.output
     assert Path("embeddings.parquet").exists()
+
+
+@pytest.mark.slow
+def test_the_evaluate_command_runs(model, tmp_path, monkeypatch):
+    """On simulated barcodes, and a model where the README's pretraining leaves it."""
+    pytest.importorskip("umap")
+    if shutil.which("vsearch") is None:
+        pytest.skip("no VSEARCH")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(model, "runs/mine/best")
+    sizes = {"orders": 2, "families": 4, "genera": 12, "species": 80, "barcodes": 500}
+    write_simulated("barcodes.csv", 0, progress=False, **sizes)
+    text = "\n".join(blocks("bash")).replace("\\\n", " ")
+    (command,) = [line for line in text.splitlines() if line.startswith("barcodemae evaluate ")]
+    result = CliRunner().invoke(app, shlex.split(command)[1:], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert Path("evaluation/results.json").exists()
 
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
