@@ -51,6 +51,15 @@ def check_output(path: Path, inputs: Iterable[str | Path] = ()) -> None:
     _check_no_input(path, inputs)
 
 
+def check_folder(folder: Path) -> None:
+    """Raise BarcodeMAEError unless files can be written to `folder`, made if need be."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise BarcodeMAEError(f"{folder}: {there} is a file; give the name of a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise BarcodeMAEError(f"{folder}: nothing may be written to {there}; give another folder")
+
+
 def _check_no_input(path: Path, inputs: Iterable[str | Path]) -> None:
     if not path.exists():
         return

@@ -93,8 +93,9 @@ def example_batch(
 class Int8Encoder(nn.Module):
     """An encoder in ONNX Runtime, by dynamic quantization: on a CPU about twice as fast as fp32.
 
-    The weights of matrix products are stored in int8, their inputs are scaled batch by batch, all
-    else stays fp32. No calibration data is needed.
+    The weights of matrix products are stored in int8, their inputs are scaled barcode by barcode,
+    so that what stands beside a barcode in a batch is without effect; all else stays fp32. No
+    calibration data is needed.
 
     Args:
         model: an encoder in fp32, on the CPU.
@@ -128,9 +129,19 @@ class Int8Encoder(nn.Module):
         if position_ids is not None:
             raise BarcodeMAEError("int8 knows no frames: embed with fp32 or bf16 to align barcodes")
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        tensors = zip(INPUTS, (input_ids, mask), strict=True)
-        given = {name: tensor.numpy().astype(np.int64) for name, tensor in tensors}
-        found = map(torch.from_numpy, self.session.run(self.outputs, given))
+        given = [tensor.numpy().astype(np.int64) for tensor in (input_ids, mask)]
+        # One scale serves all that a call is given, padding among it.
+        widths = [int(np.flatnonzero(row).max(initial=0)) + 1 for row in given[1]]
+        if self.config.pooling == "sites":  # where each place counts, known or not
+            widths = [mask.shape[1]] * len(mask)
+        rows = [
+            self.session.run(
+                self.outputs,
+                {name: array[row, None, :width] for name, array in zip(INPUTS, given, strict=True)},
+            )
+            for row, width in enumerate(widths)
+        ]
+        found = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*rows, strict=True))
         return BarcodeMAEModelOutput(**dict(zip(self.outputs, found, strict=True)))
 
 

@@ -11,7 +11,14 @@ import pytest
 from safetensors import SafetensorError
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.outputs import check_output, held_folder, whole_file, whole_tsv, write_whole_text
+from barcodemae.outputs import (
+    check_folder,
+    check_output,
+    held_folder,
+    whole_file,
+    whole_tsv,
+    write_whole_text,
+)
 
 
 def names(folder):
@@ -39,6 +46,18 @@ def test_an_output_beside_the_inputs_is_fine(tmp_path):
     (tmp_path / "y.csv").write_text("")
     check_output(tmp_path / "y.csv", [tmp_path / "x.csv", "owner/name"])
     check_output(tmp_path / "z.csv", [tmp_path / "*.csv"])
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(tmp_path, monkeypatch):
+    check_folder(tmp_path / "new" / "deeper")
+    assert names(tmp_path) == []
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(BarcodeMAEError, match="file is a file; give the name of a folder"):
+            check_folder(path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(BarcodeMAEError, match=f"nothing may be written to {tmp_path}; give"):
+        check_folder(tmp_path / "new" / "deeper")
 
 
 def test_a_link_stays_and_its_target_is_written(tmp_path):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.outputs import check_folder
 from train.loop.arguments import RunArguments
 
 
@@ -18,6 +20,7 @@ def make_accelerator(arguments: RunArguments) -> Accelerator:
     Raises:
         BarcodeMAEError: the launcher started several processes and they do not find one another.
     """
+    check_folder(Path(arguments.output_dir))  # before the minutes that barcodes take to be read
     accelerator = Accelerator(
         # Several processes on CPUs find one another only when this is said.
         cpu=arguments.cpu or not torch.cuda.is_available(),

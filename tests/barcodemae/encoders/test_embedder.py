@@ -95,6 +95,13 @@ def test_fewer_bits_give_nearly_the_same_embeddings(embedder, barcodes, precisio
     assert not np.array_equal(full, reduced)
 
 
+def test_int8_gives_a_barcode_one_vector_whatever_its_batch(embedder, barcodes):
+    reduced = at_precision(embedder, "int8")
+    together = reduced.embed(barcodes)
+    alone = np.concatenate([reduced.embed([barcode]) for barcode in barcodes])
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+
+
 def test_int8_stores_its_matrices_in_int8_and_knows_no_frames(embedder, barcodes):
     reduced = at_precision(embedder, "int8")
     size = sum(p.numel() for p in embedder.model.parameters())
