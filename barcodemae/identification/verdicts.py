@@ -177,9 +177,10 @@ def _call(table, library, candidates, evidence, right: np.ndarray, target: float
         table[rank] = np.where(place <= depth, library.labels(rank, source), "")
     table["rank_called"] = called
     known = (table["p_species_known"].to_numpy() >= 0.5) | several
-    verdict = np.where(called == "family", named.NEW_GENUS, named.NO_CALL).astype(object)
-    verdict[called == "genus"] = np.where(known, named.KNOWN, named.NEW)[called == "genus"]
-    verdict[called == "species"] = named.KNOWN
+    verdict = np.where(known, named.KNOWN, named.NEW).astype(object)
+    genus_is_new = (called == "family") & ~(table["p_genus"].to_numpy() >= 0.5) & ~known
+    verdict[genus_is_new] = named.NEW_GENUS
+    verdict[called == ""] = named.NO_CALL
     table["verdict"] = verdict
     unsure = known & (called != "species")
     table["ambiguous_with"] = [

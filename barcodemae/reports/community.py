@@ -74,7 +74,10 @@ def darwin_core(answers: Answers) -> pd.DataFrame:
             "kingdom": [_KINGDOM if name else "" for name in names],
             **{name: table[name] for name in RANKS if name != "species"},
             "specificEpithet": [_epithet(row) for row in _dicts(table)],
-            "identificationQualifier": table["verdict"].map({NEW: "sp."}).fillna(""),
+            "identificationQualifier": table["verdict"]
+            .map({NEW: "sp."})
+            .fillna("")
+            .where(table["genus"] != "", ""),
             "identificationVerificationStatus": "unverified",
             "identificationRemarks": [_remarks(row) for row in _dicts(table)],
             "identificationReferences": library,

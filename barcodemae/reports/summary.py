@@ -10,7 +10,7 @@ from barcodemae.identification.answers import KNOWN, NEW, NEW_GENUS, NO_CALL, NO
 def sentence(table: pd.DataFrame) -> str:
     """For example "312 known species, 61 probably new in 24 genera, 27 no call"."""
     counts = table["verdict"].value_counts()
-    genera = table.loc[table["verdict"] == NEW, "genus"].nunique()
+    genera = table.loc[(table["verdict"] == NEW) & (table["genus"] != ""), "genus"].nunique()
     parts = {
         KNOWN: "known species",
         NEW: f"probably new in {genera} {'genus' if genera == 1 else 'genera'}",

@@ -7,6 +7,7 @@ from barcodemae.identification.answers import (
     COLUMNS,
     KNOWN,
     NEIGHBOUR_COLUMNS,
+    NEW_GENUS,
     NO_CALL,
     NOT_COI,
     RANKS,
@@ -128,3 +129,16 @@ def test_long_answers_have_a_row_for_each_rank(library, queries):
     assert rows["id"].tolist() == ["q0", "q0", "q1", "q1"]
     assert rows["rank"].tolist() == ["family", "genus"] * 2
     assert rows["taxon"].tolist()[1] == answers.table["genus"][0]
+
+
+def test_the_verdict_is_what_is_more_probable_than_not(library, queries):
+    barcodes = queries.nucleotides.tolist()
+    table = pd.concat(
+        [_answers(library, barcodes, target=at).table for at in (0.8, 0.95, 0.98)],
+        ignore_index=True,
+    )
+    at_family = table[table["rank_called"] == "family"]
+    new = at_family["verdict"] == NEW_GENUS
+    assert (at_family["p_genus"][new] < 0.5).all()
+    assert ((at_family["p_genus"] >= 0.5) | (at_family["p_species_known"] >= 0.5))[~new].all()
+    assert (table["verdict"][table["rank_called"] == ""] == NO_CALL).all()
