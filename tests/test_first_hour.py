@@ -16,6 +16,7 @@ NOTEBOOK = PROJECT / "docs" / "first-hour.ipynb"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_notebook_runs(tmp_path, monkeypatch):
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     monkeypatch.setenv("PATH", tools)
