@@ -136,8 +136,7 @@ class Contrasting(TrainingRun):
 
     def _start(self, model: Contrasted) -> None:
         """Weights to begin with that follow from the barcodes."""
-        encoder, rows = model.encoder, self.training.rows
-        some = self.laid.codes[rows[:: -(-len(rows) // _FOR_CENTRE)]]
+        encoder, rows, some = model.encoder, self.training.rows, self._some_codes()
         if self.arguments.start == "random":
             centre(encoder, some)
         else:
@@ -148,6 +147,11 @@ class Contrasting(TrainingRun):
             embeddings = read_discriminants(encoder, codes, taxa)
             for rank, proxies in model.proxies.items():
                 begin_at_means(proxies, embeddings, self.training.named[rank][rows])
+
+    def _some_codes(self) -> np.ndarray:
+        """Barcodes for training, enough of them to tell what is usual at each place."""
+        rows = self.training.rows
+        return self.laid.codes[rows[:: -(-len(rows) // _FOR_CENTRE)]]
 
     def training_collator(self) -> Collator:
         arguments, k = self.arguments, self.config.kmer_size
@@ -248,6 +252,13 @@ class Contrasting(TrainingRun):
         # Barcodes are contrasted with those of their own process's batch.
         contrasted = {"contrasted_together": self.batch_size} if self.contrasts else {}
         return {**super()._identity(), **contrasted}
+
+    def _save(self, name: str, step: int) -> None:
+        encoder = self.accelerator.unwrap_model(self.model).encoder
+        if encoder.site_pooling is not None and not self.contrasts:
+            # Nothing has learned the centre, and the states have moved away from it.
+            centre(encoder, self._some_codes())
+        super()._save(name, step)
 
     def record_start(self) -> None:
         """The validation of the model that has learned nothing yet."""
