@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
+from barcodemae.directories import whole_directory
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.hub.directories import whole_directory
 from barcodemae.hub.legacy import LegacyCheckpoint, read_legacy
 from barcodemae.hub.source import TRAINING_RECORD
 from barcodemae.presets import check_values

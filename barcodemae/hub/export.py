@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from barcodemae.directories import whole_directory
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.families import family_of
 from barcodemae.hub.card import EMBED_WITH_ONNXRUNTIME, FOLDER, render_card
-from barcodemae.hub.directories import whole_directory
 from barcodemae.hub.results import RESULTS, read_results, write_eval_results
 from barcodemae.hub.sentence_transformers import write_sentence_transformers
 from barcodemae.hub.source import TRAINING_RECORD, Checkpoint, check_finished

@@ -8,6 +8,7 @@ from pathlib import Path
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+from barcodemae.directories import whole_directory
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import building
 from barcodemae.identification.approximate import FILE as INDEX
@@ -58,7 +59,7 @@ def pull_library(repo_id: str, output: Path, revision: str | None = None) -> dic
         BarcodeMAEError: it cannot be had, or its files are not those of its card.
     """
     building.check_folder(output)
-    with building.whole_folder(output) as at:
+    with whole_directory(output, replace=True) as at:
         try:
             HfApi().snapshot_download(
                 repo_id,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +17,7 @@ from tqdm import tqdm
 
 from barcodemae import __version__
 from barcodemae.data.grid import coi_grid
+from barcodemae.directories import whole_directory
 from barcodemae.encoders import Encoder, load_encoder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import approximate, bits, leave_out, records, vectors
@@ -79,7 +78,7 @@ def build(
         raise BarcodeMAEError(
             f"no reference can be used: {_counted(found.left_out) or 'there is none'}"
         )
-    with whole_folder(output) as folder:
+    with whole_directory(output, replace=True) as folder:
         return _fill(folder, found, encoder, model, inference, name or output.name, progress)
 
 
@@ -372,22 +371,3 @@ def _counted(left_out) -> str:
 
 def _teller(progress: bool) -> Callable[[str], None]:
     return tqdm.write if progress else lambda line: None
-
-
-@contextmanager
-def whole_folder(output: Path) -> Iterator[Path]:
-    """A temporary neighbour of a folder, which takes its place at the end."""
-    output = output.absolute()
-    temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".tmp", dir=output.parent))
-    temporary.chmod(0o755)
-    try:
-        yield temporary
-        if output.exists():
-            old = temporary.with_suffix(".old")
-            output.rename(old)
-            temporary.rename(output)
-            shutil.rmtree(old)
-        else:
-            temporary.rename(output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -11,30 +11,47 @@ from barcodemae.outputs import full_disk_named, held_folder
 
 
 @contextmanager
-def whole_directory(output: str | Path) -> Iterator[Path]:
+def whole_directory(output: str | Path, replace: bool = False) -> Iterator[Path]:
     """Give a temporary neighbour of `output` to write in; rename it to `output` at the end.
 
     Where the block raises, the neighbour is removed and `output` is as it was. The neighbour is
     held: it is one process's at a time, and what a killed one left is removed first.
 
+    Args:
+        output: the directory.
+        replace: whether it may exist with content, which the new one then takes the place of.
+
     Raises:
-        BarcodeMAEError: `output` exists and is not an empty directory, another process is writing
-            it, or the disk is full.
+        BarcodeMAEError: `output` exists and may not be replaced, another process is writing it, or
+            the disk is full.
     """
     output = Path(os.path.abspath(output))
-    _refuse_content(output)
+    check = _refuse_file if replace else _refuse_content
+    check(output)
+    old = output.with_name(f".{output.name}.old")
     temporary = output.with_name(f".{output.name}.tmp")
     with full_disk_named(output), held_folder(temporary, shown=output):
         for left in temporary.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         try:
-            _refuse_content(output)  # another process may have written it before the lock was ours
+            if old.exists() and not output.exists():  # killed between the two renamings
+                old.rename(output)
+            check(output)  # another process may have written it before the lock was ours
             yield temporary
             _share(temporary)
+            if replace and output.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                output.rename(old)
             os.replace(temporary, output)
+            shutil.rmtree(old, ignore_errors=True)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def _refuse_file(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise BarcodeMAEError(f"{output}: is a file; give the name of a directory")
 
 
 def _refuse_content(output: Path) -> None:

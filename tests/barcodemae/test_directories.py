@@ -1,7 +1,7 @@
 import pytest
 
+from barcodemae.directories import whole_directory
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.hub.directories import whole_directory
 
 
 def write(output, text="content"):
@@ -33,6 +33,27 @@ def test_what_a_killed_one_left_is_removed(tmp_path):
     (left / "config.json").write_text("half")
     write(tmp_path / "exported")
     assert names(tmp_path) == ["exported"] and names(tmp_path / "exported") == ["within"]
+
+
+def test_a_directory_is_replaced_where_it_may_be(tmp_path):
+    write(tmp_path / "library", "old")
+    with whole_directory(tmp_path / "library", replace=True) as folder:
+        (folder / "file").write_text("new")
+        assert (tmp_path / "library" / "within" / "file").read_text() == "old"
+    assert names(tmp_path) == ["library"] and names(tmp_path / "library") == ["file"]
+
+
+def test_a_replacement_killed_half_way_is_undone(tmp_path):
+    """Between the renaming of the old one and that of the new one."""
+    write(tmp_path / ".library.old", "old")
+    (tmp_path / ".library.tmp").mkdir()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        whole_directory(tmp_path / "library", replace=True),
+    ):
+        raise KeyboardInterrupt
+    assert names(tmp_path) == ["library"]
+    assert (tmp_path / "library" / "within" / "file").read_text() == "old"
 
 
 def test_a_fault_leaves_nothing(tmp_path):
