@@ -37,7 +37,8 @@ class Family:
         name: in messages and cards.
         package: prefix of the modules of its Hub files, "" or "enbed.".
         tokens: "module:function" that makes token batches of barcodes, see `encoders.tokens`.
-        max_nucleotides: of a record, the most that its models read.
+        max_nucleotides: of a record, the most that its models read at once.
+        overlap: of the windows in which a longer record is embedded; None: the rest is cut off.
         card: template of its model card, in `model_card/`.
         tags: of its card.
         paper: its number at arXiv.
@@ -48,6 +49,7 @@ class Family:
     package: str
     tokens: str
     max_nucleotides: int
+    overlap: int | None
     card: str
     tags: tuple[str, ...]
     paper: str
@@ -125,6 +127,7 @@ FAMILIES = {
             package="",
             tokens="barcodemae.encoders.tokens:token_batch",
             max_nucleotides=660,
+            overlap=None,
             card="README.md.jinja",
             tags=("dna-barcoding", "biodiversity", "barcodemae", "masked-autoencoder"),
             paper="2502.18405",
@@ -135,6 +138,7 @@ FAMILIES = {
             package="enbed.",
             tokens="barcodemae.encoders.tokens:byte_batch",
             max_nucleotides=16384,
+            overlap=1024,
             card="enbed.md.jinja",
             tags=("genomics", "enbed", "byte-level"),
             paper="2311.02333",

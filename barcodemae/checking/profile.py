@@ -28,6 +28,7 @@ class Break:
         column: the grid's column of the nucleotide after it, or of the first one lost.
         length: how many nucleotides.
         probability: the alignment's mean posterior next to it.
+        by_group: whether the barcode's group of like ones tells it, and not the alignment.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Break:
     column: int
     length: int
     probability: float
+    by_group: bool = False
 
     @property
     def shifts_frame(self) -> bool:

@@ -6,6 +6,8 @@ from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
+
 from barcodemae.checking.checker import Checked, check
 from barcodemae.checking.repair import Repaired, repair
 from barcodemae.outputs import whole_file, whole_tsv
@@ -20,6 +22,8 @@ COLUMNS = (
     "said_by",
     "strand",
     "edits",
+    "surprise",
+    "unknown",
 )
 _AT_ONCE = 512
 
@@ -66,6 +70,8 @@ def _row(name: str, item: Checked, repaired: Repaired) -> tuple:
         _joined(sorted({problem.said_by for problem in problems})),
         "reverse" if item.is_reversed else "forward",
         _joined(repaired.edits),
+        "" if np.isnan(item.surprise) else f"{item.surprise:.2f}",
+        sum(letter not in "ACGT" for letter in item.barcode),
     )
 
 

@@ -10,6 +10,7 @@ import torch
 
 from barcodemae.checking.tags import LABELS
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.loading import family_at, load_whole
 from enbed import EnbedConfig, EnbedForTokenClassification
 from enbed.tokenization_enbed import OFFSET
 
@@ -51,17 +52,17 @@ class Tagger:
     """
 
     def __init__(self, directory: str | Path, batch_size: int = 32):
-        try:
-            config = EnbedConfig.from_pretrained(directory)
-        except (OSError, ValueError) as error:
-            raise BarcodeMAEError(f"{directory}: no ENBED can be read there: {error}") from error
+        family = family_at(directory)
+        if family.config_class is not EnbedConfig:
+            raise BarcodeMAEError(f"{directory}: holds a {family.name}; --tags needs an ENBED")
+        config = EnbedConfig.from_pretrained(directory)
         labels = tuple(config.id2label[i] for i in range(config.num_labels))
         if labels != LABELS or config.learned_positions < WIDTH:
             raise BarcodeMAEError(
                 f"{directory}: not an ENBED that was trained on sequencing errors; give one made "
-                "by train.enbed.noise"
+                "by train.pretrain --config train/configs/enbed-edits.yaml"
             )
-        self.model = EnbedForTokenClassification.from_pretrained(directory).eval()
+        self.model = load_whole(EnbedForTokenClassification, directory).eval()
         self.least_to_flag = getattr(config, "least_to_flag", 1.0)
         self.least_to_edit = getattr(config, "least_to_edit", 1.0)
         self.least_to_mend = getattr(config, "least_to_mend", 1.0)

@@ -52,16 +52,36 @@ def build(
 
 
 @app.command()
-def check(library: _Folder) -> None:
+def check(
+    library: _Folder,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            "-r",
+            help="Table to write: stop codons and suspected substitutions of every reference, as "
+            "`barcodemae check` finds them on the grid, where indels are mended already.",
+        ),
+    ] = None,
+) -> None:
     """Compare a library's files with their hashes, and look for what is not finite."""
     from barcodemae.errors import BarcodeMAEError
     from barcodemae.identification import building
     from barcodemae.identification.library import Library
+    from barcodemae.outputs import check_output
 
-    wrong = building.check(Library(library))
+    if report is not None:
+        check_output(report)
+    opened = Library(library)
+    wrong = building.check(opened)
     if wrong:
         raise BarcodeMAEError(f"{library}: {'; '.join(wrong)}. Build the library again.")
     print(f"{library}: whole")
+    if report is not None:
+        from barcodemae.identification.reference_errors import write_errors
+
+        told = (f"{number:,} {verdict}" for verdict, number in write_errors(opened, report))
+        print(f"{report}: {', '.join(told)}")
 
 
 @app.command()

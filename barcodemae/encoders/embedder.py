@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from barcodemae import BarcodeMAEModel
 from barcodemae.data.grid import coi_grid
+from barcodemae.encoders import windows
 from barcodemae.encoders.tokens import TokenBatch, batches_of_like_length
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.families import family_of
@@ -111,7 +112,8 @@ class Embedder:
         progress: bool = False,
         starts: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Embed n barcodes, each cut at 660 nucleotides or laid on the grid.
+        """Embed n barcodes, each cut at 660 nucleotides or laid on the grid; of ENBED, sequences
+        of any length, those beyond 16,383 as the mean of windows that overlap.
 
         Barcodes of like length share a batch, so little or no padding is computed. N and gaps at
         the end are no part of a barcode.
@@ -128,6 +130,22 @@ class Embedder:
             (n, dim) float32, in the order given; zeros for a barcode without a real k-mer
             (shorter than k, N in every k-mer, or nowhere on the grid).
         """
+        family = family_of(self.model.config)
+        if family.overlap is None:
+            return self._embed(sequences, batch_size, offset, progress, starts)
+        whole = ["".join(sequence.split())[offset:] for sequence in sequences]
+        # One place is </s>'s.
+        parts, rows = windows.cut(whole, family.max_nucleotides - 1, family.overlap)
+        return windows.merge(self._embed(parts, batch_size, 0, progress), parts, rows)
+
+    def _embed(
+        self,
+        sequences: Sequence[str],
+        batch_size: int,
+        offset: int = 0,
+        progress: bool = False,
+        starts: np.ndarray | None = None,
+    ) -> np.ndarray:
         embeddings = np.zeros((len(sequences), self.dim), dtype=np.float32)
         with tqdm(total=len(sequences), unit="barcode", disable=not progress) as bar:
             # Tokenized piece by piece: ids of millions of barcodes need not be held at once.

@@ -24,7 +24,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from sklearn.model_selection import StratifiedKFold
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.loading import load_whole
+from barcodemae.loading import load_model
 from barcodemae.outputs import full_disk_named, whole_tsv, write_whole_text
 from barcodemae.presets import PRESETS, preset_config
 from enbed import EnbedForSequenceClassification, EnbedTokenizer
@@ -116,7 +116,7 @@ class Classification:
             except ValueError as error:
                 raise BarcodeMAEError(f"--model, --model_overrides: {error}") from error
             return EnbedForSequenceClassification(config)
-        return load_whole(EnbedForSequenceClassification, name, "score.", **names)
+        return load_model(EnbedForSequenceClassification, name, "score.", **names)
 
     def run(self) -> dict:
         """Train and judge every fold; write the figures.

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.loading import load_whole
+from barcodemae.loading import load_model
 from barcodemae.outputs import check_output, write_whole_text
 from enbed import EnbedForConditionalGeneration
 from enbed.tokenization_enbed import OFFSET
@@ -185,7 +185,7 @@ def run(arguments: argparse.Namespace) -> dict:
     }
     if arguments.model:
         torch.manual_seed(arguments.seed)
-        model = load_whole(EnbedForConditionalGeneration, arguments.model)
+        model = load_model(EnbedForConditionalGeneration, arguments.model, may_lack="")
         samplers["model"] = Writer(model, arguments.window, arguments.temperature)
     figures: dict = {"training_pairs": len(training), "judged_pairs": len(judged)}
     for name, sampler in samplers.items():

@@ -63,5 +63,5 @@ def test_a_model_of_another_kind_is_refused(barcode, tmp_path):
     BarcodeMAEModel(preset_config("barcodemae-tiny")).save_pretrained(tmp_path / "model")
     source = tmp_path / "barcodes.fasta"
     source.write_text(f">a\n{barcode}\n")
-    with pytest.raises(BarcodeMAEError, match="no ENBED"):
+    with pytest.raises(BarcodeMAEError, match="holds a BarcodeMAE; --tags needs an ENBED"):
         run(source, "-o", tmp_path / "report.tsv", "--tags", tmp_path / "model")

@@ -40,7 +40,10 @@ def test_a_library_is_built_checked_described_and_used(files):
     assert "3 references" in _run(
         "library", "build", files / "references.csv", "-o", lib, "--model", "kmer:4"
     )
-    assert "whole" in _run("library", "check", lib)
+    report = files / "errors.tsv"
+    assert "3 " in _run("library", "check", lib, "--report", report)
+    checked = pd.read_csv(report, sep="\t")
+    assert len(checked) == 3 and "verdict" in checked
     assert "too small to calibrate" in _run("library", "info", lib)
     said = _run("identify", files / "queries.fasta", "-l", lib, "-o", out)
     assert "3 known species" in said

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from barcodemae import BarcodeMAEModel
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.presets import preset_config
 from enbed import EnbedForConditionalGeneration, EnbedForSequenceClassification
@@ -90,6 +91,13 @@ def test_fasta_is_joined_with_a_table_of_labels(checkpoint, tmp_path):
         run(tmp_path / "a.fasta", tmp_path / "run", **given)
     with pytest.raises(BarcodeMAEError, match="give --labels TABLE"):
         run(tmp_path / "a.fasta", tmp_path / "run", model=str(checkpoint))
+
+
+def test_a_barcodemae_is_refused(tmp_path):
+    BarcodeMAEModel(preset_config("barcodemae-tiny")).save_pretrained(tmp_path / "model")
+    sequences(20).to_parquet(tmp_path / "table.parquet")
+    with pytest.raises(BarcodeMAEError, match="holds a BarcodeMAE, which this cannot work with"):
+        run(tmp_path / "table.parquet", tmp_path / "run", model=str(tmp_path / "model"))
 
 
 def test_a_run_that_was_stopped_goes_on_with_its_fold(checkpoint, tmp_path):
