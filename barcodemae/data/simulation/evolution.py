@@ -113,9 +113,9 @@ def _shares() -> np.ndarray:
     background = np.linalg.lstsq(odds.T, np.ones(odds.shape[1]), rcond=None)[0]
     shares = np.full((CODONS * 3, 4), 0.25)  # also where the barcode does not reach
     shares[-LENGTH:] = (odds * background[:, None]).T
-    shares = shares.reshape(CODONS, 3, 4)
-    shares[:, 2] *= _THIRD_PLACES
-    return shares / shares.sum(axis=2, keepdims=True)
+    by_codon = shares.reshape(CODONS, 3, 4)
+    by_codon[:, 2] *= _THIRD_PLACES
+    return by_codon / by_codon.sum(axis=2, keepdims=True)
 
 
 def _ancestor(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:

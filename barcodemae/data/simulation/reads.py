@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -22,14 +22,15 @@ _COMPLEMENT = np.arange(256, dtype=np.uint8)
 _COMPLEMENT[list(b"ACGT")] = list(b"TGCA")
 
 
-class Shares(Protocol):
+@dataclass(frozen=True)
+class Shares:
     """Shares of barcodes: see `simulate.Simulation`."""
 
-    ambiguous: float
-    truncated: float
-    primers: float
-    mini: float
-    reversed: float
+    ambiguous: float = 0.0
+    truncated: float = 0.0
+    primers: float = 0.0
+    mini: float = 0.0
+    reversed: float = 0.0
 
 
 def sequenced(nucleotides: np.ndarray, shares: Shares, rng: np.random.Generator) -> pa.Array:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from barcodemae.data.simulation.evolution import CodingProcess, to_nucleotides
 from barcodemae.data.simulation.partition import Role, assign_roles, assign_splits
-from barcodemae.data.simulation.reads import sequenced
+from barcodemae.data.simulation.reads import Shares, sequenced
 from barcodemae.data.simulation.taxonomy import Taxonomy, allocate, bins, grow, latin_name
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import check_output, whole_file
@@ -39,7 +39,7 @@ SHARES = ("unlabelled", "ambiguous", "truncated", "primers", "mini", "reversed")
 
 
 @dataclass(frozen=True)
-class Simulation:
+class Simulation(Shares):
     """What to simulate; raises `BarcodeMAEError` where the numbers contradict each other.
 
     `orders` to `barcodes` are totals. `unlabelled` is the share of species in `pretrain`,
@@ -55,11 +55,6 @@ class Simulation:
     species: int = 400
     barcodes: int = 4000
     unlabelled: float = 0.6
-    ambiguous: float = 0.0
-    truncated: float = 0.0
-    primers: float = 0.0
-    mini: float = 0.0
-    reversed: float = 0.0
 
     def __post_init__(self):
         fewest = 1
