@@ -168,8 +168,9 @@ class Finetuning:
             self.learning_curves = "none: a logistic regression is solved as a whole, in no epochs"
             return
         self.learning_curves = "learning_curves.png"
-        # The Trainer's states sort the entries' keys: a resumed run writes the same file.
-        history = [dict(sorted(entry.items())) for entry in history]
+        # The Trainer's states sort the entries' keys, and its last entry is of this start alone: a
+        # resumed run writes the same file.
+        history = [dict(sorted(each.items())) for each in history if "train_runtime" not in each]
         _write_json(self.output_dir / "history.json", history)
         figures.learning_curves(self.output_dir / self.learning_curves, history)
 

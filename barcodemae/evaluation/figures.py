@@ -63,7 +63,8 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
     for kind in ("png", "svg"):
 
         def write(partial: Path, kind: str = kind) -> None:
-            figure.savefig(partial, format=kind, dpi=200, bbox_inches="tight")
+            undated = {"metadata": {"Date": None}} if kind == "svg" else {}
+            figure.savefig(partial, format=kind, dpi=200, bbox_inches="tight", **undated)
 
         write_whole(folder / f"{name}.{kind}", write)
     return folder / f"{name}.png"
