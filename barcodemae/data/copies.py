@@ -158,7 +158,7 @@ def _merged(members: dict[str, list[str | None]]) -> tuple[dict[str, str | None]
     merged: dict[str, str | None] = {}
     agree = all_agree = True
     for rank, names in members.items():
-        known = set(names) - {None}
+        known = {name for name in names if name is not None}
         if rank == "species":  # an open name gives way to a species
             known = {name for name in known if not _is_open(name)} or known
         agrees = len(known) <= 1
