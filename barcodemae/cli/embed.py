@@ -88,6 +88,8 @@ def embed(
         queries, prepare=False, degap=degap, on_error=on_error, progress=is_first
     )
     embedder = _load(model, where, precision, barcodes if is_first else None)
+    if is_first:
+        _tell_of_long(output, embedder, barcodes)
     if state is None:
         written = write_embeddings(output, embedder, barcodes, **settings)
     else:
@@ -129,6 +131,7 @@ def _embed_without_torch(
     check_format(output, queries)
     embedder = OnnxEmbedder(model.removeprefix("onnx:") or shipped_model())
     barcodes = read_barcodes(queries, prepare=False, degap=degap, on_error=on_error)
+    _tell_of_long(output, embedder, barcodes)
     sources = ", ".join(queries) if on_error == "raise" else ""
     written = write_embeddings(output, embedder, barcodes, batch_size, offset, sources=sources)
     report(output, f"{written} embeddings of {embedder.dim} dimensions")
@@ -155,6 +158,26 @@ def _load(model: str, device, precision: str, barcodes):
             f"nearest neighbour of fp32 among {len(sequences) - len(sequences) // 2} others"
         )
     return reduced
+
+
+def _tell_of_long(output: Path, embedder, barcodes) -> None:
+    """Say which part of records longer than a barcode is embedded."""
+    import pyarrow.compute as pc
+
+    from barcodemae.outputs import report
+
+    longest = embedder.longest
+    if longest is None:
+        return
+    lengths = pc.utf8_length(barcodes.data.column("nucleotides"))
+    count = pc.sum(pc.greater(lengths, longest)).as_py() or 0
+    if not count:
+        return
+    part = f"only the first {longest} of each are embedded; the shipped model finds the barcode"
+    if embedder.grid is not None:
+        part = "what lies on the grid of the barcode region is embedded of each"
+    records = f"{count:,} of {len(barcodes):,} records are longer than {longest} nucleotides"
+    report(output, f"{records}: {part}")
 
 
 def _timed(embedder, sequences: list[str]):

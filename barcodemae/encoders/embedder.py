@@ -62,6 +62,7 @@ class Embedder:
         dim: length of an embedding.
         kmer_size: nucleotides in a token.
         grid: what barcodes are laid on; None: they are cut from the first nucleotide.
+        longest: nucleotides of a record that an embedding can tell of; None: of all.
 
     Raises:
         BarcodeMAEError: the model has no [CLS] to pool by, another number of places than the grid,
@@ -86,6 +87,9 @@ class Embedder:
         self.dim = model.config.hidden_size if pooling == "cls" else model.config.pooled_size
         self.kmer_size = model.config.kmer_size
         self.grid = _fitting(grid or coi_grid(), model) if model.config.pooling == "sites" else None
+        family = family_of(model.config)
+        reads = self.grid.length if self.grid else family.max_nucleotides
+        self.longest = reads if family.overlap is None else None
 
     @classmethod
     def from_pretrained(

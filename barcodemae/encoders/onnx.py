@@ -15,7 +15,7 @@ from barcodemae.encoders.corruption import Corruption
 from barcodemae.encoders.shipped import shipped_model
 from barcodemae.encoders.tokens import batches_of_like_length, token_batch
 from barcodemae.errors import BarcodeMAEError
-from grid_barcodemae import Grid
+from grid_barcodemae import MAX_NUCLEOTIDES, Grid
 
 _GRAPHS = ("graph.onnx", "onnx/model.onnx")  # beside the weights; of `export --onnx`
 _OUTPUT = "pooler_output"
@@ -28,7 +28,7 @@ class OnnxEmbedder:
         directory: of a model, with config.json and an ONNX graph.
 
     Attributes:
-        dim, kmer_size, grid: as of `Embedder`.
+        dim, kmer_size, grid, longest: as of `Embedder`.
 
     Raises:
         BarcodeMAEError: there is no model of ours with a graph, or ONNX Runtime is not installed.
@@ -48,6 +48,7 @@ class OnnxEmbedder:
         self.kmer_size = int(config["kmer_size"])
         grid = directory / "grid.safetensors"
         self.grid = Grid.load(grid) if config.get("pooling") == "sites" else None
+        self.longest = self.grid.length if self.grid else MAX_NUCLEOTIDES
         self.path = graphs[0]
         self._session = _session(self.path)
         self.dim = {each.name: each for each in self._session.get_outputs()}[_OUTPUT].shape[1]

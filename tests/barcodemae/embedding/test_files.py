@@ -5,10 +5,12 @@ import torch
 
 from barcodemae import BarcodeMAEModel
 from barcodemae.data import read_barcodes, simulate_barcodes
+from barcodemae.data.grid import coi_grid
 from barcodemae.embedding.files import check_format, write_embeddings
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.presets import preset_config
+from tokenization_barcodemae import BarcodeMAETokenizer
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +115,28 @@ def test_a_failure_leaves_the_older_file(embedder, tmp_path, monkeypatch):
 def test_what_cannot_be_written_is_refused_before_the_work(name, message, tmp_path):
     with pytest.raises(BarcodeMAEError, match=message):
         check_format(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("preset", "words"),
+    [
+        ("barcodemae-tiny", "1 of 2 records are longer than 660 nucleotides: only the first 660"),
+        ("barcodemae-coi-small", "1 of 2 records are longer than 658 nucleotides: what lies on"),
+    ],
+)
+def test_what_is_not_embedded_of_long_records_is_said(preset, words, tmp_path, capsys):
+    from barcodemae.cli.embed import embed
+
+    BarcodeMAEModel(preset_config(preset)).save_pretrained(tmp_path / "model")
+    grid = coi_grid() if preset == "barcodemae-coi-small" else None
+    tokenizer = BarcodeMAETokenizer(preset_config(preset).kmer_size, grid=grid)
+    tokenizer.save_pretrained(tmp_path / "model")
+    whole = grid_barcode()
+    (tmp_path / "b.fasta").write_text(f">whole\n{whole}\n>long\n{'ACGT' * 50}{whole}\n")
+    embed([str(tmp_path / "b.fasta")], tmp_path / "e.npz", str(tmp_path / "model"), device="cpu")
+    assert words in capsys.readouterr().out
+
+
+def grid_barcode():
+    """What is most usual at each place of the grid."""
+    return "".join("ACGT"[code] for code in coi_grid().profile.argmax(axis=0))
