@@ -185,7 +185,7 @@ def test_combinations_that_make_no_sense_are_refused(fields, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"site_size": 0}, "site_size = 0.*at least 1"),
+        ({"site_size": 0}, "site_size = 0.*from 1 to 65,536"),
         ({"embedding_size": 2.5}, "embedding_size = 2.5"),
         ({"nucleotide_init": 1}, "nucleotide_init = 1"),
     ],

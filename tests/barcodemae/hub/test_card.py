@@ -155,7 +155,7 @@ def test_text_says_what_the_records_say(repository):
         assert words in card, words
     assert (repository / "figures" / "accuracy.png").read_bytes().startswith(b"\x89PNG")
     drawn = (repository / "figures" / "accuracy.svg").read_text()
-    assert "barcodes-k4" in drawn and "kmer:6" in drawn
+    assert "barcodes-k4" in drawn and "6-mer frequencies" in drawn
 
 
 def test_results_name_the_model_and_no_folder(repository, checkpoint):
