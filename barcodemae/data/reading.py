@@ -78,8 +78,8 @@ def read_barcodes(
     threads = _checked(num_threads, on_error, repeats, ids, header_format)
     found, lineages = _with_taxonomies(resolve(sources), taxonomy)
     extra = [name for name in map(rank_column, columns) if name not in COLUMNS]
-    first = prepare and repeats == FIRST
-    reader = _Reader(found, lineages, prepare, first, ids, header_format, extra, degap)
+    first, cuts = prepare and repeats == FIRST, prepare and repeats != MERGE
+    reader = _Reader(found, lineages, prepare, first, cuts, ids, header_format, extra, degap)
     filters = [_values(split), _values(phylum), min_length]
     part = _cached(reader, cache_dir, filters, repeats, on_error, threads, progress)
     report = cache.read_report(part)
@@ -128,7 +128,9 @@ def _cached(
     if repeats == MERGE:
         read, key = whole, [key, MERGE]
         whole = part = cache.load(
-            cache.entry(root, key, lambda folder: _merge(folder, read, schema, names))
+            cache.entry(
+                root, key, lambda folder: _merge(folder, read, schema, names, reader.prepare)
+            )
         )
     if any(filters):
         key = [key, filters]
@@ -172,6 +174,7 @@ class _Reader:
         taxonomies: list[FileSource],
         prepare: bool,
         drop_repeats: bool,
+        cuts: bool,
         ids: str,
         header_format: str | None,
         extra: Sequence[str],
@@ -179,6 +182,7 @@ class _Reader:
     ):
         self.sources, self.taxonomies = sources, taxonomies
         self.prepare, self.drop_repeats, self.ids = prepare, drop_repeats, ids
+        self.cuts = cuts  # at 660 nucleotides
         self.settings = [
             SourceSettings(header_format=header_format, extra=tuple(extra), degap=degap)
             for _ in sources
@@ -189,7 +193,14 @@ class _Reader:
         one = self.settings[0]
         sources = [[source.key(), source.label] for source in self.sources]
         taxonomies = [source.key() for source in self.taxonomies]
-        options = [self.prepare, self.drop_repeats, self.ids, one.header_format, one.degap]
+        options = [
+            self.prepare,
+            self.drop_repeats,
+            self.cuts,
+            self.ids,
+            one.header_format,
+            one.degap,
+        ]
         return [sources, taxonomies, *options, list(one.extra)]
 
     def write(self, folder: Path, skip: bool, num_threads: int, progress: bool) -> None:
@@ -244,7 +255,7 @@ class _Reader:
                 first = pa.array(barcodes.first(table["barcode_hash"].to_numpy()))
                 report.repeats += len(table) - pc.sum(first).as_py() if len(table) else 0
                 table = table.filter(first)
-            if self.prepare:
+            if self.cuts:
                 at = table.column_names.index("nucleotides")
                 table = table.set_column(at, "nucleotides", cut(table["nucleotides"]))
             report.kept += len(table)
@@ -292,13 +303,27 @@ def _join(folder: Path, part: datasets.Dataset, schema: pa.Schema, lineage: Sequ
     writer.close(_report_of(joined, part))
 
 
-def _merge(folder: Path, read: datasets.Dataset, schema: pa.Schema, lineage: Sequence[str]) -> None:
-    """Write one record for each barcode of a table."""
+def _merge(
+    folder: Path,
+    read: datasets.Dataset,
+    schema: pa.Schema,
+    lineage: Sequence[str],
+    cuts: bool,
+) -> None:
+    """Write one record for each barcode of a table, cut at 660 nucleotides if `cuts`.
+
+    Copies are equal as a whole, as they are to the authors: two barcodes that differ after what a
+    model reads are two, and may stand in different splits.
+    """
     table = read.data.table
     merged = Merged(table, lineage)
     writer = cache.Writer(folder, schema)
     for start in range(0, len(merged.rows), BATCH):
-        writer.write(merged.columns_of(table, start, start + BATCH).cast(schema))
+        part = merged.columns_of(table, start, start + BATCH)
+        if cuts:
+            at = part.column_names.index("nucleotides")
+            part = part.set_column(at, "nucleotides", cut(part["nucleotides"]))
+        writer.write(part.cast(schema))
     writer.close(_report_of(merged, read))
 
 

@@ -176,3 +176,10 @@ def test_no_label_is_lost_and_none_is_made_up(tmp_path_factory, rows):
         for one in before.itertuples():
             agreeing = after[after["genus"].isin([one.genus] if one.genus else after["genus"])]
             assert len(agreeing)
+
+
+def test_copies_are_equal_as_a_whole_and_cut_afterwards(merged):
+    begin = "ACGTAC" * 110
+    found = merged(table(f"a,Aus,Aus unus,{begin}AAA", f"b,Bus,Bus duo,{begin}CCC"))
+    assert found["genus"][:] == ["Aus", "Bus"]
+    assert set(found["nucleotides"][:]) == {begin}
