@@ -41,7 +41,7 @@ def test_the_demonstration_runs_to_its_end(tmp_path):
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr[-2000:]
-    rows = dict(re.findall(r"^   (\D.*?)\s+([\d.]+)%\s+[\d.]+%$", run.stdout, re.MULTILINE))
+    rows = dict(re.findall(r"^   (\S.*?)\s{2,}([\d.]+)%\s+[\d.]+%$", run.stdout, re.MULTILINE))
     rows = {name: float(share) for name, share in rows.items()}
     assert rows["this model"] > rows["shipped model"] > rows["6-mer frequencies"]
     assert abs(rows["6-mer frequencies"] - KMERS) < 5

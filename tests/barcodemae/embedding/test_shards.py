@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -89,8 +89,12 @@ def test_a_killed_run_goes_on_and_repeats_nothing(processes, inputs, expected, t
     while len(list(output.glob("part-*"))) < 3:
         assert run.poll() is None and time.monotonic() < deadline, "the run ended before"
         time.sleep(0.002)
-    os.killpg(run.pid, signal.SIGKILL)
+    # Those that a launcher starts are in groups of their own.
+    processes = [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]
+    for process in processes:
+        process.kill()
     run.wait()
+    psutil.wait_procs(processes)
     finished = {shard: shard.stat().st_mtime_ns for shard in output.glob("part-*")}
     assert 3 <= len(finished) < 16
     (output / ".part-00015-of-00016.parquet.tmp").write_text("torn")
