@@ -86,7 +86,7 @@ class Embedder:
         self.model = model.to(self.device).eval()
         self.dim = model.config.hidden_size if pooling == "cls" else model.config.pooled_size
         self.kmer_size = model.config.kmer_size
-        self.grid = _fitting(grid or coi_grid(), model) if model.config.pooling == "sites" else None
+        self.grid = grid_for(model, grid)
         family = family_of(model.config)
         reads = self.grid.length if self.grid else family.max_nucleotides
         self.longest = reads if family.overlap is None else None
@@ -204,6 +204,15 @@ class Embedder:
         if self.device.type != "cuda":
             return tensor.to(self.device)
         return tensor.pin_memory().to(self.device, non_blocking=True)
+
+
+def grid_for(model: BarcodeMAEModel, grid: Grid | None = None) -> Grid | None:
+    """The grid that barcodes are laid on for `model`: `grid`, else COI's; None: it reads none.
+
+    Raises:
+        BarcodeMAEError: the model has another number of places than the grid.
+    """
+    return _fitting(grid or coi_grid(), model) if model.config.pooling == "sites" else None
 
 
 def _fitting(grid: Grid, model: BarcodeMAEModel) -> Grid:

@@ -16,7 +16,12 @@ from matplotlib.image import imread
 from safetensors.torch import load_file
 from transformers import pipeline
 
-from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM, BarcodeMAETokenizer
+from barcodemae import (
+    BarcodeMAEConfig,
+    BarcodeMAEForMaskedLM,
+    BarcodeMAEModel,
+    BarcodeMAETokenizer,
+)
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.classification import Classifier, write_calls
 from barcodemae.presets import preset_config
@@ -316,6 +321,18 @@ def test_another_k_in_the_checkpoints_tokenizer_is_said_first(pretrained, tmp_pa
     BarcodeMAETokenizer(kmer_size=5).save_pretrained(tmp_path / "model")
     with pytest.raises(BarcodeMAEError, match="reads 3-mers, its tokenizer cuts 5-mers"):
         fit(tmp_path / "not read.csv", tmp_path / "model", tmp_path / "out")
+
+
+def test_a_model_on_the_grid_learns_from_turned_barcodes(data, tmp_path):
+    torch.manual_seed(0)
+    config = preset_config("barcodemae-coi-small", hidden_size=32, intermediate_size=64)
+    BarcodeMAEModel(config).save_pretrained(tmp_path / "model")
+    table = pd.read_csv(data)
+    turned = table["nucleotides"].str[::-1].str.translate(str.maketrans("ACGT", "TGCA"))
+    table["nucleotides"] = turned.where(table.index % 2 == 0, table["nucleotides"])
+    table.to_csv(tmp_path / "turned.csv", index=False)
+    metrics = fit(tmp_path / "turned.csv", tmp_path / "model", tmp_path / "out")
+    assert metrics["metrics"]["val"]["genus"]["accuracy"] > 0.6
 
 
 @pytest.mark.slow

@@ -22,11 +22,11 @@ class LineageHeads(nn.Module):
     its code. The taxa above follow by `Lineages.logits`.
     """
 
-    def __init__(self, hidden_size: int, lineages: Lineages, initializer_range: float):
+    def __init__(self, pooled_size: int, lineages: Lineages, initializer_range: float):
         super().__init__()
         self.lineages = lineages
         self.heads = nn.ModuleDict(
-            {rank: nn.Linear(hidden_size, len(names)) for rank, names in lineages.names.items()}
+            {rank: nn.Linear(pooled_size, len(names)) for rank, names in lineages.names.items()}
         )
         for head in self.heads.values():
             nn.init.normal_(head.weight, std=initializer_range)
@@ -40,7 +40,7 @@ class LineageHeads(nn.Module):
 
     @torch.no_grad()
     def merged(self) -> nn.Linear:
-        """The same function as a single layer (hidden -> leaves)."""
+        """The same function as a single layer (embedding -> leaves)."""
         of_leaf = self.lineages.of_leaf
         weight = sum(head.weight.cpu()[of_leaf[rank]] for rank, head in self.heads.items())
         bias = sum(head.bias.cpu()[of_leaf[rank]] for rank, head in self.heads.items())

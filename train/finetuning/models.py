@@ -31,6 +31,6 @@ def with_heads(encoder: BarcodeMAEModel, lineages: Lineages) -> BarcodeMAEForSeq
     model = BarcodeMAEForSequenceClassification(encoder.config)
     model.barcodemae = encoder
     model.classifier = LineageHeads(
-        encoder.config.hidden_size, lineages, encoder.config.initializer_range
+        encoder.config.pooled_size, lineages, encoder.config.initializer_range
     )
     return model

@@ -23,10 +23,12 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from barcodemae import BarcodeMAEForSequenceClassification
+from barcodemae.encoders.embedder import grid_for
 from barcodemae.encoders.tokens import token_batch
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.lineages import Lineages
 from barcodemae.outputs import full_disk_named
+from grid_barcodemae import Grid
 from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.freezing import GradualUnfreezing, parameter_groups
 from train.finetuning.heads import lineage_loss
@@ -69,7 +71,7 @@ class FinetuneTrainer(Trainer):
         super().__init__(
             model,
             training_arguments(arguments),
-            data_collator=BarcodeCollator(model.config.kmer_size),
+            data_collator=BarcodeCollator(model.config.kmer_size, grid_for(model.barcodemae)),
             train_dataset=training,
             eval_dataset=validation,
             # `accuracy`, the finest rank's, chooses the best epoch.
@@ -196,16 +198,16 @@ class NewFrames(TrainerCallback):
 
 
 class BarcodeCollator:
-    """Tokenize the barcodes of `LabelledBarcodes`, each from its frame offset."""
+    """Tokenize the barcodes of `LabelledBarcodes`, each from its frame offset or on the grid."""
 
-    def __init__(self, kmer_size: int):
-        self.kmer_size = kmer_size
+    def __init__(self, kmer_size: int, grid: Grid | None = None):
+        self.kmer_size, self.grid = kmer_size, grid
 
     def __call__(self, items: Sequence[dict]) -> dict[str, torch.Tensor]:
         """input_ids and attention_mask (batch, length), labels (batch, ranks)."""
         sequences = [item["nucleotides"] for item in items]
         offsets = np.array([item["offset"] for item in items])
-        tokens = token_batch(sequences, self.kmer_size, offsets)
+        tokens = token_batch(sequences, self.kmer_size, offsets, grid=self.grid)
         return {
             "input_ids": torch.from_numpy(tokens.ids).long(),
             "attention_mask": torch.from_numpy(tokens.is_token).long(),
