@@ -141,7 +141,9 @@ def test_a_killed_command_repeated_gives_what_it_would_have(command, inputs, tmp
         process.join(PATIENCE)
         if ended:  # it was quicker this time
             break
-    if not ended:
+    # One that is killed between its last rename and its end is whole, too; export then refuses.
+    is_whole = contents(killed / "out").keys() == contents(whole / "out").keys()
+    if not ended and not (command == "export" and is_whole):
         finish(begin(command, inputs, killed), killed)
     expected, found = contents(whole / "out"), contents(killed / "out")
     assert expected and found.keys() == expected.keys()

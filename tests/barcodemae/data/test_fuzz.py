@@ -122,7 +122,9 @@ def check(draw, folder, content):
     entry.mkdir(exist_ok=True)
     skip, prepare = draw.random() < 0.5, draw.random() < 0.5
     ids = draw.choice(["refuse", "number", "keep"])
-    reader = _Reader([FileSource(path)], [], prepare, prepare, ids, None, [], draw.random() < 0.3)
+    reader = _Reader(
+        [FileSource(path)], [], prepare, prepare, prepare, ids, None, [], draw.random() < 0.3
+    )
     try:
         reader.write(entry, skip, 1, progress=False)
     except BarcodeMAEError as error:
