@@ -72,11 +72,8 @@ def embed(
     from barcodemae.shard_folders import check_alone
 
     model = model or shipped_model()
-    settings = {
-        "batch_size": batch_size,
-        "offset": offset,
-        "sources": ", ".join(queries) if on_error == "raise" else "",
-    }
+    sources = ", ".join(queries) if on_error == "raise" else ""
+    settings = {"batch_size": batch_size, "offset": offset, "sources": sources}
     one_file = bool(output.suffix) or is_stream(output)
     if one_file:
         check_format(output, queries)
@@ -87,9 +84,9 @@ def embed(
     barcodes = read_barcodes(
         queries, prepare=False, degap=degap, on_error=on_error, progress=is_first
     )
-    embedder = _load(model, where, precision, barcodes if is_first else None)
-    if is_first:
-        _tell_of_long(output, embedder, barcodes)
+    told = barcodes if is_first else None
+    embedder = _load(model, where, precision, told)
+    _tell_of_long(output, embedder, told)
     if state is None:
         written = write_embeddings(output, embedder, barcodes, **settings)
     else:
@@ -167,7 +164,7 @@ def _tell_of_long(output: Path, embedder, barcodes) -> None:
     from barcodemae.outputs import report
 
     longest = embedder.longest
-    if longest is None:
+    if longest is None or barcodes is None:
         return
     lengths = pc.utf8_length(barcodes.data.column("nucleotides"))
     count = pc.sum(pc.greater(lengths, longest)).as_py() or 0
