@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from Bio.Seq import reverse_complement
 
 from barcodemae.checking.ends import with_ends
 from barcodemae.checking.groups import Groups, coi_groups
@@ -31,7 +32,6 @@ _NUMT_SIGNS = 3
 _FLANK = 30  # nucleotides kept beside the region, for the profile to find its ends in
 _AT_ONCE = 256
 _ERROR_RATE = 2e-4  # substitutions in a nucleotide of consensus barcodes
-_COMPLEMENT = str.maketrans("ACGTRYKMBVDHSWN", "TGCAYRMKVBHDSWN")
 _NOT_A_LETTER = re.compile("[^ACGTRYKMSWBDHVN]")
 
 
@@ -117,7 +117,7 @@ def _check_some(barcodes, phyla, tagger, groups) -> list[Checked]:
     checked = []
     for row, text in enumerate(texts):
         turned = placements.strand[row] < 0
-        forward = text.translate(_COMPLEMENT)[::-1] if turned else text
+        forward = reverse_complement(text) if turned else text
         checked.append(Checked(CLEAN, [], bool(turned), forward))
         if not placements.placed[row]:
             checked[-1].verdict = NOT_COI
@@ -160,9 +160,10 @@ def _look_among_like_ones(some: list[Checked], groups: Groups) -> np.ndarray:
     rows = on_grid(some)
     if not some:
         return np.zeros(rows.shape, dtype=np.float32)
-    for item, expected in zip(some, groups.expected(rows)[0], strict=True):
-        item.alignment.breaks = with_ends(item.codes, item.alignment, expected, groups.least_shift)
-    odds = groups.surprise(rows)
+    expected = groups.expected(rows)
+    for item, own in zip(some, expected[0], strict=True):
+        item.alignment.breaks = with_ends(item.codes, item.alignment, own, groups.least_shift)
+    odds = groups.surprise(rows, expected)
     for item, row in zip(some, odds, strict=True):
         item.surprise = float(np.log(row.sum() / max(np.count_nonzero(row), 1) + 1e-9))
     return np.where(odds >= groups.least_surprise, odds, 0)

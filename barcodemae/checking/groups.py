@@ -62,8 +62,10 @@ class Groups:
             for name in ("nucleotides", "amino_acids", "codons")
         )
         shares = np.exp(self.shares - np.logaddexp.reduce(self.shares))
-        self._common = np.log(np.tensordot(shares, np.exp(self.nucleotides), 1))
-        self._common_acids = np.log(np.tensordot(shares, np.exp(self.amino_acids), 1))
+        self._probabilities = np.exp(self.nucleotides), np.exp(self.amino_acids)
+        self._common, self._common_acids = (
+            np.log(np.tensordot(shares, each, 1)) for each in self._probabilities
+        )
 
     def expected(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Codes (n, 658) -> log-probabilities (n, 658, 4) and of amino acids (n, codons, 21)."""
@@ -73,14 +75,19 @@ class Groups:
         fit = np.exp(fit - fit.max(axis=1, keepdims=True))
         fit /= fit.sum(axis=1, keepdims=True)
         return tuple(
-            np.log((fit @ np.exp(x).reshape(groups, -1)).reshape(len(codes), *x.shape[1:]))
-            for x in (self.nucleotides, self.amino_acids)
+            np.log((fit @ each.reshape(groups, -1)).reshape(len(codes), *each.shape[1:]))
+            for each in self._probabilities
         )
 
-    def features(self, codes: np.ndarray) -> np.ndarray:
+    def features(
+        self, codes: np.ndarray, expected: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> np.ndarray:
         """Codes (n, 658) -> (n, codons, 3, 4, FEATURES): of each place in a codon and each
-        nucleotide that could stand there, beside the two others as they are, log-probabilities."""
-        own, own_acids = self.expected(codes)
+        nucleotide that could stand there, beside the two others as they are, log-probabilities.
+
+        `expected` spares computing it again where it is at hand.
+        """
+        own, own_acids = self.expected(codes) if expected is None else expected
         three = np.minimum(codes[:, FIRST_CODON:END], 3).reshape(len(codes), CODONS, 3).astype(int)
         found = np.zeros((len(codes), CODONS, 3, 4, FEATURES), dtype=np.float32)
         found[..., 0] = own[:, FIRST_CODON:END].reshape(len(codes), CODONS, 3, 4)
@@ -98,13 +105,20 @@ class Groups:
                 at[..., 4] = self.codons[number, codon]
         return found
 
-    def surprise(self, codes: np.ndarray) -> np.ndarray:
+    def surprise(
+        self, codes: np.ndarray, expected: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> np.ndarray:
         """Codes (n, 658) -> (n, 658): how much likelier a nucleotide is wrong than right, before
-        it is known how often any is: (1 - p) / 3 p. 0 where a letter of the codon is unknown."""
+        it is known how often any is: (1 - p) / 3 p. 0 where a letter of the codon is unknown.
+
+        `expected` as of `features`.
+        """
         found = np.zeros(codes.shape, dtype=np.float32)
         for first in range(0, len(codes), _AT_ONCE):
-            some = codes[first : first + _AT_ONCE]
-            logits = np.einsum("ncpyf,pf->ncpy", self.features(some), self.weights)
+            part = slice(first, first + _AT_ONCE)
+            some = codes[part]
+            given = None if expected is None else (expected[0][part], expected[1][part])
+            logits = np.einsum("ncpyf,pf->ncpy", self.features(some, given), self.weights)
             three = some[:, FIRST_CODON:END].reshape(len(some), CODONS, 3, 1)
             is_known = (three < 4).all(axis=(2, 3))[:, :, None]
             logits -= logits.max(axis=3, keepdims=True)
@@ -112,7 +126,7 @@ class Groups:
             shares /= shares.sum(axis=3, keepdims=True)
             right = np.take_along_axis(shares, np.minimum(three, 3).astype(int), 3)[..., 0]
             odds = np.where(is_known, (1 - right) / (3 * right), 0)
-            found[first : first + _AT_ONCE, FIRST_CODON:END] = odds.reshape(len(some), -1)
+            found[part, FIRST_CODON:END] = odds.reshape(len(some), -1)
         return found
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate.utils import set_seed
+from Bio.Seq import reverse_complement
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from sklearn.model_selection import StratifiedKFold
 
@@ -36,7 +37,6 @@ from train.loop.optimization import one_cycle
 from train.loop.records import claimed
 from train.loop.run import read_overrides
 
-_COMPLEMENT = str.maketrans("ACGTURYKMBVDH", "TGCAAYRMKVBHD")
 _ALIKE = 20  # batches among which sequences are sorted by length
 
 
@@ -247,7 +247,7 @@ class Classification:
     def _batch(self, rows: np.ndarray, turned: bool = False) -> dict[str, torch.Tensor]:
         sequences = [self.sequences[row] for row in rows]
         if turned:
-            sequences = [sequence.translate(_COMPLEMENT)[::-1] for sequence in sequences]
+            sequences = [reverse_complement(sequence) for sequence in sequences]
         arrays = self.tokenizer.batch(sequences)
         return {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from Bio import Phylo
 
+from barcodemae.checking.groups import one_hot
 from barcodemae.errors import BarcodeMAEError
 from grid_barcodemae import nucleotide_codes
 from train.enbed.labelled_sequences import read_table
@@ -118,7 +119,7 @@ def _lay_groups(table: pd.DataFrame):
 
 
 def _by_season(codes: np.ndarray, seasons: np.ndarray) -> Pairs:
-    letters = (codes[..., None] == np.arange(4)).astype(np.float32).reshape(len(codes), -1)
+    letters = one_hot(codes)
     known = (codes < UNKNOWN).astype(np.float32)
     parents, children = [], []
     names = sorted(set(seasons))
