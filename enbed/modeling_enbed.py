@@ -157,26 +157,63 @@ AttentionInterface.register("enbed", enbed_attention)
 AttentionMaskInterface.register("enbed", padding_mask)
 
 
-class PlacedEmbedding(nn.Embedding):
-    """Token embeddings, plus a learned vector for each of the first places."""
+def nucleotides_in(input_ids, attention_mask: torch.Tensor | None) -> torch.Tensor:
+    """(batch, length) where tokens are bytes: no padding, </s>, <unk> or sentinels."""
+    is_byte = (input_ids >= FIRST_BYTE) & (input_ids <= LAST_BYTE)
+    return is_byte if attention_mask is None else is_byte & attention_mask.bool()
 
-    def __init__(self, num_places: int, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.places = nn.Embedding(num_places, self.embedding_dim)
+
+class SituatedEmbedding(nn.Embedding):
+    """Token embeddings, plus learned vectors of the place and of the n-grams around a nucleotide.
+
+    Args:
+        config: its `learned_positions` and `ngram_sizes`.
+    """
+
+    def __init__(self, config: EnbedConfig):
+        width = config.hidden_size
+        super().__init__(config.vocab_size, width, config.pad_token_id)
+        if config.learned_positions:
+            self.places = nn.Embedding(config.learned_positions, width)
+        # The last row of a table is for n-grams with another letter, or past an end.
+        self.ngrams = nn.ModuleDict(
+            {str(size): nn.Embedding(4**size + 1, width) for size in config.ngram_sizes}
+        )
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Ids (batch, length) -> (batch, length, hidden)."""
         length = input_ids.shape[1]
-        places = self.places.weight[:length]
-        return super().forward(input_ids) + pad(places, (0, 0, 0, length - len(places)))
+        embedded = super().forward(input_ids)
+        if hasattr(self, "places"):
+            places = self.places.weight[:length]
+            embedded = embedded + pad(places, (0, 0, 0, length - len(places)))
+        if self.ngrams:
+            codes = sum(code * (input_ids == token) for token, code in _CODES)
+            is_known = sum(input_ids == token for token, _ in _CODES).bool()
+            for name, table in self.ngrams.items():
+                embedded = embedded + table(_ngrams(codes, is_known, int(name)))
+        return embedded
+
+
+_CODES = [(ord(letter) + FIRST_BYTE, code) for code, letter in enumerate("ACGT")]
+
+
+def _ngrams(codes: torch.Tensor, is_known: torch.Tensor, size: int) -> torch.Tensor:
+    """Codes (batch, length) -> the number of the n-gram around each, 4^size where there is none."""
+    length, before = codes.shape[1], (size - 1) // 2
+    sides = (before, size - 1 - before)
+    codes, is_known = pad(codes, sides), pad(is_known, sides)
+    number, whole = torch.zeros_like(codes[:, :length]), torch.ones_like(is_known[:, :length])
+    for place in range(size):
+        number = 4 * number + codes[:, place : place + length]
+        whole = whole & is_known[:, place : place + length]
+    return torch.where(whole, number, 4**size)
 
 
 def _prepare(model, encoder: T5GemmaEncoder, config: EnbedConfig) -> None:
-    """Give each layer its reach, and the encoder its learned places."""
-    if config.learned_positions:
-        encoder.embed_tokens = PlacedEmbedding(
-            config.learned_positions, config.vocab_size, config.hidden_size, config.pad_token_id
-        )
+    """Give each layer its reach, and the encoder its learned places and n-grams."""
+    if config.learned_positions or config.ngram_sizes:
+        encoder.embed_tokens = SituatedEmbedding(config)
         encoder.embed_tokens.apply(model._init_weights)
     for part in (config, config.encoder, config.decoder):
         part._attn_implementation = "enbed"
@@ -222,7 +259,7 @@ class EnbedForConditionalGeneration(_TellsWhatIsNew, T5GemmaForConditionalGenera
     _own_weights = ("model.decoder", "lm_head")
     _own_part = "decoder"
     _can_compile_fullgraph = False  # generate() would make itself a static cache
-    _keys_to_ignore_on_load_unexpected = [r"^score\."]
+    _keys_to_ignore_on_load_unexpected = [r"^score"]
 
     def __init__(self, config: EnbedConfig):
         super().__init__(config)
@@ -255,7 +292,7 @@ class EnbedPreTrainedModel(T5GemmaPreTrainedModel):
     config_class = EnbedConfig
     base_model_prefix = "model"
     main_input_name = "input_ids"
-    _keys_to_ignore_on_load_unexpected = [r"(^|\.)decoder\.", r"^lm_head\.", r"^score\."]
+    _keys_to_ignore_on_load_unexpected = [r"(^|\.)decoder\.", r"^lm_head\.", r"^score"]
 
     def __init__(self, config: EnbedConfig):
         # Who is handed a model with a decoder may take its encoder alone, and miss the pooling.
@@ -315,8 +352,7 @@ class EnbedModel(EnbedPreTrainedModel):
         places = {"position_ids": position_ids}
         output = self.encoder(input_ids, attention_mask=attention_mask, **places, **kwargs)
         states = output.last_hidden_state
-        is_byte = (input_ids >= FIRST_BYTE) & (input_ids <= LAST_BYTE) & attention_mask.bool()
-        weights = is_byte.to(states.dtype)
+        weights = nucleotides_in(input_ids, attention_mask).to(states.dtype)
         total = torch.einsum("bl,blh->bh", weights, states)
         return BaseModelOutputWithPooling(
             last_hidden_state=states,
@@ -366,7 +402,29 @@ class EnbedForTokenClassification(_EnbedWithHead):
 
 
 class EnbedForSequenceClassification(_EnbedWithHead):
-    """A label for each sequence, from the mean over its nucleotides."""
+    """A label for each sequence, from the mean over its nucleotides.
+
+    With `config.classifier_pooling` "sites" also from each of the first places.
+    """
+
+    _own_weights = ("score", "score_sites")
+
+    def __init__(self, config: EnbedConfig):
+        super().__init__(config)
+        if config.classifier_pooling == "sites":
+            inputs = config.learned_positions * config.hidden_size
+            self.score_sites = nn.Linear(inputs, config.num_labels, bias=False)
+            self.score_sites.apply(self._init_weights)
+
+    def _logits(self, encoded: BaseModelOutputWithPooling, is_nucleotide) -> torch.Tensor:
+        """(batch, num_labels); `is_nucleotide` (batch, length)."""
+        logits = self.score(self.dropout(encoded.pooler_output))
+        if self.config.classifier_pooling != "sites":
+            return logits
+        places = self.config.learned_positions
+        states = encoded.last_hidden_state * is_nucleotide[..., None]
+        states = pad(states, (0, 0, 0, max(places - states.shape[1], 0)))[:, :places]
+        return logits + self.score_sites(self.dropout(states).flatten(1))
 
     @can_return_tuple
     def forward(
@@ -379,7 +437,7 @@ class EnbedForSequenceClassification(_EnbedWithHead):
     ) -> SequenceClassifierOutput:
         """Logits (batch, num_labels); the loss follows `config.problem_type`."""
         encoded = self.model(input_ids, attention_mask=attention_mask, **kwargs)
-        logits = self.score(self.dropout(encoded.pooler_output))
+        logits = self._logits(encoded, nucleotides_in(input_ids, attention_mask))
         loss = None
         if labels is not None:
             counted = (

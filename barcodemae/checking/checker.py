@@ -16,7 +16,7 @@ from Bio.Seq import reverse_complement
 
 from barcodemae.checking.ends import with_ends
 from barcodemae.checking.groups import Groups, coi_groups
-from barcodemae.checking.profile import DELETION, INSERTION, Alignment, align
+from barcodemae.checking.profile import DELETION, INSERTION, Alignment, align, no_alignment
 from barcodemae.checking.stops import find_stops
 from barcodemae.checking.tags import INSERT, REPLACE, UNKNOWN
 from barcodemae.data.grid import coi_grid
@@ -66,7 +66,7 @@ class Checked:
         barcode: the record, forward (turned where it was reversed), upper case.
         offset: nucleotides before the part that was looked at.
         codes: (n,) the part that was looked at; empty where it is not COI.
-        alignment: of that part; None where it is not COI.
+        alignment: of that part; empty where it is not COI.
         surprise: log of the odds that one of its nucleotides is misread, before it is known how
             often any is; comparable between barcodes. NaN where it is not COI.
         tags: (n + 1, 10) probabilities of edit tags; None without an ENBED, and where it is not
@@ -79,7 +79,7 @@ class Checked:
     barcode: str
     offset: int = 0
     codes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
-    alignment: Alignment | None = None
+    alignment: Alignment = field(default_factory=no_alignment)
     surprise: float = np.nan
     tags: np.ndarray | None = None
 
@@ -204,7 +204,7 @@ def _judge(item: Checked, phylum: str | None, tagger, surprise: np.ndarray) -> N
     ]
     problems += _surprising(columns, surprise)
     if item.tags is not None:
-        problems += _by_tags(item, tagger.least_to_flag)
+        problems += _by_tags(item, item.tags, tagger.least_to_flag)
     for problem in problems:
         problem.at += item.offset
     item.problems = sorted(problems, key=lambda problem: (problem.at, problem.said_by))
@@ -222,15 +222,15 @@ def _surprising(columns: np.ndarray, surprise: np.ndarray) -> list[Problem]:
     return problems
 
 
-def _by_tags(item: Checked, least_probability: float) -> list[Problem]:
+def _by_tags(item: Checked, tags: np.ndarray, least_probability: float) -> list[Problem]:
     """What the tags say in the region, where they are sure; an unknown letter is no error."""
-    probabilities = 1 - item.tags[:, 0]
+    probabilities = 1 - tags[:, 0]
     problems = []
     columns = np.append(item.alignment.columns, -1)
     for at in np.flatnonzero(probabilities >= least_probability):
         if at < len(item.codes) and item.codes[at] > 3:
             continue
-        tag = int(item.tags[at, 1:].argmax()) + 1
+        tag = int(tags[at, 1:].argmax()) + 1
         kind = DELETION if tag >= INSERT else SUBSTITUTION if tag >= REPLACE else INSERTION
         near = columns[max(at - 3, 0) : at + 1]
         column = int(near.max()) if len(near) else -1

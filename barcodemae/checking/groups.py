@@ -120,7 +120,7 @@ class Groups:
             given = None if expected is None else (expected[0][part], expected[1][part])
             logits = np.einsum("ncpyf,pf->ncpy", self.features(some, given), self.weights)
             three = some[:, FIRST_CODON:END].reshape(len(some), CODONS, 3, 1)
-            is_known = (three < 4).all(axis=(2, 3))[:, :, None]
+            is_known = np.all(three < 4, axis=(2, 3), keepdims=True)[..., 0]
             logits -= logits.max(axis=3, keepdims=True)
             shares = np.exp(logits)
             shares /= shares.sum(axis=3, keepdims=True)

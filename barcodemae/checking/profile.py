@@ -56,11 +56,17 @@ class Alignment:
     breaks: list[Break]
 
 
+def no_alignment() -> Alignment:
+    """Of a record that has no place on the profile."""
+    return Alignment(np.zeros(0, dtype=np.int64), [])
+
+
 @cache
 def coi_profile() -> HMM:
     """The shipped profile, read once."""
     with HMMFile(_COI) as file:
-        return next(iter(file))
+        profile = next(iter(file))
+    return profile
 
 
 @cache

@@ -45,10 +45,9 @@ def repair(item: Checked, tagger=None) -> Repaired:
     Args:
         tagger: the `Tagger` that gave the tags, for how sure is sure; None: without.
     """
-    if item.alignment is None:
-        return Repaired(item.barcode, [])
-    has_tags = tagger is not None and item.tags is not None
-    edits = _tag_edits(item, tagger.least_to_edit) if has_tags else {}
+    edits: dict[int, Edit] = {}
+    if tagger is not None and item.tags is not None:
+        edits |= _tag_edits(item.codes, item.tags, tagger.least_to_edit)
     for found in item.alignment.breaks:
         if found.shifts_frame and not _is_done(found, edits):
             edits |= _by_profile(item.codes, found) or _by_tags(item, found, tagger)
@@ -69,17 +68,17 @@ def repair(item: Checked, tagger=None) -> Repaired:
     return Repaired(front + "".join(letters) + after, words)
 
 
-def _tag_edits(item: Checked, least_probability: float) -> dict[int, Edit]:
+def _tag_edits(codes: np.ndarray, tags: np.ndarray, least_probability: float) -> dict[int, Edit]:
     edits = {}
-    for at in np.flatnonzero(item.tags[:, 1:].max(axis=1) >= least_probability):
-        tag = int(item.tags[at].argmax())
-        if tag == KEEP or (at < len(item.codes) and item.codes[at] > 3):
+    for at in np.flatnonzero(tags[:, 1:].max(axis=1) >= least_probability):
+        tag = int(tags[at].argmax())
+        if tag == KEEP or (at < len(codes) and codes[at] > 3):
             continue
         if tag >= INSERT:
             edits[int(at)] = ("acgt"[tag - INSERT], True, "")
-        elif tag >= REPLACE and at < len(item.codes):
+        elif tag >= REPLACE and at < len(codes):
             edits[int(at)] = ("", True, "acgt"[tag - REPLACE])
-        elif tag == DROP and at < len(item.codes):
+        elif tag == DROP and at < len(codes):
             edits[int(at)] = ("", False, "")
     return edits
 

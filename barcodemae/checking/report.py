@@ -41,7 +41,8 @@ def write_report(
     Returns:
         How many records each verdict has, and how many edits were made in all.
     """
-    verdicts, edits = Counter(), 0
+    verdicts: Counter[str] = Counter()
+    edits = 0
     fasta = nullcontext() if mended is None else whole_file(mended)
     with whole_tsv(output, COLUMNS) as add, fasta as path:
         file = nullcontext() if path is None else path.open("w", encoding="utf-8")

@@ -56,7 +56,7 @@ class Tagger:
         if family.config_class is not EnbedConfig:
             raise BarcodeMAEError(f"{directory}: holds a {family.name}; --tags needs an ENBED")
         config = EnbedConfig.from_pretrained(directory)
-        labels = tuple(config.id2label[i] for i in range(config.num_labels))
+        labels = tuple(name for _, name in sorted((config.id2label or {}).items()))
         if labels != LABELS or config.learned_positions < WIDTH:
             raise BarcodeMAEError(
                 f"{directory}: not an ENBED that was trained on sequencing errors; give one made "

@@ -38,6 +38,8 @@ _LEAST = {
     "learned_positions": 0,
     "max_position_embeddings": 1,
 }
+CLASSIFIER_POOLINGS = ("mean", "sites")
+_LONGEST_NGRAM = 8  # 4^n vectors
 
 
 class EnbedConfig(PretrainedConfig):
@@ -55,6 +57,12 @@ class EnbedConfig(PretrainedConfig):
         learned_positions: how many places from the first on get a learned vector in the encoder,
             beside the rotary positions; for sequences that begin at a known place, as barcodes on
             the grid do. 0 (the default): none.
+        ngram_sizes: of the n-grams of A, C, G and T around a nucleotide that add a learned vector
+            to its embedding in the encoder, 4^n of them; none by default. The tokens stay single
+            nucleotides. (Byte Latent Transformer, arXiv 2412.09871, does so with hashed bytes.)
+        classifier_pooling: what `EnbedForSequenceClassification` reads: "mean", over nucleotides;
+            "sites", beside it each of the first `learned_positions` states by weights of its own,
+            for sequences that begin at a known place.
         max_position_embeddings: most tokens in one sequence.
         initializer_range, dropout_rate: as in T5Gemma, whose blocks ENBED is made of.
 
@@ -78,6 +86,8 @@ class EnbedConfig(PretrainedConfig):
         decoder_radius: int = 128,
         summary_block: int = 16,
         learned_positions: int = 0,
+        ngram_sizes: list[int] | None = None,
+        classifier_pooling: str = "mean",
         max_position_embeddings: int = 16384,
         initializer_range: float = 0.02,
         dropout_rate: float = 0.1,
@@ -94,6 +104,8 @@ class EnbedConfig(PretrainedConfig):
             "decoder_radius": decoder_radius,
             "summary_block": summary_block,
             "learned_positions": learned_positions,
+            "ngram_sizes": ngram_sizes or [],
+            "classifier_pooling": classifier_pooling,
             "max_position_embeddings": max_position_embeddings,
             "initializer_range": initializer_range,
         }
@@ -194,6 +206,24 @@ def _check(fields: dict) -> None:
         raise ValueError(
             f"radii = {radii} is not allowed: radii are {fields['num_layers']} integers of at "
             "least 1, one for each encoder layer"
+        )
+    sizes, pooling = fields["ngram_sizes"], fields["classifier_pooling"]
+    if len(set(sizes)) < len(sizes) or not all(
+        isinstance(size, int) and 2 <= size <= _LONGEST_NGRAM for size in sizes
+    ):
+        raise ValueError(
+            f"ngram_sizes = {sizes} is not allowed: they are different integers from 2 to "
+            f"{_LONGEST_NGRAM}"
+        )
+    if pooling not in CLASSIFIER_POOLINGS:
+        raise ValueError(
+            f"classifier_pooling = {pooling!r} is not allowed: it is one of "
+            + ", ".join(map(repr, CLASSIFIER_POOLINGS))
+        )
+    if pooling == "sites" and not fields["learned_positions"]:
+        raise ValueError(
+            "classifier_pooling = 'sites' is not allowed without learned_positions: they say how "
+            "many places have weights of their own"
         )
 
 

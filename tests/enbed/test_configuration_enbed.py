@@ -46,6 +46,9 @@ def test_a_saved_config_is_flat_and_comes_back(tmp_path):
         ({"num_layers": 0}, "num_layers = 0 is not allowed"),
         ({"hidden_size": 30, "num_heads": 4}, "hidden_size = 30 is not allowed with num_heads = 4"),
         ({"num_layers": 2, "radii": [64]}, "radii are 2 integers"),
+        ({"ngram_sizes": [3, 9]}, "different integers from 2 to 8"),
+        ({"classifier_pooling": "max"}, "one of 'mean', 'sites'"),
+        ({"classifier_pooling": "sites"}, "not allowed without learned_positions"),
         ({"decoder_radii": 3}, "Did you mean 'decoder_radius'"),
     ],
 )

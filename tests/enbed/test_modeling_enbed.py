@@ -123,6 +123,35 @@ def test_learned_positions_tell_places_apart():
     assert placed.encoder.embed_tokens.places.weight.requires_grad
 
 
+def test_ngrams_around_a_nucleotide_add_their_vectors():
+    embedding = make(EnbedModel, ngram_sizes=[2, 3]).encoder.embed_tokens
+    ids = torch.tensor([[ord(letter) + 3 for letter in "ACGNTA"] + [1, 0]])
+    of_token = torch.nn.functional.embedding(ids, embedding.weight)
+    added = (embedding(ids) - of_token)[0]
+    twos, threes = embedding.ngrams["2"].weight, embedding.ngrams["3"].weight
+    none = twos[16] + threes[64]
+    expected = {0: twos[1] + threes[64], 1: twos[6] + threes[6], 2: none, 4: twos[12] + threes[64]}
+    for place in range(8):
+        torch.testing.assert_close(added[place], expected.get(place, none), atol=1e-6, rtol=0)
+
+
+def test_sites_have_weights_of_their_own_in_the_class_of_a_sequence():
+    fields = {"learned_positions": 40, "classifier_pooling": "sites", "num_labels": 2}
+    model = make(EnbedForSequenceClassification, **fields)
+    ids, mask = nucleotides(40), torch.ones(2, 40, dtype=torch.long)
+    ids[1, 30], ids[1, 31:] = 1, 0
+    mask[1, 31:] = 0
+    encoded = model.model(ids, attention_mask=mask)
+    states = encoded.last_hidden_state.clone()
+    states[1, 30:] = 0
+    weight = model.score_sites.weight.view(2, 40, -1)
+    expected = model.score(encoded.pooler_output) + torch.einsum("blh,clh->bc", states, weight)
+    torch.testing.assert_close(model(ids, attention_mask=mask).logits, expected)
+    short, longer = model(ids[1:, :31]).logits, model(torch.nn.functional.pad(ids[1:], (0, 20)))
+    torch.testing.assert_close(short, expected[1:], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(longer.logits, expected[1:], atol=1e-6, rtol=1e-5)
+
+
 def test_generating_with_a_cache_writes_what_it_writes_without():
     model = make(EnbedForConditionalGeneration)
     ids = nucleotides(60)

@@ -15,7 +15,7 @@ import pandas as pd
 from safetensors.numpy import save_file
 from scipy.optimize import minimize
 
-from barcodemae.checking.checker import CLEAN, REVERSED, check, on_grid
+from barcodemae.checking.checker import CLEAN, NOT_COI, REVERSED, check, on_grid
 from barcodemae.checking.ends import best_shift
 from barcodemae.checking.groups import (
     CODONS,
@@ -108,7 +108,7 @@ def fit_weights(groups: Groups, codes: np.ndarray) -> tuple[np.ndarray, float]:
 def thresholds(groups: Groups, barcodes: list[str]) -> np.ndarray:
     """(2,) `least_shift` and `least_surprise`, by barcodes that are taken to be clean."""
     known = [b for b in barcodes if not set(b.upper()) - set("ACGT")]
-    checked = [item for item in check(known, groups=groups) if item.alignment is not None]
+    checked = [item for item in check(known, groups=groups) if item.verdict != NOT_COI]
     passed = [item for item in checked if item.verdict in (CLEAN, REVERSED)]
     rows = on_grid(passed)
     expected = np.concatenate(

@@ -25,12 +25,14 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from sklearn.model_selection import StratifiedKFold
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.loading import load_model
+from barcodemae.loading import config_at, load_model
 from barcodemae.outputs import full_disk_named, whole_tsv, write_whole_text
 from barcodemae.presets import PRESETS, preset_config
-from enbed import EnbedForSequenceClassification, EnbedTokenizer
+from enbed import EnbedConfig, EnbedForSequenceClassification, EnbedTokenizer
+from enbed.tokenization_enbed import OFFSET
 from train.enbed.labelled_sequences import read_table
 from train.loop.arguments import RunArguments, parse_arguments
+from train.loop.averaging import WeightAverage
 from train.loop.checkpoints import replace_directory
 from train.loop.devices import make_accelerator
 from train.loop.optimization import one_cycle
@@ -38,6 +40,8 @@ from train.loop.records import claimed
 from train.loop.run import read_overrides
 
 _ALIKE = 20  # batches among which sequences are sorted by length
+_UNKNOWN = ord("N") + OFFSET
+_POOLING = "classifier_pooling"
 
 
 @dataclass
@@ -55,11 +59,21 @@ class ElementArguments(RunArguments):
     max_length: int = field(default=16383, metadata={"help": "nucleotides; the rest is cut off"})
     model_overrides: str = field(
         default="",
-        metadata={"help": 'YAML fields over a preset: "{learned_positions: 60}" if aligned'},
+        metadata={
+            "help": "fields over a preset, as {learned_positions: 60, classifier_pooling: sites} "
+            "for sequences that begin at a known place; over a checkpoint: the pooling alone"
+        },
     )
     both_strands: bool = field(
         default=False,
         metadata={"help": "learn from either strand, judge by the mean of both: for enhancers"},
+    )
+    masked_share: float = field(
+        default=0.0, metadata={"help": "of the nucleotides that training reads as N, drawn anew"}
+    )
+    average_decay: float = field(
+        default=0.0,
+        metadata={"help": "of the moving average of the weights that is judged; 0: none"},
     )
     unfreeze_every: float = field(
         default=1.0, metadata={"help": "epochs after which one more layer is freed; 0: all at once"}
@@ -74,6 +88,8 @@ class ElementArguments(RunArguments):
             model=(bool(self.model), "a checkpoint directory, a Hub id or a preset"),
             folds=(self.folds >= 2, "at least 2"),
             max_length=(self.max_length >= 8, "at least 8"),
+            masked_share=(0 <= self.masked_share < 1, "in [0, 1)"),
+            average_decay=(0 <= self.average_decay < 1, "in [0, 1)"),
         )
 
 
@@ -108,15 +124,19 @@ class Classification:
     def make_model(self) -> EnbedForSequenceClassification:
         names = {"id2label": dict(enumerate(self.names))}
         names["label2id"] = {name: number for number, name in enumerate(self.names)}
-        name = self.arguments.model
-        if name in PRESETS["enbed"]:
-            overrides = read_overrides(self.arguments)
-            try:
-                config = preset_config(name, **overrides, **names)
-            except ValueError as error:
-                raise BarcodeMAEError(f"--model, --model_overrides: {error}") from error
-            return EnbedForSequenceClassification(config)
-        return load_model(EnbedForSequenceClassification, name, "score.", **names)
+        name, overrides = self.arguments.model, read_overrides(self.arguments)
+        try:
+            if name in PRESETS["enbed"]:
+                return EnbedForSequenceClassification(preset_config(name, **overrides, **names))
+            if set(overrides) - {_POOLING}:
+                raise ValueError(f"over a checkpoint only {_POOLING} may be given")
+            if overrides:
+                # By the constructor, which looks at what is given.
+                config = EnbedConfig(**{**config_at(name).to_dict(), **overrides, **names})
+                names = {"config": config}
+        except ValueError as error:
+            raise BarcodeMAEError(f"--model, --model_overrides: {error}") from error
+        return load_model(EnbedForSequenceClassification, name, "score", **names)
 
     def run(self) -> dict:
         """Train and judge every fold; write the figures.
@@ -202,6 +222,7 @@ class Classification:
         )
         schedule = one_cycle(optimizer, total)
         gradual = arguments.unfreeze_every and arguments.model not in PRESETS["enbed"]
+        average = WeightAverage(model, arguments.average_decay) if arguments.average_decay else None
         model.train()
         for step in range(total):
             epoch, place = divmod(step, per_epoch)
@@ -214,12 +235,16 @@ class Classification:
             with torch.autocast(
                 self.device.type, torch.bfloat16, enabled=arguments.mixed_precision == "bf16"
             ):
-                loss = model(**self._batch(batches[place], turned), labels=labels).loss
+                loss = model(**self._masked(batches[place], turned, rng), labels=labels).loss
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), arguments.max_grad_norm or 1.0)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
+            if average:
+                average.update()
+        if average:
+            average.keep()
 
     def _batches(self, order: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
         """Rows in batches of like lengths, so that little of a batch is padding."""
@@ -243,6 +268,15 @@ class Classification:
                 shares += model(**self._batch(some, turned=True)).logits.softmax(1)
             found |= dict(zip(some.tolist(), shares.argmax(1).tolist(), strict=True))
         return np.array([found[row] for row in rows.tolist()])
+
+    def _masked(self, rows: np.ndarray, turned: bool, rng: np.random.Generator):
+        """A batch to learn from."""
+        batch = self._batch(rows, turned)
+        if self.arguments.masked_share:
+            ids = batch["input_ids"]
+            drawn = torch.from_numpy(rng.random(ids.shape) < self.arguments.masked_share)
+            ids[drawn.to(ids.device) & (ids > OFFSET)] = _UNKNOWN
+        return batch
 
     def _batch(self, rows: np.ndarray, turned: bool = False) -> dict[str, torch.Tensor]:
         sequences = [self.sequences[row] for row in rows]

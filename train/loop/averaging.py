@@ -44,6 +44,11 @@ class WeightAverage:
             self._swap()
 
     @torch.no_grad()
+    def keep(self) -> None:
+        """The model has the average for its weights from now on."""
+        torch._foreach_copy_(self.parameters, self.means)
+
+    @torch.no_grad()
     def _swap(self) -> None:
         for parameter, mean in zip(self.parameters, self.means, strict=True):
             kept = parameter.detach().clone()

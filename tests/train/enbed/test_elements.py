@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from barcodemae import BarcodeMAEModel
 from barcodemae.errors import BarcodeMAEError
@@ -104,13 +105,60 @@ def test_a_run_that_was_stopped_goes_on_with_its_fold(checkpoint, tmp_path):
     data = tmp_path / "table.csv"
     sequences().to_csv(data, index=False)
     given = {"model": "enbed-tiny", "model_overrides": str(SIZES), "epochs": 2.0}
-    given |= {"both_strands": True}
+    given |= {"both_strands": True, "masked_share": 0.1, "average_decay": 0.9}
     whole = run(data, tmp_path / "run", **given)
     (tmp_path / "run" / "folds" / "2.json").unlink()
     again = run(data, tmp_path / "run", **given)
     assert again["accuracy_by_fold"] == whole["accuracy_by_fold"]
     with pytest.raises(BarcodeMAEError, match="epochs was 2.0 and is 3.0"):
         run(data, tmp_path / "run", **{**given, "epochs": 3.0})
+
+
+def test_the_average_of_the_weights_is_judged_and_letters_are_masked(tmp_path):
+    sequences(40).to_parquet(tmp_path / "table.parquet")
+    given = {"model": "enbed-tiny", "model_overrides": str(SIZES), "average_decay": 0.999}
+    given |= {"train_data": [str(tmp_path / "table.parquet")], "output_dir": "out", "cpu": True}
+    task = Classification(
+        ElementArguments(
+            **given, masked_share=0.5, epochs=2.0, base_learning_rate=0.1, batch_size=40
+        )
+    )
+    rows, rng = np.arange(40), np.random.default_rng(0)
+    ids, masked = task._batch(rows)["input_ids"], task._masked(rows, False, rng)["input_ids"]
+    changed = masked[ids != masked]
+    assert set(changed.tolist()) == {ord("N") + 3}
+    assert 0.45 < len(changed) / (ids > 3).sum() < 0.55
+    ends, seen = [], []
+    for decay in (0.0, 0.999):
+        task.arguments.average_decay = decay
+        torch.manual_seed(0)
+        model = task.make_model()
+        model.register_forward_hook(lambda model, *_: seen.append(model.score.weight.clone()))
+        task._fit(model, rows)
+        ends.append(model.score.weight)
+    # Two steps, at decays of (1 + n) / (10 + n).
+    start, middle = seen[:2]
+    assert (middle - start).abs().max() > 1e-3
+    expected = 2 / 11 * (0.1 * start + 0.9 * middle) + 9 / 11 * ends[0]
+    torch.testing.assert_close(ends[1], expected, atol=1e-4, rtol=1e-3)
+
+
+def test_over_a_checkpoint_the_pooling_alone_may_be_given(checkpoint, tmp_path):
+    sequences(20).to_parquet(tmp_path / "table.parquet")
+    given = {"train_data": [str(tmp_path / "table.parquet")], "output_dir": "out", "cpu": True}
+    for overrides, said in (
+        ("{num_layers: 3}", "only classifier_pooling"),
+        ("{classifier_pooling: sites}", "without learned_positions"),
+    ):
+        arguments = ElementArguments(**given, model=str(checkpoint), model_overrides=overrides)
+        with pytest.raises(BarcodeMAEError, match=said):
+            Classification(arguments).make_model()
+    fields = {**SIZES, "learned_positions": 48}
+    placed = tmp_path / "placed"
+    EnbedForConditionalGeneration(preset_config("enbed-tiny", **fields)).save_pretrained(placed)
+    given |= {"model": str(placed), "model_overrides": "{classifier_pooling: sites}"}
+    model = Classification(ElementArguments(**given)).make_model()
+    assert model.score_sites.weight.shape == (2, 48 * 16)
 
 
 def test_batches_hold_sequences_of_like_lengths_each_once(checkpoint, tmp_path):

@@ -25,6 +25,12 @@ def test_the_average_is_the_formulas_and_stands_in_for_the_weights():
         raise KeyError
     assert torch.equal(model.weight, now)
 
+    kept = copy.deepcopy(model)
+    of_kept = WeightAverage(kept, decay=0.5)
+    of_kept.load_state_dict(copy.deepcopy(average.state_dict()))
+    of_kept.keep()
+    torch.testing.assert_close(kept.weight.detach(), expected)
+
     other = WeightAverage(copy.deepcopy(model), decay=0.5)
     other.load_state_dict(copy.deepcopy(average.state_dict()))
     assert other.steps == 20 and torch.equal(other.means[0], average.means[0])
