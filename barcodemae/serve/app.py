@@ -48,6 +48,11 @@ _STYLE = """
 .details-of .v4 { background: #c9c9c9; }
 .details-of table { border-collapse: collapse; }
 .details-of th, .details-of td { text-align: left; }
+/* On a phone Gradio cuts names to their endings, and nobody needs to remove what is taken away. */
+.files-of .label-clear-button { display: none; }
+.files-of .file td { padding-inline: 2px; }
+.files-of .file td.download { width: 6rem; min-width: 0; }
+.files-of .file td.filename { width: auto; max-width: none; }
 """
 
 
@@ -116,8 +121,8 @@ def build(libraries: Mapping[str, Identify], limits: Limits) -> gr.Blocks:
     with gr.Blocks(title="BarcodeMAE", analytics_enabled=False, delete_cache=(600, KEPT)) as app:
         gr.Markdown(
             "# Identify COI barcodes\nKnown species, new species, or no call, with probabilities. "
-            f"Takes {limits}. What you give is deleted once it is read; answers are kept for "
-            f"{KEPT // 60} minutes."
+            f"FASTA, FASTQ, CSV, TSV, xlsx or Parquet, {limits}. What you give is deleted once "
+            f"it is read; answers are kept for {KEPT // 60} minutes."
         )
         kept = gr.State(time_to_live=KEPT)
         with gr.Row():
@@ -129,7 +134,7 @@ def build(libraries: Mapping[str, Identify], limits: Limits) -> gr.Blocks:
                 scale=3,
             )
             upload = gr.File(
-                label="or a file: FASTA, FASTQ, CSV, TSV, xlsx, Parquet",
+                label="or a file of them",
                 file_types=list(ENDINGS),
                 height=160,
                 scale=2,
@@ -150,7 +155,12 @@ def build(libraries: Mapping[str, Identify], limits: Limits) -> gr.Blocks:
         )
         row = gr.Number(label="Look at barcode # (or click its row)", precision=0, interactive=True)
         details = gr.HTML(elem_classes="details-of")
-        files = gr.File(label="Files to take away", file_count="multiple", interactive=False)
+        files = gr.File(
+            label="Files to take away",
+            file_count="multiple",
+            interactive=False,
+            elem_classes="files-of",
+        )
         private = {"api_visibility": "private"}
         done = start.click(
             page.show,

@@ -7,8 +7,11 @@ without the interruption (bit for bit on a CPU).
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -400,7 +403,9 @@ def errors_in_a_line(script: str) -> Iterator[None]:
     try:
         yield
     except (BarcodeMAEError, OSError) as error:
-        print(printable(f"{script}: {error}"), file=sys.stderr)
+        line = printable(f"{script}: {error}")
+        print(line, file=sys.stderr)
+        _tell_launcher(line)
         sys.exit(2)
     except KeyboardInterrupt as error:
         number = error.args[0] if error.args else signal.SIGINT
@@ -412,6 +417,13 @@ def errors_in_a_line(script: str) -> Iterator[None]:
         sys.exit(128 + number)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _tell_launcher(line: str) -> None:
+    """Have torch's launcher of several processes end its traceback with what was wrong."""
+    if path := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        said = {"message": line, "extraInfo": {"timestamp": str(int(time.time()))}}
+        Path(path).write_text(json.dumps({"message": said}))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -73,6 +73,8 @@ def test_every_width_and_scheme(browser, address, fasta, width, scheme):
         finished(page)
         page.get_by_text("Nearest references").first.wait_for()
         assert overflow(page) <= 0 and not faults
+        name = page.locator(".files-of .stem").first  # cut to "b...", were it wider than its place
+        assert name.evaluate("name => name.scrollWidth <= name.clientWidth")
 
 
 def test_by_keyboard_alone(browser, address, fasta):
