@@ -19,6 +19,7 @@ _CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u20
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _CONTROL_IN_TEXT = re.compile(f"(?![\n\t])[{_CONTROLS}]")
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠].")  # spreadsheets know the wide forms too
+_DOUBTFUL = frozenset("=+-@＝＋－＠ ")  # what a printable formula can begin with
 _MARKUP = re.compile(r"[\\`*|<>\[\]$~]")
 _BLOCK = re.compile(r"^(\s*)([#+=]|-(?!\d))")  # what would begin a heading or a list
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -48,7 +49,7 @@ def markdown(text: str) -> str:
 
 def safe_cell(value: object) -> object:
     """`value` as the cell of a delimited file; only texts change."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (value.isprintable() and value[:1] not in _DOUBTFUL):
         return value
     text = one_line(value)
     if _FORMULA.match(text) and not _NUMBER.fullmatch(text):

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import datasets
 
 MANIFEST = "_identify.json"
-_PIECE = 1024  # queries answered at a time
+# Queries answered at a time: the vectors of all references are read anew for each piece.
+_FEWEST, _MOST, _PAIRS = 512, 4096, 1 << 29
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,9 @@ _PROCESSES = (("RANK", 0), ("WORLD_SIZE", 1))  # as `accelerate launch` and torc
 
 def _answers(library, barcodes, settings: Settings, bar) -> Iterator[Answers]:
     tagger = _tagger(settings.tags) if settings.tags else None
-    for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(_PIECE):
+    seen: dict[bytes, str] = {}
+    size = min(max(_PAIRS // len(library), _FEWEST), _MOST)
+    for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(size):
         yield identify(
             library,
             rows["processid"],
@@ -203,6 +206,7 @@ def _answers(library, barcodes, settings: Settings, bar) -> Iterator[Answers]:
             settings.target,
             settings.min_overlap,
             tagger,
+            seen,
         )
         bar.update(len(rows["processid"]))
 

@@ -44,6 +44,30 @@ def compare(queries: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np
     return equal, np.bitwise_count(known).sum(axis=-1, dtype=np.int32)
 
 
+def shared(query: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """(m,) float32: equal less different nucleotides of one query with m references.
+
+    -inf without common sites. Many times quicker than `compare`, since every word of the references
+    stands beside the same word of the next.
+
+    Args:
+        query: (3, words).
+        references: (3, words, m).
+    """
+    used = np.flatnonzero(query[2])
+    if not len(used):
+        return np.full(references.shape[2], -np.inf, dtype=np.float32)
+    words = slice(used[0], used[-1] + 1)
+    (high, low, known), theirs = query[:, words, None], references[:, words]
+    both = theirs[2] & known
+    common = np.bitwise_count(both).sum(axis=0, dtype=np.int16)
+    differ = theirs[0] ^ high
+    differ |= theirs[1] ^ low
+    differ &= both
+    differing = np.bitwise_count(differ).sum(axis=0, dtype=np.int16)
+    return np.where(common > 0, common - 2 * differing, -np.inf).astype(np.float32)
+
+
 def compare_at(
     queries: np.ndarray, references: np.ndarray, places: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ codon. The profile HMM takes some five milliseconds a barcode, the grid a twenti
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import numpy as np
 from barcodemae.checking.stops import FIRST_CODON
 from barcodemae.checking.stops import stop_codons as stops_of
 from barcodemae.identification import bits
-from barcodemae.identification.search import shared
+from barcodemae.identification.search import nearest_by_identity
 from grid_barcodemae import Placements
 
 if TYPE_CHECKING:
@@ -72,32 +73,41 @@ def chimeras(
         equal, common = bits.compare_at(*part)
         share = np.where(common >= _LEAST_OF_HALF, equal / np.maximum(common, 1), 0)
         nearer |= share.max(axis=1) >= identities[doubtful] + _GAIN
-    for row in doubtful[nearer]:
-        named = [
-            _nearest_family(
-                planes[row][:, words], references[..., words], identities[row], families
-            )
-            for words in _HALVES
-        ]
-        if all(named) and named[0] != named[1]:
-            found[row] = " / ".join(named)
+    rows = doubtful[nearer]
+    named = [
+        _nearest_families(
+            planes[rows][..., words], references[..., words], identities[rows], families
+        )
+        for words in _HALVES
+    ]
+    for row, first, second in zip(rows.tolist(), *named, strict=True):
+        if first and second and first != second:
+            found[row] = f"{first} / {second}"
     return found
 
 
-def _nearest_family(query, references, identity: float, families: np.ndarray) -> str:
-    """The family of the reference nearest to a half; "" if it is not clearly nearer than whole."""
-    at = int(shared(query[None], references).argmax())
-    equal, common = bits.compare(query, references[at])
-    clear = common >= _LEAST_OF_HALF and equal / common >= identity + _GAIN
-    return families[at] if clear else ""
+def _nearest_families(halves, references, identities: np.ndarray, families: np.ndarray):
+    """(n,) the families of the references nearest to n halves.
+
+    "" for a half that is not clearly nearer to it than the whole is to any.
+    """
+    if not len(halves):
+        return np.zeros(0, dtype=object)
+    at = nearest_by_identity(halves, references, 1)
+    equal, common = bits.compare_at(halves, references, at)
+    share = np.where(common >= _LEAST_OF_HALF, equal / np.maximum(common, 1), 0)[:, 0]
+    return np.where(share >= identities + _GAIN, families[at[:, 0]], "")
 
 
-def repeats(planes: np.ndarray, ids: list[str]) -> list[str]:
-    """For each of n queries the id of an earlier one with the same sites; "" if there is none."""
-    first: dict[bytes, str] = {}
+def repeats(planes: np.ndarray, ids: list[str], seen: dict[bytes, str]) -> list[str]:
+    """For each of n queries the id of an earlier one with the same sites; "" if there is none.
+
+    `seen` holds the earlier ones, by the digest of their sites; these are added to it.
+    """
+    digests = (hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in planes)
     return [
-        "" if (known := first.setdefault(row.tobytes(), name)) == name else known
-        for row, name in zip(planes, ids, strict=True)
+        "" if (known := seen.setdefault(digest, name)) == name else known
+        for digest, name in zip(digests, ids, strict=True)
     ]
 
 

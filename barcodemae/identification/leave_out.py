@@ -164,7 +164,7 @@ def _trials(source, embedded, each, rows, window: slice) -> dict[str, _Trials]:
     if not inside.all():
         embedded = source.embed(bits.unpack(bits.masked(source.planes, inside)))
     mapped = vectors.unit(embedded if each is None else each(embedded))
-    scores = mapped[rows] @ mapped.T if inside.all() else _shared(planes, source.planes)
+    scores = mapped[rows] @ mapped.T if inside.all() else shared(planes, source.planes)
     found = {}
     for name in SCENARIOS:
         kept, blocked = _blocked(source.taxa, name, rows)
@@ -191,14 +191,6 @@ def _count_one_less(evidence: Evidence, taxa: Taxa, rows: np.ndarray, candidates
     same = (taxa.codes["genus"][np.maximum(nearest, 0)] == own) & (own >= 0)
     fewer = np.log1p(taxa.species_of_genus[own[same]] - 1)
     evidence.features[same, FEATURES.index("species")] = fewer
-
-
-def _shared(planes: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """(n, m) scores by which fragments find their candidates."""
-    scores = np.empty((len(planes), len(references)), dtype=np.float32)
-    for row, one in enumerate(planes):
-        scores[row] = shared(one[None], references)
-    return scores
 
 
 def _blocked(taxa: Taxa, scenario: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,8 @@ from barcodemae.identification.vectors import unit
 
 _QUERIES, _REFERENCES = 256, 16_384  # in a tile of similarities, 16 MiB
 _FAISS_FROM = 100_000  # references; below, its import takes longer than it spares
-_PAIRS = 1 << 18  # pairs of barcodes whose sites are compared at a time
+_OF_FAISS = 65_536  # references in a tile: each tile costs every query the search for its best
+_SCORES = 1 << 23  # pairs of barcodes whose scores are held at a time, 32 MiB
 
 
 def nearest_by_cosine(
@@ -28,8 +29,9 @@ def nearest_by_cosine(
     knn = _faiss_knn() if len(references) >= _FAISS_FROM else None
     places = np.zeros((len(queries), count), dtype=np.int64)
     cosines = np.full((len(queries), count), -np.inf, dtype=np.float32)
-    for first in range(0, len(references), _REFERENCES):
-        tile = unit(np.asarray(references[first : first + _REFERENCES], dtype=np.float32))
+    size = _REFERENCES if knn is None else _OF_FAISS
+    for first in range(0, len(references), size):
+        tile = unit(np.asarray(references[first : first + size], dtype=np.float32))
         if knn is not None:
             found, at = knn(queries, tile, min(count, len(tile)))
             _join(places, cosines, at + first, found)
@@ -87,21 +89,19 @@ def nearest_by_identity(queries: np.ndarray, references: np.ndarray, count: int)
     sites comes after one that has them; one without common sites does not count.
     """
     places = np.full((len(queries), count), -1, dtype=np.int64)
-    step = max(1, _PAIRS // max(len(references), 1))
+    step = max(1, _SCORES // max(len(references), 1))
     for start in range(0, len(queries), step):
         piece = slice(start, start + step)
-        scores = np.empty((len(queries[piece]), len(references)), dtype=np.float32)
-        for first in range(0, len(references), _PAIRS):
-            theirs = references[first : first + _PAIRS]
-            scores[:, first : first + _PAIRS] = shared(queries[piece, None], theirs[None])
-        at, values = highest(scores, count)
+        at, values = highest(shared(queries[piece], references), count)
         places[piece] = np.where(np.isfinite(values), at, -1)
     return places
 
 
 def highest(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Columns and values (n, count) of the highest in each row, in no order."""
-    if count < values.shape[1]:
+    """Columns and values (n, count) of the highest in each row, in no order; of one, the first."""
+    if count == 1:
+        at = values.argmax(axis=1)[:, None]
+    elif count < values.shape[1]:
         at = np.argpartition(values, -count, axis=1)[:, -count:]
     else:
         at = np.broadcast_to(np.arange(values.shape[1]), values.shape)
@@ -109,9 +109,17 @@ def highest(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shared(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Equal less different nucleotides of pairs (..., 3, words); -inf without common sites."""
-    equal, common = bits.compare(queries, references)
-    return np.where(common > 0, 2 * equal - common, -np.inf).astype(np.float32)
+    """(n, m) equal less different nucleotides of n queries with m references, (..., 3, words).
+
+    -inf without common sites.
+    """
+    scores = np.empty((len(queries), len(references)), dtype=np.float32)
+    for first in range(0, len(references), _REFERENCES):
+        columns = slice(first, first + _REFERENCES)
+        by_word = np.ascontiguousarray(references[columns].transpose(1, 2, 0))
+        for row, query in enumerate(queries):
+            scores[row, columns] = bits.shared(query, by_word)
+    return scores
 
 
 def compared(

@@ -36,6 +36,7 @@ def identify(
     target: float = TARGET,
     min_overlap: int = MIN_OVERLAP,
     tagger=None,
+    seen: dict[bytes, str] | None = None,
 ) -> Answers:
     """Answer n queries, of either strand, wherever they begin and whatever lies around them.
 
@@ -46,6 +47,7 @@ def identify(
         target: probability that a rank must reach to be called.
         min_overlap: sites on the grid that a query must have to be called.
         tagger: of edit tags, for the flags: see `flags.describe`.
+        seen: barcodes that were met before, see `flags.repeats`; default: none.
 
     Raises:
         BarcodeMAEError: the target is no probability, or as `Library.encoder`.
@@ -69,7 +71,8 @@ def identify(
     _refuse(table, usable, sites >= min_overlap, candidates)
     phyla = library.labels("phylum", candidates.places[:, 0])
     described = flags.describe(codes, placements, phyla, barcodes, tagger)
-    table["flags"] = _flags(library, planes, candidates, described, list(ids), table)
+    copies = flags.repeats(planes, list(ids), {} if seen is None else seen)
+    table["flags"] = _flags(library, planes, candidates, described, copies, table)
     letters = vectors.texts(codes)
     return Answers(
         table[list(named.COLUMNS)],
@@ -228,16 +231,15 @@ def _refuse(table: pd.DataFrame, usable: np.ndarray, enough: np.ndarray, candida
     table.loc[unseen, "strand"] = ""
 
 
-def _flags(library, planes, candidates, described: list[list[str]], ids, table) -> list[str]:
+def _flags(library, planes, candidates, described, copies: list[str], table) -> list[str]:
     best = candidates.identities.max(axis=1)
     if (known := table["verdict"] != named.NOT_COI).any():
         alike = np.where(known, best, 0)
         places, families = candidates.places, library.families
         mixed = flags.chimeras(planes, alike, places, library.planes, families)
     else:
-        mixed = [""] * len(ids)
-    same = flags.repeats(planes, ids)
-    for row, (halves, first) in enumerate(zip(mixed, same, strict=True)):
+        mixed = [""] * len(table)
+    for row, (halves, first) in enumerate(zip(mixed, copies, strict=True)):
         if halves:
             described[row].append(f"chimera suspected ({halves})")
         if first and known[row]:

@@ -41,7 +41,9 @@ def test_unknown_sites_short_stretches_and_copies_are_told():
     assert not any("N" in flag for flag in found[0])
     assert "many N (60)" in found[1]
     assert "short overlap (150 sites)" in found[2]
-    assert flags.repeats(bits.pack(codes[[0, 1, 0]]), ["a", "b", "c"]) == ["", "", "a"]
+    seen = {}
+    assert flags.repeats(bits.pack(codes[[0, 1, 0]]), ["a", "b", "c"], seen) == ["", "", "a"]
+    assert flags.repeats(bits.pack(codes[[2, 1]]), ["d", "e"], seen) == ["", "b"]
 
 
 def _without_stop() -> str:

@@ -1,0 +1,32 @@
+import numpy as np
+
+from barcodemae.identification import bits, search
+
+
+def _codes(rng, count: int) -> np.ndarray:
+    codes = rng.integers(0, 4, (count, bits.SITES)).astype(np.uint8)
+    for row in codes:  # fragments, some of which have no site in common
+        start, stop = sorted(rng.integers(0, bits.SITES, 2))
+        row[:start], row[stop:] = 4, 4
+    return codes
+
+
+def test_what_is_shared_is_what_sites_compared_one_by_one_say(monkeypatch):
+    monkeypatch.setattr(search, "_REFERENCES", 7)  # several tiles, the last one not full
+    rng = np.random.default_rng(0)
+    queries, references = _codes(rng, 6), _codes(rng, 30)
+    queries[5] = 4  # nothing at all
+    known = (queries[:, None] < 4) & (references[None] < 4)
+    same = (queries[:, None] == references[None]) & known
+    expected = 2.0 * same.sum(axis=2) - known.sum(axis=2)
+    expected[~known.any(axis=2)] = -np.inf
+    found = search.shared(bits.pack(queries), bits.pack(references))
+    np.testing.assert_array_equal(found, expected)
+
+    monkeypatch.setattr(search, "_SCORES", 64)  # two queries at a time
+    for count in (1, 4):
+        places = search.nearest_by_identity(bits.pack(queries), bits.pack(references), count)
+        assert (places[5] == -1).all()
+        for row in range(5):
+            best = np.sort(expected[row])[::-1][:count]
+            np.testing.assert_array_equal(np.sort(expected[row, places[row]])[::-1], best)
