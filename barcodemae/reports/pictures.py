@@ -116,7 +116,7 @@ def _on_a_plane(vectors: np.ndarray, seed: int) -> tuple[str, np.ndarray]:
 
         near = min(15, len(vectors) - 1)
         start = "spectral" if len(vectors) > 50 else "random"
-        plane = UMAP(metric="cosine", n_neighbors=near, init=start, random_state=seed)
+        plane = UMAP(metric="cosine", n_neighbors=near, init=start, random_state=seed, n_jobs=1)
         return "UMAP", plane.fit_transform(vectors)
     from sklearn.manifold import TSNE
 
