@@ -23,7 +23,7 @@ from barcodemae.data.grid import coi_grid
 from barcodemae.encoders import load_encoder
 from barcodemae.evaluation.aligners import Aligner
 from barcodemae.identification.neighbours import nearest
-from train.loop.arguments import parse_arguments
+from train.loop.parsing import parse_arguments
 from train.pretrain import run_of
 
 PROJECT = Path(__file__).resolve().parent.parent

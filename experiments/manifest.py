@@ -13,7 +13,8 @@ import yaml
 
 from barcodemae.errors import BarcodeMAEError
 from train.finetuning.finetune_arguments import FinetuneArguments
-from train.loop.arguments import PretrainArguments, parse_arguments
+from train.loop.arguments import PretrainArguments
+from train.loop.parsing import parse_arguments
 
 MANIFEST = Path(__file__).with_name("manifest.yaml")
 # Script: the dataclass of its arguments, and the folder that it writes last.

@@ -27,7 +27,7 @@ from barcodemae.outputs import write_whole_text
 from experiments.manifest import MANIFEST, Run, read_manifest
 from train.contrast.laid import LaidBarcodes
 from train.contrast.run import Contrasting
-from train.loop.arguments import parse_arguments
+from train.loop.parsing import parse_arguments
 from train.loop.run import errors_in_a_line
 from train.pretrain import run_of
 

@@ -7,7 +7,7 @@ from transformers import AutoTokenizer
 from barcodemae.presets import PRESETS, preset_config
 from configuration_barcodemae import AUTO_MAP, HUB_FILES, BarcodeMAEConfig
 from modeling_barcodemae import BarcodeMAEForMaskedLM
-from train.loop.arguments import parse_arguments
+from train.loop.parsing import parse_arguments
 from train.loop.run import make_config
 
 CONFIGS = Path(__file__).parent.parent / "train" / "configs"

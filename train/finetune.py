@@ -47,8 +47,8 @@ from train.finetuning.models import make_encoder, with_heads
 from train.finetuning.probe import cached_embeddings, fit_probe
 from train.finetuning.split_reports import report_split
 from train.finetuning.trainer import FinetuneTrainer
-from train.loop.arguments import named_argument, parse_arguments
 from train.loop.devices import make_accelerator
+from train.loop.parsing import named_argument, parse_arguments
 from train.loop.records import claimed, save_model
 from train.loop.run import errors_in_a_line
 

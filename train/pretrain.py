@@ -23,8 +23,9 @@ import torch
 from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.errors import BarcodeMAEError
 from train.contrast.run import Contrasting, config_of
-from train.loop.arguments import PretrainArguments, named_argument, parse_arguments
+from train.loop.arguments import PretrainArguments
 from train.loop.barcodes import Draws
+from train.loop.parsing import named_argument, parse_arguments
 from train.loop.run import Collator, TrainingRun, errors_in_a_line, make_config
 from train.masked_lm.compilation import StaticShapes, compile_model
 from train.masked_lm.labelled import LabelledDraws, TaxonCollator

@@ -30,8 +30,8 @@ from runs import Hostile, killed_at_save
 from train.finetune import Finetuning
 from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.trainer import FinetuneTrainer
-from train.loop.arguments import parse_arguments
 from train.loop.manifests import States, seal
+from train.loop.parsing import parse_arguments
 
 PROJECT = Path(__file__).parent.parent.parent
 WORDS = {"Apis mellifera": "AAATTT", "Apis cerana": "AAACCC", "Vespa crabro": "GTGTGT"}

@@ -13,7 +13,8 @@ from transformers import AutoModel, AutoModelForMaskedLM
 import barcodemae  # noqa: F401  (registers the Auto classes)
 from barcodemae.errors import BarcodeMAEError
 from runs import TINY, kill, start, train, train_here, wait_for
-from train.loop.arguments import PretrainArguments, parse_arguments
+from train.loop.arguments import PretrainArguments
+from train.loop.parsing import parse_arguments
 from train.loop.run import TrainingRun, make_config
 
 WITH_CLS = TINY[:-1] + ", cls_token: true}"

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from barcodemae.data.schemas import RANKS
 from barcodemae.errors import BarcodeMAEError
-from train.loop.arguments import PretrainArguments
+from train.loop.arguments import NOT_NEGATIVE, POSITIVE, PretrainArguments, argument, one_of
 
 
 @dataclass
 class TuningArguments(PretrainArguments):
     """Bring barcodes of a taxon together: pretraining from labels alone, from a checkpoint."""
 
-    objective: str = field(default="contrastive", metadata={"help": "contrastive"})
-    masked_weight: float = field(
-        default=0.0, metadata={"help": "of the loss of masked k-mers; 0: none are masked"}
+    objective: str = argument("contrastive", "contrastive", one_of("contrastive"))
+    masked_weight: float = argument(
+        0.0, "of the loss of masked k-mers; 0: none are masked", NOT_NEGATIVE
     )
-    label_rank: str = field(default="genus", metadata={"help": "rank of the taxa"})
-    label_weight: float = field(default=1.0, metadata={"help": "of the loss of taxa"})
-    label_warm_up_epochs: float = field(
-        default=0.0, metadata={"help": "over which label_weight is reached"}
-    )
+    label_rank: str = argument("genus", "rank of the taxa", one_of(*RANKS))
+    label_weight: float = argument(1.0, "of the loss of taxa", POSITIVE)
+    label_warm_up_epochs: float = argument(0.0, "over which label_weight is reached", NOT_NEGATIVE)
 
     def check(self) -> None:
         super().check()
         if not self.model:
             raise BarcodeMAEError("--model is missing: give a pretrained checkpoint")
-        self.check_values(
-            objective=(self.objective == "contrastive", "contrastive"),
-            label_rank=(bool(self.label_rank), "a rank"),
-        )

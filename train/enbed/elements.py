@@ -31,11 +31,12 @@ from barcodemae.presets import PRESETS, preset_config
 from enbed import EnbedConfig, EnbedForSequenceClassification, EnbedTokenizer
 from enbed.tokenization_enbed import OFFSET
 from train.enbed.labelled_sequences import read_table
-from train.loop.arguments import RunArguments, parse_arguments
+from train.loop.arguments import NOT_NEGATIVE, POSITIVE, RunArguments, argument
 from train.loop.averaging import WeightAverage
 from train.loop.checkpoints import replace_directory
 from train.loop.devices import make_accelerator
 from train.loop.optimization import one_cycle
+from train.loop.parsing import parse_arguments
 from train.loop.records import claimed
 from train.loop.run import read_overrides
 
@@ -78,9 +79,9 @@ class ElementArguments(RunArguments):
     unfreeze_every: float = field(
         default=1.0, metadata={"help": "epochs after which one more layer is freed; 0: all at once"}
     )
-    epochs: float = field(default=10.0, metadata={"help": "passes over the sequences"})
-    base_learning_rate: float = field(default=1e-3, metadata={"help": "highest rate of OneCycle"})
-    weight_decay: float = field(default=0.01, metadata={"help": "of AdamW"})
+    epochs: float = argument(10.0, "passes over the sequences", POSITIVE)
+    base_learning_rate: float = argument(1e-3, "highest rate of OneCycle", POSITIVE)
+    weight_decay: float = argument(0.01, "of AdamW", NOT_NEGATIVE)
 
     def check(self) -> None:
         super().check()

@@ -2,69 +2,76 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from barcodemae.data import RANKS
 from barcodemae.errors import BarcodeMAEError
-from train.loop.arguments import RunArguments
+from train.loop.arguments import (
+    BELOW_ONE,
+    INSIDE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    RunArguments,
+    argument,
+    one_of,
+)
 
 
 @dataclass
 class FinetuneArguments(RunArguments):
     """Fine-tune a BarcodeMAE to name taxa. Defaults are the paper's recipe (AdamW, OneCycle)."""
 
-    objective: str = field(
-        default="lineage",
-        metadata={"help": "lineage: a head that names taxa (contrastive: see train.pretrain)"},
+    objective: str = argument(
+        "lineage",
+        "lineage: a head that names taxa (contrastive: see train.pretrain)",
+        (lambda value: value == "lineage", "lineage or contrastive"),
     )
 
-    model: str = field(default="", metadata={"help": "pretrained checkpoint directory or Hub id"})
-    from_scratch: bool = field(
-        default=False, metadata={"help": "random weights: no pretraining (Appendix B.1)"}
+    model: str = argument("", "pretrained checkpoint directory or Hub id")
+    from_scratch: bool = argument(False, "random weights: no pretraining (Appendix B.1)")
+    preset: str = argument("barcodemae-k6", "architecture from scratch")
+    ranks: list[str] = argument(
+        ["species"],
+        "one rank, or several at once",
+        (lambda value: value and set(value) <= set(RANKS), f"of {', '.join(RANKS)}"),
     )
-    preset: str = field(default="barcodemae-k6", metadata={"help": "architecture from scratch"})
-    ranks: list[str] = field(
-        default_factory=lambda: ["species"], metadata={"help": "one rank, or several at once"}
+    train_split: str = argument("train", "split to learn from")
+    validation_split: str = argument("val", "split to choose, stop and calibrate on")
+    test_splits: list[str] = argument([], "more splits to report on, once at the end")
+    validation_share: float = argument(
+        0.1, "held out instead, where the data have no splits", INSIDE
     )
-    train_split: str = field(default="train", metadata={"help": "split to learn from"})
-    validation_split: str = field(
-        default="val", metadata={"help": "split to choose, stop and calibrate on"}
+    min_per_class: int = argument(1, "leave out taxa with fewer training barcodes", POSITIVE)
+
+    linear_probe: str = argument(
+        "",
+        "sgd or logistic_regression, on frozen embeddings",
+        (lambda value: value in ("", "sgd", "logistic_regression"), "sgd or logistic_regression"),
     )
-    test_splits: list[str] = field(
-        default_factory=list, metadata={"help": "more splits to report on, once at the end"}
+    encoder: str = argument(
+        "unfrozen", "frozen, unfrozen or gradual", one_of("frozen", "unfrozen", "gradual")
     )
-    validation_share: float = field(
-        default=0.1, metadata={"help": "held out instead, where the data have no splits"}
+    unfreeze_every: float = argument(
+        1.0, "epochs until gradual unfreezing frees one more layer", POSITIVE
     )
-    min_per_class: int = field(
-        default=1, metadata={"help": "leave out taxa with fewer training barcodes"}
+    layer_decay: float = argument(
+        1.0,
+        "learning rate of a layer over that of the one above it",
+        (lambda value: 0 < value <= 1, "in (0, 1]"),
+    )
+    random_offset: bool = argument(False, "random frame offset")
+    balanced_sampling: bool = argument(False, "draw every taxon of the finest rank equally often")
+    label_smoothing: float = argument(0.0, "share given to other taxa", BELOW_ONE)
+
+    patience: int = argument(0, "stop after so many epochs without a gain; 0: never", NOT_NEGATIVE)
+    cache_dir: str = argument(
+        "", "where embeddings are kept; default: OUTPUT_DIR/embeddings", free=True
     )
 
-    linear_probe: str = field(
-        default="", metadata={"help": "sgd or logistic_regression, on frozen embeddings"}
-    )
-    encoder: str = field(default="unfrozen", metadata={"help": "frozen, unfrozen or gradual"})
-    unfreeze_every: float = field(
-        default=1.0, metadata={"help": "epochs until gradual unfreezing frees one more layer"}
-    )
-    layer_decay: float = field(
-        default=1.0, metadata={"help": "learning rate of a layer over that of the one above it"}
-    )
-    random_offset: bool = field(default=False, metadata={"help": "random frame offset"})
-    balanced_sampling: bool = field(
-        default=False, metadata={"help": "draw every taxon of the finest rank equally often"}
-    )
-    label_smoothing: float = field(default=0.0, metadata={"help": "share given to other taxa"})
-
-    patience: int = field(
-        default=0, metadata={"help": "stop after so many epochs without a gain; 0: never"}
-    )
-    cache_dir: str = field(
-        default="", metadata={"help": "where embeddings are kept; default: OUTPUT_DIR/embeddings"}
-    )
-
-    confident_accuracy: float = field(
-        default=0.99, metadata={"help": "accuracy that confident calls have on validation"}
+    confident_accuracy: float = argument(
+        0.99,
+        "accuracy that confident calls have on validation",
+        (lambda value: 0 < value <= 1, "in (0, 1]"),
     )
 
     def check(self) -> None:
@@ -75,21 +82,4 @@ class FinetuneArguments(RunArguments):
             )
         if self.linear_probe and self.from_scratch:
             raise BarcodeMAEError("--linear_probe needs a pretrained --model, not --from_scratch")
-        probes = ("", "sgd", "logistic_regression")
-        self.check_values(
-            objective=(self.objective == "lineage", "lineage or contrastive"),
-            ranks=(self.ranks and set(self.ranks) <= set(RANKS), f"of {', '.join(RANKS)}"),
-            encoder=(self.encoder in ("frozen", "unfrozen", "gradual"), "one of those named"),
-            linear_probe=(self.linear_probe in probes, "sgd or logistic_regression"),
-            validation_share=(0 < self.validation_share < 1, "in (0, 1)"),
-            min_per_class=(self.min_per_class > 0, "positive"),
-            unfreeze_every=(self.unfreeze_every > 0, "positive"),
-            layer_decay=(0 < self.layer_decay <= 1, "in (0, 1]"),
-            label_smoothing=(0 <= self.label_smoothing < 1, "in [0, 1)"),
-            patience=(self.patience >= 0, "0 or more"),
-            confident_accuracy=(0 < self.confident_accuracy <= 1, "in (0, 1]"),
-        )
         self.ranks = sorted(set(self.ranks), key=RANKS.index)  # coarse to fine
-
-    def may_change(self) -> set[str]:
-        return super().may_change() | {"cache_dir"}

@@ -21,7 +21,8 @@ from train import finetune
 from train.contrast.laid import LaidBarcodes
 from train.contrast.run import Contrasting
 from train.contrast.start import states_of
-from train.loop.arguments import PretrainArguments, named_argument
+from train.loop.arguments import PretrainArguments
+from train.loop.parsing import named_argument
 from train.pretrain import Pretraining, run_of
 
 TINY = (

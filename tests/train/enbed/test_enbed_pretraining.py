@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from barcodemae.errors import BarcodeMAEError
 from enbed import EnbedForConditionalGeneration, EnbedForTokenClassification
 from train.enbed.pretraining import EnbedArguments, EnbedPretraining
-from train.loop.arguments import named_argument
+from train.loop.parsing import named_argument
 
 TINY = "{hidden_size: 16, num_layers: 1, num_decoder_layers: 1, num_heads: 2, radii: [16],"
 TINY += " intermediate_size: 32, dropout_rate: 0.0}"

@@ -1,7 +1,7 @@
 import pytest
 
 from barcodemae.errors import BarcodeMAEError
-from train.loop.arguments import parse_arguments
+from train.loop.parsing import parse_arguments
 
 GIVEN = ["--train_data", "a.csv", "b.csv", "--output_dir", "out"]
 
