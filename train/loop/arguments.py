@@ -167,7 +167,8 @@ class PretrainArguments(LoopArguments):
     )
     label_rank: str = argument(
         "",
-        "learn from taxa of this rank, too: to bring their barcodes together or, with cls_token, to name them (BarcodeMAE+); empty: do not",
+        "learn from taxa of this rank, too: to bring their barcodes together or, with cls_token, "
+        "to name them (BarcodeMAE+); empty: do not",
         (lambda value: value in ("", *RANKS), f"empty or one of {', '.join(RANKS)}"),
     )
     label_weight: float = argument(0.1, "of the loss of taxa", POSITIVE)
@@ -197,7 +198,8 @@ class PretrainArguments(LoopArguments):
     )
     average: float = argument(
         0.0,
-        "decay of the moving average of the weights that is judged and saved on laid barcodes, such as 0.999; 0: the weights themselves are",
+        "decay of the moving average of the weights that is judged and saved on laid barcodes, "
+        "such as 0.999; 0: the weights themselves are",
         BELOW_ONE,
     )
     window_share: float = argument(
@@ -219,7 +221,8 @@ class PretrainArguments(LoopArguments):
     )
     evolve: float = argument(
         0.0,
-        "most substitutions in contrast, where 1 is what sets two species of a taxon apart at each place",
+        "most substitutions in contrast, where 1 is what sets two species of a taxon apart at "
+        "each place",
         SHARE,
     )
     warm_up_steps: int = argument(100, "of the rate, on laid barcodes", NOT_NEGATIVE)
