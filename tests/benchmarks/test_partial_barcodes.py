@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from barcodemae.data.grid import coi_grid
+from benchmarks import partial_barcodes
 from coi import draw
-from experiments import partial_barcodes
 
 
 def test_the_share_asked_is_shown():

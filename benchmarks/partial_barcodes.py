@@ -1,6 +1,6 @@
 """How many genera are right when a part of the barcode is all there is, by the share of it.
 
-    python -m experiments.partial_barcodes barcodes.parquet -o RESULTS --model NAME=MODEL ...
+    python -m benchmarks.partial_barcodes barcodes.parquet -o RESULTS --model NAME=MODEL ...
 
 Queries are the barcodes of the split `val_unseen`, whose species the reference `train` lacks. Of
 each a share is shown: one piece of it, as a shorter amplicon would be, or k-mers here and there,
@@ -133,5 +133,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    with errors_in_a_line("experiments.partial_barcodes"):
+    with errors_in_a_line("benchmarks.partial_barcodes"):
         main()

@@ -1,6 +1,6 @@
 """How well barcodes are laid on the grid of COI, by phylum and by order.
 
-    python -m experiments.grid_accuracy barcodes.parquet -o grid.json --elsewhere dna.fasta
+    python -m benchmarks.grid_accuracy barcodes.parquet -o grid.json --elsewhere dna.fasta
 
 The grid is made from one half of the families, the other half is laid on it. A whole barcode's
 place is checked by its reading frame; what is then done to it has a known place.
@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from Bio.Seq import complement, reverse_complement
 
 from barcodemae.data import read_barcodes
 from barcodemae.data.grid import coi_grid, fit_grid
 from grid_barcodemae import UNKNOWN, Grid
 
-_COMPLEMENT = str.maketrans("ACGT", "TGCA")
 _LCO1490, _HCO2198 = "GGTCAACAAATCATAAAGATATTGG", "TAAACTTCAGGGTGACCAAAAAATCA"
 _STOPS = {"TAA", "TAG"}
 _NEAR = 15  # places that a break may be off: within a repeat it has no place of its own
@@ -42,10 +42,6 @@ class Changed:
     breaks: tuple[int, ...] = ()
 
 
-def turned(text: str) -> str:
-    return text.translate(_COMPLEMENT)[::-1]
-
-
 def letters(codes: np.ndarray) -> str:
     return "".join("ACGTN"[code] for code in codes)
 
@@ -62,18 +58,18 @@ def cut(length: int) -> Callable:
 
 
 def reverse(codes, rng):
-    return Changed(turned(letters(codes).strip("N")), codes)
+    return Changed(reverse_complement(letters(codes).strip("N")), codes)
 
 
 def with_primers(codes, rng):
-    return Changed(_LCO1490 + letters(codes) + turned(_HCO2198), codes)
+    return Changed(_LCO1490 + letters(codes) + reverse_complement(_HCO2198), codes)
 
 
 def in_a_genome(codes, rng):
     around = "".join(rng.choice(list("ACGT"), 15000, p=[0.4, 0.13, 0.13, 0.34]))
     at = int(rng.integers(0, 15000))
     record = around[:at] + letters(codes).strip("N") + around[at:]
-    return Changed(turned(record) if rng.random() < 0.5 else record, codes)
+    return Changed(reverse_complement(record) if rng.random() < 0.5 else record, codes)
 
 
 def substituted(share: float) -> Callable:
@@ -209,7 +205,7 @@ def false_places(sequences: list[str], barcodes: list[str], seed: int) -> dict[s
         "other DNA": sequences,
         "shuffled barcodes": shuffled,
         "barcodes read backwards": [text[::-1] for text in barcodes],
-        "complements, not reversed": [text.translate(_COMPLEMENT) for text in barcodes],
+        "complements, not reversed": [complement(text) for text in barcodes],
     }
     return {
         name: [int(coi_grid().place(texts).placed.sum()), len(texts)]

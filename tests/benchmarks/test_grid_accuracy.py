@@ -3,10 +3,8 @@ import json
 import pandas as pd
 import pytest
 
-from barcodemae.data.grid import coi_grid
+from benchmarks import grid_accuracy
 from coi import draw, noise
-from experiments import grid_accuracy, make_grid
-from grid_barcodemae import Grid
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +38,3 @@ def test_every_change_is_measured_by_phylum_and_order(table, tmp_path, monkeypat
     assert of["one lost"]["break found"] > 0.8
     assert found["by_order"]["Diptera"]["cuts"] == 36
     assert found["taken_for_coi"]["other DNA"] == [0, 5]
-
-
-def test_a_grid_is_made_from_files(table, tmp_path, capsys):
-    make_grid.main([str(table), "-o", str(tmp_path / "grid.safetensors")])
-    assert "a grid of 658 places from 60 barcodes" in capsys.readouterr().out
-    made = Grid.load(tmp_path / "grid.safetensors")
-    assert (made.place(draw(5, 9)).start == coi_grid().place(draw(5, 9)).start).all()
