@@ -175,6 +175,7 @@ def draw(runs: list[Run], results: Path) -> None:
         if run.seed == 0 and len(points) > 2:
             axes.plot(*zip(*points, strict=True), marker="o", label=run.name)
     axes.set(xlabel="barcodes seen", ylabel="genus of held-out species, % right")
+    axes.set_xscale("symlog", linthresh=6400)
     axes.legend()
     figure.tight_layout()
     figure.savefig(results / "curve.png", dpi=120)
