@@ -6,7 +6,9 @@ site has its barcodes laid on its grid first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -157,10 +159,10 @@ class Embedder:
                 piece = sequences[start : start + 64 * batch_size]
                 given = None if starts is None else starts[start : start + len(piece)]
                 tokens = self.tokens(piece, offset, given)
-                batches, embedded = [], []
-                for rows in batches_of_like_length(tokens.lengths, batch_size):
-                    batches.append(rows)
-                    embedded.append(self._embed_rows(tokens, rows))
+                batches = list(batches_of_like_length(tokens.lengths, batch_size))
+                embedded = []
+                for rows, part in zip(batches, self._parts(tokens, batches), strict=True):
+                    embedded.append(part)
                     bar.update(len(rows))
                 bar.update(int((tokens.lengths == 0).sum()))
                 if batches:
@@ -175,6 +177,20 @@ class Embedder:
         return family_of(self.model.config).token_batch(
             sequences, self.kmer_size, offset, starts, self.grid
         )
+
+    def _parts(self, tokens: TokenBatch, batches: list[np.ndarray]) -> Iterator[torch.Tensor]:
+        """What `_embed_rows` returns of each batch. On a CPU each thread takes a batch of its own:
+        threads that share the work of one batch wait for each other at every operation."""
+        threads = torch.get_num_threads()
+        if self.device.type != "cpu" or min(threads, len(batches)) < 2:
+            yield from (self._embed_rows(tokens, rows) for rows in batches)
+            return
+        # Of PyTorch's number each thread keeps its own; new ones begin with the last that was set.
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            try:
+                yield from pool.map(partial(self._embed_rows, tokens), batches)
+            finally:
+                torch.set_num_threads(threads)
 
     @torch.inference_mode()
     def _embed_rows(self, tokens: TokenBatch, rows: np.ndarray) -> torch.Tensor:

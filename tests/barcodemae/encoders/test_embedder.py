@@ -40,6 +40,17 @@ def test_batches_give_what_single_barcodes_give(embedder, barcodes, batch_size):
     )
 
 
+def test_threads_that_take_a_batch_each_give_what_one_thread_gives(embedder, barcodes):
+    expected, before = embedder.embed(barcodes, batch_size=8), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = embedder.embed(barcodes, batch_size=8)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_an_offset_drops_nucleotides_from_the_front(embedder, barcodes):
     np.testing.assert_allclose(
         embedder.embed(barcodes, offset=3), embedder.embed([b[3:] for b in barcodes]), atol=1e-6
