@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 
 from barcodemae.evaluation.splits import split_names
 
+WITHOUT_UMAP = 0  # number of UMAP's neighbours: what is clustered are the embeddings themselves
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -10,6 +10,7 @@ from barcodemae.cells import markdown
 from barcodemae.evaluation import published
 from barcodemae.evaluation.comparison import DIFFERENCES, baselines_of
 from barcodemae.evaluation.scores import find
+from barcodemae.evaluation.settings import WITHOUT_UMAP
 
 AMI = "adjusted_mutual_information"
 
@@ -251,12 +252,17 @@ def clustering_table(results: dict) -> Table:
                 and row["settings"]["umap_neighbours"] == neighbours
             ]
             cells.append(mean_and_range(values) if len(values) > 1 else "")
+        how = {"umap_neighbours": WITHOUT_UMAP}
+        direct = find(results["records"], model, "bin-clustering", AMI, **how)
+        cells.append(percent(direct["value"]) if direct else "")
         rows.append([_marked(results, model), *cells])
     columns = ["model", "AMI", "homogeneity", "completeness", "V-measure"]
     columns += [f"AMI, {n} neighbours" for n in settings["umap_grid"]]
+    columns.append("AMI, without UMAP")
     note = (
         f"Headline: UMAP with {settings['umap_neighbours']} neighbours, seed "
         f"{settings['umap_seed']}. Grid: mean over {len(settings['umap_seeds'])} seeds (range); "
+        "without UMAP: Ward of the embeddings themselves; "
         "rows with inference options have the headline alone."
     )
     return Table(f"BIN clustering of {settings['clustering']}", note, columns, rows)

@@ -27,7 +27,9 @@ def test_headline_and_grid(table, make_context):
     assert headline["value"] == pytest.approx(adjusted_mutual_info_score(bins[known], clusters))
     assert headline["value"] > 0.8 and headline["n"] == 174 and headline["seed"] == 42
     cells = {(r["settings"]["umap_neighbours"], r["seed"]) for r in records}
-    assert cells == {(5, 42), (15, 42)} and len(records) == 8
+    assert cells == {(0, 42), (5, 42), (15, 42)} and len(records) == 12
+    direct = find(records, "4-mers", "bin-clustering", "homogeneity", umap_neighbours=0)
+    assert direct["value"] > 0.8 and direct["value"] != headline["value"]
 
 
 def test_umap_missing_is_said_first(table, make_context, monkeypatch):
