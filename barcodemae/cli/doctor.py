@@ -23,7 +23,7 @@ _OPTIONAL = {
     "gradio": "serve",
     "umap-learn": "pictures of embeddings",
 }
-_TOOLS = ("vsearch", "blastn", "mafft", "epa-ng")
+_TOOLS = ("vsearch", "blastn", "mafft", "epa-ng", "run_apples.py")
 
 
 def doctor() -> None:

@@ -19,9 +19,15 @@ def place(
             "neighbour-joined."
         ),
     ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="epa-ng, apples or least-squares; default: the first of them that is installed."
+        ),
+    ] = "",
     on_error: options.OnError = "raise",
 ) -> None:
-    """Place barcodes on a tree by least squares on distances; each edge with the taxon below it."""
+    """Place barcodes on a tree, by likelihood or distances; each edge with the taxon below it."""
     import json
 
     from barcodemae.errors import BarcodeMAEError
@@ -35,10 +41,11 @@ def place(
     check_output(output, [*queries, library, *([tree] if tree else [])])
     opened = Library(library)
     barcodes = read_queries(queries, on_error)
-    document = placed(opened, barcodes["processid"][:], barcodes["nucleotides"][:], tree)
+    document = placed(opened, barcodes["processid"][:], barcodes["nucleotides"][:], tree, method)
     write_whole_text(output, json.dumps(document, indent=1) + "\n")
-    left_out = len(document["metadata"]["left_out"])
+    told = document["metadata"]
+    left_out = len(told["left_out"])
     print(
-        f"{output}: {len(document['placements']):,} barcodes placed"
+        f"{output}: {len(document['placements']):,} barcodes placed by {told['method']}"
         + (f", {left_out:,} left out (not COI)" if left_out else "")
     )

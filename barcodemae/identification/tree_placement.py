@@ -3,7 +3,8 @@
 The backbone is given, or joined (neighbour joining) from the references nearest to the queries.
 Distances are the share of differing nucleotides on the common sites, corrected for repeated hits by
 Jukes and Cantor. On each edge the place and the pendant length follow by least squares, distant
-references counting less, as in APPLES (Balaban et al. 2020).
+references counting less, as in APPLES (Balaban et al. 2020). Where EPA-ng or APPLES is installed,
+that places the queries on the same backbone: see `placement_programs`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import numpy as np
 from barcodemae import __version__
 from barcodemae.data.grid import coi_grid
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.identification import bits
+from barcodemae.identification import bits, placement_programs
 from barcodemae.identification.answers import RANKS
 from barcodemae.identification.library import Library
 from barcodemae.identification.search import nearest_by_identity
 
 BACKBONE = 200  # references that a joined backbone holds; a choice: neighbour joining is cubic
+LEAST_SQUARES = "least-squares"
 FIELDS = ("edge_num", "residual", "distal_length", "pendant_length", "taxon")
+_ENOUGH = 100  # common sites, without a difference, that make a query a copy of a reference
 _LEAST_DISTANCE = 1e-3  # below which references count alike: less than one site of 658
 _SATURATED = 0.7  # share of differing sites; Jukes and Cantor's formula has no answer from 0.75 on
 
@@ -34,6 +37,8 @@ class Backbone:
 
     Attributes:
         newick: with edge numbers in braces, as jplace wants it.
+        order: (t,) the places in `tips` of the tips as they come in `newick`; edge e < t is that
+            of the tip order[e].
         tips: (t,) places of the references in the library.
         lengths: (e,) of the edges.
         below: (e, t) whether a tip lies below an edge.
@@ -41,6 +46,7 @@ class Backbone:
     """
 
     newick: str
+    order: np.ndarray
     tips: np.ndarray
     lengths: np.ndarray
     below: np.ndarray
@@ -53,39 +59,84 @@ def place(
     ids: Sequence[str],
     barcodes: Sequence[str],
     tree: Path | None = None,
+    method: str = "",
 ) -> dict:
-    """Place n queries; a jplace document (version 3), `FIELDS` for each.
+    """Place n queries; a jplace document (version 3), `FIELDS` or a program's for each.
 
     Queries that are no COI are left out.
 
+    Args:
+        library: opened.
+        ids: n of them.
+        barcodes: n texts.
+        tree: Newick whose tips are ids of the library; None: neighbour joining.
+        method: `LEAST_SQUARES`, or of `placement_programs.EXECUTABLES`; "": what is installed.
+
     Raises:
-        BarcodeMAEError: fewer than three references, or a tree whose tips are no ids of them.
+        BarcodeMAEError: fewer than three references, a tree whose tips are no ids of them, or as
+            `placement_programs`.
     """
+    method = placement_programs.chosen(method, LEAST_SQUARES)
     codes, placements = coi_grid().lay(barcodes)
     planes = bits.pack(codes)
     usable = np.flatnonzero(placements.placed & (placements.overlap > 0))
     if not len(usable):
         raise BarcodeMAEError("no query fits the COI grid, so none can be placed")
     backbone = _given(library, tree) if tree else _joined(library, planes[usable])
-    taxa = _edge_taxa(library, backbone)
-    placed = []
-    for row in usable.tolist():
-        equal, common = bits.compare(planes[row], library.planes[backbone.tips])
-        edge, residual, distal, pendant = best_edge(backbone, _corrected(equal, common), common)
-        values = [int(edge), round(residual, 6), round(distal, 6), round(pendant, 6), taxa[edge]]
-        placed.append({"p": [values], "n": [str(ids[row])]})
+    fit = _by_least_squares if method == LEAST_SQUARES else _by_program
+    newick, fields, found = fit(library, backbone, planes[usable], method)
+    names = np.array([str(name) for name in ids], dtype=object)
+    rows = usable[sorted(found)]
     return {
         "version": 3,
-        "tree": backbone.newick,
-        "fields": list(FIELDS),
-        "placements": placed,
+        "tree": newick,
+        "fields": fields,
+        "placements": [{"p": found[at], "n": [names[usable[at]]]} for at in sorted(found)],
         "metadata": {
             "software": f"barcodemae {__version__}",
-            "method": "least squares on Jukes-Cantor distances",
+            "method": _METHODS[method],
             "backbone": str(tree) if tree else f"neighbour joining of {len(backbone.tips)} nearest",
-            "left_out": [str(name) for name in np.delete(np.array(ids, dtype=object), usable)],
+            "left_out": np.delete(names, rows).tolist(),
         },
     }
+
+
+_METHODS = {
+    LEAST_SQUARES: "least squares on Jukes-Cantor distances",
+    placement_programs.EPA_NG: "EPA-ng, GTR counted from the references",
+    placement_programs.APPLES: "APPLES on Jukes-Cantor distances",
+}
+
+
+def _by_least_squares(library: Library, backbone: Backbone, planes: np.ndarray, method: str):
+    """The tree, `FIELDS`, and query -> its one placement."""
+    taxa = _edge_taxa(library, backbone.tips, dict(enumerate(backbone.below)))
+    found = {}
+    for row, query in enumerate(planes):
+        equal, common = bits.compare(query, library.planes[backbone.tips])
+        distances = _corrected(equal, common)
+        edge, residual, distal, pendant = best_edge(backbone, distances, common)
+        same = np.where(equal == common, common, 0)
+        if same.max() >= _ENOUGH:
+            # A copy belongs to its tip, even where another edge fits all distances better.
+            edge = int(np.flatnonzero(backbone.order == same.argmax())[0])
+            residual = float(_weights(distances, common) @ (distances - backbone.down[edge]) ** 2)
+            distal, pendant = 0.0, 0.0
+        values = [int(edge), round(residual, 6), round(distal, 6), round(pendant, 6), taxa[edge]]
+        found[row] = [values]
+    return backbone.newick, list(FIELDS), found
+
+
+def _by_program(library: Library, backbone: Backbone, planes: np.ndarray, method: str):
+    """The same by a program, whose fields get the taxon below the edge beside them."""
+    tips = backbone.tips[backbone.order]
+    tree, fields, found = placement_programs.place(
+        method, backbone.newick, library.planes[tips], planes
+    )
+    taxa = _edge_taxa(library, tips, placement_programs.tips_below(tree, len(tips)))
+    edge = fields.index("edge_num")
+    placed = {row: [[*each, taxa[each[edge]]] for each in all_] for row, all_ in found.items()}
+    return placement_programs.named(tree, library.ids(tips).tolist()), [*fields, "taxon"], placed
 
 
 def best_edge(
@@ -98,7 +149,7 @@ def best_edge(
         distances: (t,) of the query from the tips.
         common: (t,) common sites; a tip without any does not count.
     """
-    weights = np.where(common > 0, 1 / np.maximum(distances, _LEAST_DISTANCE) ** 2, 0)
+    weights = _weights(distances, common)
     # A tip below an edge lies at down + x + y, one above at up + (length - x) + y.
     sign = np.where(backbone.below, 1.0, -1.0)
     base = np.where(backbone.below, backbone.down, backbone.up + backbone.lengths[:, None])
@@ -114,6 +165,10 @@ def best_edge(
     residuals = (rest - sign * x[:, None] - y[:, None]) ** 2 @ weights
     edge = int(residuals.argmin())
     return edge, float(residuals[edge]), float(x[edge]), float(y[edge])
+
+
+def _weights(distances: np.ndarray, common: np.ndarray) -> np.ndarray:
+    return np.where(common > 0, 1 / np.maximum(distances, _LEAST_DISTANCE) ** 2, 0)
 
 
 def _corrected(equal: np.ndarray, common: np.ndarray) -> np.ndarray:
@@ -190,7 +245,8 @@ def _backbone(library: Library, tree, tips: np.ndarray, row_of: dict[str, int]) 
     ends = depth[:, None] + tip_depth[None] - 2 * meet
     above = np.array([number.get(id(node.parent), len(nodes)) for node in nodes])
     newick = _newick(tree, number, lengths, ids, row_of) + ";"
-    return Backbone(newick, tips, lengths, below, ends[:-1], ends[above])
+    order = np.array([row_of[node.name] for node in tree.tips()])
+    return Backbone(newick, order, tips, lengths, below, ends[:-1], ends[above])
 
 
 def _meeting_depths(tree, number, depth, below, tips: int) -> np.ndarray:
@@ -216,15 +272,15 @@ def _newick(node, number, lengths, ids, row_of) -> str:
     return text if edge is None else f"{text}:{lengths[edge]:.6g}{{{edge}}}"
 
 
-def _edge_taxa(library: Library, backbone: Backbone) -> list[str]:
-    """For each edge the lowest taxon that all references below it share; "" if they share none."""
-    labels = {rank: library.labels(rank, backbone.tips) for rank in RANKS}
-    found = []
-    for below in backbone.below:
+def _edge_taxa(library: Library, tips: np.ndarray, below_of: dict[int, np.ndarray]):
+    """Edge -> the lowest taxon that all references below it share; "" if they share none."""
+    labels = {rank: library.labels(rank, tips) for rank in RANKS}
+    found = {}
+    for edge, below in below_of.items():
         shared = ""
         for rank in RANKS:
             names = set(labels[rank][below].tolist())
             if len(names) == 1 and "" not in names:
                 shared = names.pop()
-        found.append(shared)
+        found[edge] = shared
     return found

@@ -1,11 +1,15 @@
 import json
+from functools import partial
 
 import pytest
 from typer.testing import CliRunner
 
 from barcodemae.cli import app
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.identification.tree_placement import FIELDS, place
+from barcodemae.identification import tree_placement
+from barcodemae.identification.tree_placement import FIELDS, LEAST_SQUARES
+
+place = partial(tree_placement.place, method=LEAST_SQUARES)
 
 
 def _placed(document: dict) -> list[dict]:
