@@ -26,7 +26,7 @@ import sys
 from importlib.machinery import PathFinder
 
 # What the whole installation asks for, and the small one does not.
-HIDDEN = ("torch", "transformers", "accelerate", "evaluate", "matplotlib", "pyhmmer", "onnx")
+HIDDEN = ("torch", "transformers", "accelerate", "evaluate", "matplotlib", "onnx")
 
 class Hidden(PathFinder):
     @classmethod
@@ -73,7 +73,9 @@ def test_without_torch_it_embeds_builds_a_library_and_identifies(tmp_path):
     table["genus"] = genera
     table["species"] = [f"{genus} alba" for genus in genera]
     table.to_csv(tmp_path / "references.csv", index=False)
-    (tmp_path / "q.fasta").write_text(f">one\n{barcodes[4]}\n>back\n{coi.turned(barcodes[7])}\n")
+    lost = barcodes[5][:300] + barcodes[5][301:]  # what `check` looks at, and flags
+    queries = {"one": barcodes[4], "back": coi.turned(barcodes[7]), "lost": lost}
+    (tmp_path / "q.fasta").write_text("".join(f">{n}\n{b}\n" for n, b in queries.items()))
     commands = [
         ["embed", "q.fasta", "-o", "q.npz"],
         ["library", "build", "references.csv", "-o", "library"],
@@ -92,7 +94,9 @@ def test_without_torch_it_embeds_builds_a_library_and_identifies(tmp_path):
     expected = Embedder.from_pretrained(shipped_model(), "cpu").embed([barcodes[4]])
     np.testing.assert_allclose(np.load(tmp_path / "q.npz")["embeddings"][:1], expected, atol=1e-4)
     answers = pd.read_csv(tmp_path / "out.tsv", sep="\t")
-    assert answers["nearest_id"].str.contains("r4|r7").all() and (tmp_path / "out.html").exists()
+    assert answers["nearest_id"].tolist() == ["r4", "r7", "r5"]
+    assert "deletion suspected" in answers["flags"][2]
+    assert (tmp_path / "out.html").exists()
 
 
 def test_the_small_installation_asks_for_what_the_whole_one_asks_for():
