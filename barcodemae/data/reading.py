@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
@@ -124,22 +125,30 @@ def _cached(
         reader.write(folder, on_error == "skip", num_threads, progress)
 
     names = [*RANKS, "dna_bin", *reader.extra]
-    whole = part = cache.load(cache.entry(root, key, build))
+
+    def made(key: list, build: Callable[[Path], None]) -> datasets.Dataset:
+        return cache.load(cache.entry(root, key, build))
+
+    read = part = made(key, build)
     if repeats == MERGE:
-        read, key = whole, [key, MERGE]
-        whole = part = cache.load(
-            cache.entry(
-                root, key, lambda folder: _merge(folder, read, schema, names, reader.prepare)
-            )
+        key = [key, MERGE]
+        part = made(
+            key,
+            lambda folder: _write_kept(
+                folder, read, Merged(read.data.table, names), schema, reader.prepare
+            ),
         )
     if any(filters):
-        key = [key, filters]
-        part = cache.load(
-            cache.entry(root, key, lambda folder: _filter(folder, whole, schema, *filters))
-        )
+        key, whole = [key, filters], part
+        part = made(key, lambda folder: _filter(folder, whole, schema, *filters))
     if repeats == JOIN:
-        part = cache.load(
-            cache.entry(root, [key, JOIN], lambda folder: _join(folder, part, schema, names))
+        joined = schema.append(pa.field(COPIES, pa.int64())).append(pa.field(GROUP, pa.int64()))
+        whole = part
+        part = made(
+            [key, JOIN],
+            lambda folder: _write_kept(
+                folder, whole, Joined(whole.data.table, names), joined, cuts=False
+            ),
         )
     return part
 
@@ -165,43 +174,36 @@ def _with_taxonomies(
     return found, lineages
 
 
+@dataclass
 class _Reader:
-    """Reads sources into an entry of the cache; the arguments are those of `read_barcodes`."""
+    """Reads sources into an entry of the cache; the fields are arguments of `read_barcodes`.
 
-    def __init__(
-        self,
-        sources: list[Source],
-        taxonomies: list[FileSource],
-        prepare: bool,
-        drop_repeats: bool,
-        cuts: bool,
-        ids: str,
-        header_format: str | None,
-        extra: Sequence[str],
-        degap: bool,
-    ):
-        self.sources, self.taxonomies = sources, taxonomies
-        self.prepare, self.drop_repeats, self.ids = prepare, drop_repeats, ids
-        self.cuts = cuts  # at 660 nucleotides
+    Attributes:
+        cuts: at 660 nucleotides.
+        settings: what reading finds out about each source.
+    """
+
+    sources: list[Source]
+    taxonomies: list[FileSource]
+    prepare: bool
+    drop_repeats: bool
+    cuts: bool
+    ids: str
+    header_format: str | None
+    extra: Sequence[str]
+    degap: bool
+
+    def __post_init__(self) -> None:
         self.settings = [
-            SourceSettings(header_format=header_format, extra=tuple(extra), degap=degap)
-            for _ in sources
+            SourceSettings(self.header_format, tuple(self.extra), self.degap) for _ in self.sources
         ]
 
     def key(self) -> list:
         """What the entry depends on."""
-        one = self.settings[0]
         sources = [[source.key(), source.label] for source in self.sources]
         taxonomies = [source.key() for source in self.taxonomies]
-        options = [
-            self.prepare,
-            self.drop_repeats,
-            self.cuts,
-            self.ids,
-            one.header_format,
-            one.degap,
-        ]
-        return [sources, taxonomies, *options, list(one.extra)]
+        options = [self.prepare, self.drop_repeats, self.cuts, self.ids]
+        return [sources, taxonomies, *options, self.header_format, self.degap, list(self.extra)]
 
     def write(self, folder: Path, skip: bool, num_threads: int, progress: bool) -> None:
         """Write the sound records of all sources, ids unique and, if asked for, barcodes too."""
@@ -217,11 +219,6 @@ class _Reader:
                 return
             except ReadAgain:
                 continue
-
-    @property
-    def extra(self) -> Sequence[str]:
-        """Columns beside the canonical ones."""
-        return self.settings[0].extra
 
     @property
     def schema(self) -> pa.Schema:
@@ -256,8 +253,7 @@ class _Reader:
                 report.repeats += len(table) - pc.sum(first).as_py() if len(table) else 0
                 table = table.filter(first)
             if self.cuts:
-                at = table.column_names.index("nucleotides")
-                table = table.set_column(at, "nucleotides", cut(table["nucleotides"]))
+                table = _cut(table)
             report.kept += len(table)
             report.gapped += pc.sum(_hold_gaps(table["nucleotides"])).as_py() or 0
             writer.write(table.select(self.schema.names))
@@ -292,39 +288,25 @@ def _hold_gaps(nucleotides: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.match_substring_regex(nucleotides, r"[-.]")
 
 
-def _join(folder: Path, part: datasets.Dataset, schema: pa.Schema, lineage: Sequence[str]) -> None:
-    """Write one record for each barcode and lineage of a table."""
-    table = part.data.table
-    joined = Joined(table, lineage)
-    schema = schema.append(pa.field(COPIES, pa.int64())).append(pa.field(GROUP, pa.int64()))
-    writer = cache.Writer(folder, schema)
-    for start in range(0, len(joined.rows), BATCH):
-        writer.write(joined.columns_of(table, start, start + BATCH).cast(schema))
-    writer.close(_report_of(joined, part))
+def _cut(table: pa.Table) -> pa.Table:
+    at = table.column_names.index("nucleotides")
+    return table.set_column(at, "nucleotides", cut(table["nucleotides"]))
 
 
-def _merge(
-    folder: Path,
-    read: datasets.Dataset,
-    schema: pa.Schema,
-    lineage: Sequence[str],
-    cuts: bool,
+def _write_kept(
+    folder: Path, part: datasets.Dataset, one: Joined | Merged, schema: pa.Schema, cuts: bool
 ) -> None:
-    """Write one record for each barcode of a table, cut at 660 nucleotides if `cuts`.
+    """Write the records of a table that stand for others, too, cut at 660 nucleotides if `cuts`.
 
-    Copies are equal as a whole, as they are to the authors: two barcodes that differ after what a
-    model reads are two, and may stand in different splits.
+    Copies that are merged are equal as a whole, as they are to the authors: two barcodes that
+    differ after what a model reads are two, and may stand in different splits.
     """
-    table = read.data.table
-    merged = Merged(table, lineage)
+    table = part.data.table
     writer = cache.Writer(folder, schema)
-    for start in range(0, len(merged.rows), BATCH):
-        part = merged.columns_of(table, start, start + BATCH)
-        if cuts:
-            at = part.column_names.index("nucleotides")
-            part = part.set_column(at, "nucleotides", cut(part["nucleotides"]))
-        writer.write(part.cast(schema))
-    writer.close(_report_of(merged, read))
+    for start in range(0, len(one.rows), BATCH):
+        kept = one.columns_of(table, start, start + BATCH)
+        writer.write((_cut(kept) if cuts else kept).cast(schema))
+    writer.close(_report_of(one, part))
 
 
 def _report_of(one: Joined | Merged, part: datasets.Dataset) -> ReadReport:
