@@ -106,10 +106,13 @@ def fit_weights(groups: Groups, codes: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def thresholds(groups: Groups, barcodes: list[str]) -> np.ndarray:
-    """(2,) `least_shift` and `least_surprise`, by barcodes that are taken to be clean."""
-    known = [b for b in barcodes if not set(b.upper()) - set("ACGT")]
-    checked = [item for item in check(known, groups=groups) if item.verdict != NOT_COI]
-    passed = [item for item in checked if item.verdict in (CLEAN, REVERSED)]
+    """(2,) `least_shift` and `least_surprise`, by barcodes that are taken to be clean.
+
+    Shifts are looked at where all letters are known, surprise in all barcodes.
+    """
+    checked = [item for item in check(barcodes, groups=groups) if item.verdict != NOT_COI]
+    known = [item for item in checked if not set(item.barcode) - set("ACGT")]
+    passed = [item for item in known if item.verdict in (CLEAN, REVERSED)]
     rows = on_grid(passed)
     expected = np.concatenate(
         [groups.expected(rows[i : i + 256])[0] for i in range(0, len(rows), 256)]
@@ -118,7 +121,7 @@ def thresholds(groups: Groups, barcodes: list[str]) -> np.ndarray:
     for item, own in zip(passed, expected, strict=True):
         ends = (best_shift(item.codes, item.alignment.columns, own, x) for x in (True, False))
         shifts.append(max((end.odds for end in ends if end), default=-np.inf))
-    surprise = groups.surprise(on_grid(checked)).max(axis=1)
+    surprise = groups.surprise(on_grid(checked))
     # Substitutions are told by rank (`surprise`); flagged is what none of these reaches.
     left = max(_FLAGGED - 1 + len(passed) / len(known), 0) * len(known) / len(passed)
     found = np.quantile(shifts, 1 - left), surprise.max()
