@@ -7,7 +7,6 @@ site has its barcodes laid on its grid first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,6 +18,7 @@ from tqdm import tqdm
 from barcodemae import BarcodeMAEModel
 from barcodemae.data.grid import coi_grid
 from barcodemae.encoders import windows
+from barcodemae.encoders.threads import a_thread_each
 from barcodemae.encoders.tokens import TokenBatch, batches_of_like_length
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.families import family_of
@@ -179,18 +179,15 @@ class Embedder:
         )
 
     def _parts(self, tokens: TokenBatch, batches: list[np.ndarray]) -> Iterator[torch.Tensor]:
-        """What `_embed_rows` returns of each batch. On a CPU each thread takes a batch of its own:
-        threads that share the work of one batch wait for each other at every operation."""
-        threads = torch.get_num_threads()
-        if self.device.type != "cpu" or min(threads, len(batches)) < 2:
-            yield from (self._embed_rows(tokens, rows) for rows in batches)
-            return
-        # Of PyTorch's number each thread keeps its own; new ones begin with the last that was set.
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            try:
-                yield from pool.map(partial(self._embed_rows, tokens), batches)
-            finally:
-                torch.set_num_threads(threads)
+        """What `_embed_rows` returns of each batch; on a CPU a thread takes a whole batch."""
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        work = partial(self._embed_rows, tokens)
+        try:
+            # Of PyTorch's number each thread has its own; a new one begins with the last that was
+            # set anywhere.
+            yield from a_thread_each(work, batches, threads, partial(torch.set_num_threads, 1))
+        finally:
+            torch.set_num_threads(threads)
 
     @torch.inference_mode()
     def _embed_rows(self, tokens: TokenBatch, rows: np.ndarray) -> torch.Tensor:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from barcodemae.encoders import Options
 from barcodemae.encoders.corruption import Corruption
 from barcodemae.encoders.shipped import shipped_model
-from barcodemae.encoders.tokens import batches_of_like_length, token_batch
+from barcodemae.encoders.threads import a_thread_each, usable_threads
+from barcodemae.encoders.tokens import TokenBatch, batches_of_like_length, token_batch
 from barcodemae.errors import BarcodeMAEError
 from grid_barcodemae import MAX_NUCLEOTIDES, Grid
 
@@ -50,7 +52,7 @@ class OnnxEmbedder:
         self.grid = Grid.load(grid) if config.get("pooling") == "sites" else None
         self.longest = self.grid.length if self.grid else MAX_NUCLEOTIDES
         self.path = graphs[0]
-        self._session = _session(self.path)
+        self._session, self._threads = _session(self.path), usable_threads()
         self.dim = {each.name: each for each in self._session.get_outputs()}[_OUTPUT].shape[1]
 
     def embed(
@@ -61,19 +63,28 @@ class OnnxEmbedder:
         progress: bool = False,
         starts: np.ndarray | None = None,
     ) -> np.ndarray:
-        """As `Embedder.embed`, but for `progress` and `starts`: (n, dim) float32."""
+        """As `Embedder.embed`: (n, dim) float32. `starts` are not read (`knows_frames` says so)."""
         embeddings = np.zeros((len(sequences), self.dim), dtype=np.float32)
-        for start in range(0, len(sequences), 64 * batch_size):
-            piece = sequences[start : start + 64 * batch_size]
-            tokens = token_batch(piece, self.kmer_size, offset, grid=self.grid)
-            for rows in batches_of_like_length(tokens.lengths, batch_size):
-                width = int(tokens.lengths[rows].max())
-                given = {
-                    "input_ids": tokens.ids[rows, :width].astype(np.int64),
-                    "attention_mask": tokens.is_token[rows, :width].astype(np.int64),
-                }
-                embeddings[start + rows] = self._session.run([_OUTPUT], given)[0]
+        with tqdm(total=len(sequences), unit="barcode", disable=not progress) as bar:
+            for start in range(0, len(sequences), 64 * batch_size):
+                piece = sequences[start : start + 64 * batch_size]
+                tokens = token_batch(piece, self.kmer_size, offset, grid=self.grid)
+                batches = list(batches_of_like_length(tokens.lengths, batch_size))
+                parts = a_thread_each(partial(self._embed_rows, tokens), batches, self._threads)
+                for rows, part in zip(batches, parts, strict=True):
+                    embeddings[start + rows] = part
+                    bar.update(len(rows))
+                bar.update(int((tokens.lengths == 0).sum()))
         return embeddings
+
+    def _embed_rows(self, tokens: TokenBatch, rows: np.ndarray) -> np.ndarray:
+        """(rows, dim) float32."""
+        width = int(tokens.lengths[rows].max())
+        given = {
+            "input_ids": tokens.ids[rows, :width].astype(np.int64),
+            "attention_mask": tokens.is_token[rows, :width].astype(np.int64),
+        }
+        return self._session.run([_OUTPUT], given)[0]
 
 
 class OnnxEncoder:
@@ -117,7 +128,7 @@ def _session(path: Path):
             "ONNX needs the package onnxruntime: pip install 'barcodemae[onnx]'"
         ) from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)  # 0: all cores
+    options.intra_op_num_threads = 1  # batches are spread over threads instead
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own classes, of no common base

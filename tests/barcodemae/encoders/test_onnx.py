@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import coi
+from barcodemae.data import simulate_barcodes
 from barcodemae.encoders import load_encoder
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.onnx import OnnxEmbedder
@@ -109,3 +110,12 @@ def test_the_small_installation_asks_for_what_the_whole_one_asks_for():
     allowed = {*whole["dependencies"], *whole["optional-dependencies"]["onnx"]}
     assert set(small["dependencies"]) <= allowed
     assert not any(line.startswith(("torch", "transformers")) for line in small["dependencies"])
+
+
+def test_threads_that_take_a_batch_each_give_what_one_thread_gives(monkeypatch):
+    barcodes = simulate_barcodes(3, barcodes=80, species=20, genera=20)["dna_barcode"].tolist()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    expected = OnnxEmbedder(shipped_model()).embed(barcodes, batch_size=8)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    found = OnnxEmbedder(shipped_model()).embed(barcodes, batch_size=8)
+    np.testing.assert_array_equal(found, expected)
