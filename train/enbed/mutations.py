@@ -1,9 +1,9 @@
 """Judge an ENBED that writes children of viral strains, sampled, by the mutations that came.
 
     accelerate launch -m train.pretrain --config train/configs/enbed-mutations.yaml \\
-        --train_data STRAINS --pairs season --test_from 2010-2011 --output_dir runs/flu
+        --train_data STRAINS --pairs season --test_from 2015-2016 --output_dir runs/flu
     python -m train.enbed.mutations --model runs/flu/best --train_data STRAINS --pairs season \\
-        --test_from 2010-2011 --output runs/flu/mutations.json
+        --test_from 2015-2016 --output runs/flu/mutations.json
 
 Judged are pairs whose child is of `--test_from` or later. Beside the model stand a copy of the
 parent, and a model that draws mutations at the rate, and of the kind, that training had at each

@@ -1,6 +1,7 @@
 """Fine-tuning ENBED on labelled sequences: tables, FASTA, folds, held-out rows, unfreezing."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.presets import preset_config
 from enbed import EnbedForConditionalGeneration, EnbedForSequenceClassification
 from train.enbed.elements import Classification, ElementArguments, unfreeze
+from train.loop.parsing import named_argument, parse_arguments
 
 SIZES = {
     "hidden_size": 16,
@@ -92,6 +94,18 @@ def test_fasta_is_joined_with_a_table_of_labels(checkpoint, tmp_path):
         run(tmp_path / "a.fasta", tmp_path / "run", **given)
     with pytest.raises(BarcodeMAEError, match="give --labels TABLE"):
         run(tmp_path / "a.fasta", tmp_path / "run", model=str(checkpoint))
+
+
+def test_ready_made_configurations_make_a_model(tmp_path):
+    sequences(10).to_parquet(tmp_path / "table.parquet")
+    files = sorted((Path(__file__).parents[3] / "train" / "configs").glob("elements-*.yaml"))
+    assert len(files) == 4
+    for file in files:
+        given = ["--config", str(file), "--train_data", str(tmp_path / "table.parquet")]
+        assert named_argument("family", given) == "enbed"
+        task = Classification(parse_arguments([*given, "--output_dir", "o"], ElementArguments))
+        config = task.make_model().config
+        assert (config.classifier_pooling == "sites") == (config.learned_positions > 0)
 
 
 def test_a_barcodemae_is_refused(tmp_path):
