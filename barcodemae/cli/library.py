@@ -148,13 +148,17 @@ def pull(
 
 
 def read(references: list[str], taxonomy: list[str], format: str, split: str, on_error: str):
-    """The references of the command line."""
+    """The references of the command line; what each file was taken for is said."""
+    from barcodemae.cells import printable
     from barcodemae.data.references import read_references
 
-    return read_references(
+    found = read_references(
         references,
         taxonomy or None,
         format or None,
         split=options.listed(split) or None,
         on_error=on_error,
     )
+    for source, kind in found.report.formats.items():
+        print(printable(f"{source}: read as {kind}"))
+    return found

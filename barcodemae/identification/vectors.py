@@ -112,13 +112,15 @@ def fit_map(
     """
     if inference == "none":
         return None
+    if len(vectors) < 2 and inference != "metric":
+        return None  # less its own mean a single record is nothing, and like nothing
     if inference == "metric" and shipped:
         own = Scatter.of(vectors, genera)
         return LinearMap(None, (own + shipped_scatter()).directions())
     mean = vectors.mean(axis=0)
     if inference == "metric":
         return LinearMap(mean, Scatter.of(vectors - mean, genera).directions())
-    if inference == "whiten" and len(vectors) > 1:
+    if inference == "whiten":
         _, singular, directions = np.linalg.svd(vectors - mean, full_matrices=False)
         kept = singular**2 > _SMALLEST * singular[0] ** 2
         scale = singular[kept] / np.sqrt(len(vectors) - 1)

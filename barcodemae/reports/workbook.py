@@ -17,6 +17,7 @@ MOST_ROWS = 1_048_575  # of a sheet, beside its header
 # Told apart by the colour-blind, too; the verdict stands in words in any case.
 FILLS = {KNOWN: "C6E5D9", NEW: "FBE0B8", NEW_GENUS: "F6C9DC", NO_CALL: "E3E3E3", NOT_COI: "C9C9C9"}
 _WIDTHS = {"id": 24, "verdict": 24, "species": 28, "nearest_species": 28, "flags": 40}
+_WIDTHS |= {"what": 40, "value": 60}  # of the sheet about the library
 _NEAREST_ROWS = 200_000  # more make a file that spreadsheets open slowly
 
 

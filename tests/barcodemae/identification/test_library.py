@@ -100,3 +100,11 @@ def test_nothing_usable_is_refused_and_leaves_no_folder(references_of, tmp_path)
     with pytest.raises(BarcodeMAEError, match="not on the COI grid"):
         _small(references_of, table, tmp_path / "lib")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("inference", ["centre", "whiten"])
+def test_a_single_record_names_its_copies(inference, references_of, specimens, tmp_path):
+    one = specimens[:1]
+    building.build(references_of(one), tmp_path / "one", "kmer:4", inference, progress=False)
+    found = identify(Library(tmp_path / "one"), ["q"], [one.nucleotides.iloc[0]]).table.iloc[0]
+    assert found["verdict"] == "known species" and found["species"] == one.species.iloc[0]
