@@ -38,7 +38,7 @@ def _run(*arguments):
 def test_a_library_is_built_checked_described_and_used(files):
     lib, out = files / "lib", files / "names.tsv"
     said = _run("library", "build", files / "references.csv", "-o", lib, "--model", "kmer:4")
-    assert "3 references" in said and "references: read as" in said
+    assert "3 references" in said and "references.csv: read as table" in said
     report = files / "errors.tsv"
     said = _run("library", "check", lib, "--report", report)
     assert "whole" in said and "2 clean" in said
