@@ -243,8 +243,9 @@ class BarcodeMAEConfig(PretrainedConfig):
                 shutil.copyfile(source, target / source.name)
         on_grid = self.pooling == "sites"
         if not _cuts(target, self.kmer_size, on_grid):
-            # One that pools by site needs a grid; without one at hand, no tokenizer is better.
-            grid = _tokenizer_class().usual_grid() if on_grid else None
+            # One that pools by site needs a grid, first of all that of the checkpoint it was loaded
+            # from; without one at hand, no tokenizer is better.
+            grid = _tokenizer_class().grid_of(self.name_or_path) if on_grid else None
             if grid is not None or not on_grid:
                 tokenizer = _tokenizer_class()(kmer_size=self.kmer_size, grid=grid)
                 tokenizer.save_pretrained(save_directory)

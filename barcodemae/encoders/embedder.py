@@ -58,7 +58,8 @@ class Embedder:
         device: default: the accelerator that PyTorch sees, else the CPU.
         pooling: "mean": what the model's configuration says (the mean over real k-mers, if
             nothing else), or "cls": the last layer's vector for [CLS].
-        grid: of a model that pools by site; default: that of COI. Others have none.
+        grid: of a model that pools by site; default: that of the checkpoint it was loaded from, or
+            of COI. Others have none.
 
     Attributes:
         dim: length of an embedding.
@@ -107,7 +108,7 @@ class Embedder:
                 needs a grid, and there is none beside it, or a damaged one.
         """
         encoder = load_whole(family_at(model).encoder_class, model, dtype=torch.float32)
-        grid = _load_grid(model) if encoder.config.pooling == "sites" else None
+        grid = grid_beside(model) if encoder.config.pooling == "sites" else None
         return cls(encoder, device, pooling, grid)
 
     def embed(
@@ -220,12 +221,17 @@ class Embedder:
 
 
 def grid_for(model: BarcodeMAEModel, grid: Grid | None = None) -> Grid | None:
-    """The grid that barcodes are laid on for `model`: `grid`, else COI's; None: it reads none.
+    """The grid that barcodes are laid on for `model`; None: it reads none.
+
+    `grid`, else that of the checkpoint that the model was loaded from, else COI's.
 
     Raises:
         BarcodeMAEError: the model has another number of places than the grid.
     """
-    return _fitting(grid or coi_grid(), model) if model.config.pooling == "sites" else None
+    if model.config.pooling != "sites":
+        return None
+    grid = grid or BarcodeMAETokenizer.grid_of(model.config.name_or_path) or coi_grid()
+    return _fitting(grid, model)
 
 
 def _fitting(grid: Grid, model: BarcodeMAEModel) -> Grid:
@@ -239,7 +245,12 @@ def _fitting(grid: Grid, model: BarcodeMAEModel) -> Grid:
     return grid
 
 
-def _load_grid(model: str | Path) -> Grid:
+def grid_beside(model: str | Path) -> Grid:
+    """The grid that lies with a checkpoint.
+
+    Raises:
+        BarcodeMAEError: there is none, or it is damaged.
+    """
     try:
         grid = BarcodeMAETokenizer.from_pretrained(model).grid
     except (OSError, ValueError) as error:

@@ -11,11 +11,12 @@ import torch
 from tqdm import tqdm
 
 from barcodemae import BarcodeMAEForSequenceClassification
-from barcodemae.encoders.embedder import Embedder
+from barcodemae.encoders.embedder import Embedder, grid_beside
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.lineages import Lineages
 from barcodemae.loading import load_model, read_json
 from barcodemae.outputs import whole_tsv
+from grid_barcodemae import Grid
 
 COLUMNS = ("id", "rank", "taxon", "probability", "confidence")
 CONFIDENT, NOT_CONFIDENT = "confident", "not confident"
@@ -43,6 +44,7 @@ class Classifier:
     Args:
         model: with a single-label head; moved to `device` and set to evaluation.
         device: default: the accelerator that PyTorch sees, else the CPU.
+        grid: as of `Embedder`.
 
     Attributes:
         lineages: the taxa that it knows.
@@ -53,8 +55,9 @@ class Classifier:
         self,
         model: BarcodeMAEForSequenceClassification,
         device: str | torch.device | None = None,
+        grid: Grid | None = None,
     ):
-        self.embedder = Embedder(model.barcodemae, device)
+        self.embedder = Embedder(model.barcodemae, device, grid=grid)
         self.head = model.classifier.to(self.embedder.device).eval()
         self.lineages = Lineages.of_config(model.config)
         self.thresholds = dict(getattr(model.config, "confidence_thresholds", None) or {})
@@ -67,7 +70,7 @@ class Classifier:
 
         Raises:
             BarcodeMAEError: there is no model, it has no trained head for taxa, or its tokenizer
-                cuts other k-mers than it was trained on.
+                cuts other k-mers than it was trained on or lacks the grid.
         """
         check_kmer_size(model)
         loaded = load_model(
@@ -85,7 +88,7 @@ class Classifier:
                 f"{model}: its head is for {kind} with {loaded.config.num_labels} outputs, not for "
                 "one taxon out of several. Give a model that was fine-tuned on taxa."
             )
-        return cls(loaded, device)
+        return cls(loaded, device, grid_beside(model) if loaded.config.pooling == "sites" else None)
 
     @torch.inference_mode()
     def logits(self, embeddings: np.ndarray) -> torch.Tensor:

@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
-from transformers.utils import logging
+from transformers.utils import cached_file, logging
 
 try:  # next to the weights
     from .grid_barcodemae import MAX_NUCLEOTIDES, UNKNOWN_END, Grid
@@ -103,6 +103,20 @@ class BarcodeMAETokenizer(PreTrainedTokenizerFast):
             **kwargs,
         )
         self.kmer_size = kmer_size
+
+    @classmethod
+    def grid_of(cls, checkpoint: str | None) -> Grid | None:
+        """The grid beside a checkpoint, in a directory or in the Hub's cache; else `usual_grid`.
+
+        Raises:
+            ValueError: there is one, and it is damaged.
+        """
+        name = cls.vocab_files_names["grid_file"]
+        try:
+            file = cached_file(checkpoint or "", name, local_files_only=True)
+        except OSError:
+            return cls.usual_grid()
+        return Grid.load(file)
 
     def _encode_plus(self, text, text_pair=None, *args, **kwargs):
         if not hasattr(PreTrainedTokenizerFast, "_batch_encode_plus"):  # since transformers 5

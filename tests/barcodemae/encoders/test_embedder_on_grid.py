@@ -5,7 +5,11 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from barcodemae import BarcodeMAEModel, BarcodeMAETokenizer
+from barcodemae import (
+    BarcodeMAEForSequenceClassification,
+    BarcodeMAEModel,
+    BarcodeMAETokenizer,
+)
 from barcodemae.data import read_barcodes
 from barcodemae.data.grid import coi_grid
 from barcodemae.embedding.files import write_embeddings
@@ -13,6 +17,7 @@ from barcodemae.embedding.precision import at_precision
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.pretrained import BarcodeMAEEncoder
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.identification.classification import Classifier
 from barcodemae.presets import preset_config
 from coi import draw, noise, turned
 from grid_barcodemae import Grid
@@ -80,5 +85,22 @@ def test_without_a_grid_at_hand_a_model_is_saved_without_a_tokenizer(
     embedder, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(BarcodeMAETokenizer, "usual_grid", staticmethod(lambda: None))
-    embedder.model.save_pretrained(tmp_path)
+    BarcodeMAEModel(preset_config("barcodemae-coi-small")).save_pretrained(tmp_path)
     assert not (tmp_path / "tokenizer.json").exists()
+
+
+def test_a_grid_of_its_own_stays_with_a_model_through_loading_training_and_saving(saved, tmp_path):
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    grid = Grid(coi_grid().profile[:, ::-1].copy())
+    BarcodeMAETokenizer(kmer_size=6, grid=grid).save_pretrained(first)
+    BarcodeMAEModel.from_pretrained(saved).save_pretrained(first)  # what lies there stays
+    model = BarcodeMAEForSequenceClassification.from_pretrained(first)  # as a Trainer does
+    model.save_pretrained(second)
+    AutoModel.from_pretrained(second).save_pretrained(third)
+    for place in (first, second, third):
+        found = Embedder.from_pretrained(place, "cpu").grid
+        np.testing.assert_array_equal(found.profile, grid.profile)
+    np.testing.assert_array_equal(Classifier(model, "cpu").embedder.grid.profile, grid.profile)
+    (first / "grid.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"grid\.safetensors"):
+        model.save_pretrained(tmp_path / "fourth")
