@@ -5,7 +5,8 @@ from __future__ import annotations
 
 def markdown(result: dict) -> str:
     """The page of one run of `benchmarks.speed`."""
-    lines = [f"`{result['command']}`", "", _machine(result["machine"]), ""]
+    machine = "; ".join(f"{name} {value}" for name, value in result["machine"].items())
+    lines = [f"`{result['command']}`", "", machine, ""]
     lines += [*_training(result["training"]), "", *_embedding(result["embedding"]), ""]
     tokens = result["tokenization"]
     lines += [
@@ -18,10 +19,6 @@ def markdown(result: dict) -> str:
     if "profile" in result:
         lines += ["", *_profile(result["profile"])]
     return "\n".join(lines) + "\n"
-
-
-def _machine(machine: dict) -> str:
-    return "; ".join(f"{name} {value}" for name, value in machine.items())
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -87,13 +84,9 @@ def _embedding(embedding: dict) -> list[str]:
 
 def _precisions(precisions: dict) -> list[str]:
     head = ["trained model", "genus accuracy, 1-NN", "same neighbour as fp32", "queries"]
+    shares = ("genus_accuracy", "same_neighbour_as_fp32")
     rows = [
-        [
-            name,
-            f"{row['genus_accuracy']:.1%}",
-            f"{row['same_neighbour_as_fp32']:.1%}",
-            str(row["queries"]),
-        ]
+        [name, *(f"{row[share]:.1%}" for share in shares), str(row["queries"])]
         for name, row in precisions.items()
     ]
     return _table(head, rows)

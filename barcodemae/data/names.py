@@ -81,22 +81,14 @@ def is_placeholder(values: pa.Array) -> pa.Array:
 def open_name(species: str) -> str:
     """The mark of an open name: "sp.", "cf.", "aff.", "nr.", "complex", "?", "interim" (a person or
     a number in place of an epithet), "BOLD" (a BIN in place of one); "" for a species' name."""
-    for mark, pattern in _OPEN:
-        if pattern.search(species):
-            return mark
-    return ""
+    return next((mark for mark, pattern in _OPEN if pattern.search(species)), "")
 
 
 def open_names(species: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """The mark of `open_name` for each of n species, null or not: (n,) strings in an object array.
-
-    The mark is "" where there is no name.
-    """
+    """The mark of `open_name` for each of n species, "" where null: (n,) objects."""
     marks = np.full(len(species), "", dtype=object)
     look = pc.fill_null(pc.match_substring_regex(species, _NEEDS_A_LOOK), False)
-    for row in np.flatnonzero(
-        look.to_numpy(zero_copy_only=False) if isinstance(look, pa.Array) else look.to_numpy()
-    ):
+    for row in np.flatnonzero(np.asarray(look)):
         marks[row] = open_name(species[int(row)].as_py())
     return marks
 

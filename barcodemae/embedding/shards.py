@@ -49,8 +49,8 @@ def write_shards(
     """
     shards = shards_of(folder, len(barcodes), shard_size)
     identity = _identity(embedder, barcodes, shard_size, settings)
-    made = "embeddings made otherwise", "the same input, model and options"
-    check_folder(folder, MANIFEST, identity, *made)
+    same = "the same input, model and options"
+    check_folder(folder, MANIFEST, identity, "embeddings made otherwise", same)
     state.wait_for_everyone()
     # One process holds the folder for all.
     with held_folder(folder) if state.is_main_process else nullcontext():
@@ -75,11 +75,10 @@ def _write_missing(
     """Write this process's share of the shards that are not there yet."""
     missing = [(shard, rows) for shard, rows in shards if not shard.exists()]
     state.wait_for_everyone()
-    done = len(barcodes) - sum(len(rows) for _, rows in missing)
     with tqdm(
         desc="embedding",
         total=-(-len(barcodes) // state.num_processes),
-        initial=done // state.num_processes,
+        initial=(len(barcodes) - sum(len(rows) for _, rows in missing)) // state.num_processes,
         unit="barcode",
         delay=2,
         disable=not state.is_main_process,
@@ -88,15 +87,13 @@ def _write_missing(
             write_embeddings(shard, embedder, barcodes.select(rows), bar=bar, **settings)
 
 
-def _identity(
-    embedder: Embedder, barcodes: datasets.Dataset, shard_size: int, settings: dict
-) -> dict:
+def _identity(embedder: Embedder, barcodes: datasets.Dataset, size: int, settings: dict) -> dict:
     """All that the embeddings depend on."""
     return {
         "records": len(barcodes),
         # The folder of a cached table is named by the sources it was made from.
         "input": report_file(barcodes).parent.name if report_file(barcodes) else None,
         "weights": hash_weights(embedder.model),
-        "shard_size": shard_size,
+        "shard_size": size,
         "offset": settings.get("offset", 0),
     }

@@ -39,12 +39,13 @@ class Row:
 
     @property
     def settings(self) -> dict:
-        own = (self.encoder or self.aligner).settings
-        return {
-            **own,
-            "inference": list(self.variant),
-            "supervised": transforms.is_supervised(self.variant),
-        }
+        return {**(self.encoder or self.aligner).settings, **self.options}
+
+    @property
+    def options(self) -> dict:
+        """Its inference options, and whether they are fitted on the reference's labels."""
+        supervised = transforms.is_supervised(self.variant)
+        return {"inference": list(self.variant), "supervised": supervised}
 
     @property
     def fingerprint(self) -> str:
@@ -140,7 +141,7 @@ class Context:
             disable=not self.progress,
         ) as bar:
             # By splits, so that sets which share a split share its embeddings.
-            for part in barcodes.parts():
+            for _, part in barcodes.table.groupby("split", sort=False):
                 for start in range(0, len(part), _SHARD):
                     sequences = part["nucleotides"].iloc[start : start + _SHARD].tolist()
                     more = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 def record(
@@ -37,6 +37,20 @@ def record(
         "seed": seed,
         "duration": duration,
     }
+
+
+def records(
+    model: str,
+    task: str,
+    values: Mapping[str, float],
+    intervals: Mapping[str, list[float]] | None = None,
+    **common,
+) -> list[dict]:
+    """A record for each metric of `values`; what they share is as of `record`."""
+    return [
+        record(model, task, metric, value, interval=(intervals or {}).get(metric), **common)
+        for metric, value in values.items()
+    ]
 
 
 def find(records: Iterable[dict], model: str, task: str, metric: str, **settings) -> dict | None:

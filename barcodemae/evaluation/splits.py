@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,25 +54,16 @@ class BarcodeSet:
         names = np.where(nameless, np.char.add("\t", np.arange(len(species)).astype(str)), species)
         return np.unique(names, return_inverse=True)[1]
 
-    def parts(self) -> Iterator[pd.DataFrame]:
-        """The table, split by split."""
-        for _, part in self.table.groupby("split", sort=False):
-            yield part
-
 
 def digest(texts: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
 class Barcodes:
-    """All splits of an evaluation.
+    """All splits of an evaluation: canonical columns, with `split` filled in."""
 
-    Args:
-        table: canonical columns, with `split` filled in.
-    """
-
-    def __init__(self, table: pd.DataFrame):
-        self.table = table
+    table: pd.DataFrame
 
     @classmethod
     def read(
@@ -89,18 +80,14 @@ class Barcodes:
 
         # The label of a barcode is that of its copies, too, whichever comes first.
         how = {"prepare": prepare, "ids": "number", "repeats": MERGE if prepare else FIRST}
-        present = read_barcodes(sources, **how).unique("split")
-        present = sorted(name for name in present if name is not None)
-        for name in splits:
-            if name not in present:
-                there = ", ".join(present) or "none: add a column `split` to the table"
-                raise BarcodeMAEError(
-                    f"there is no barcode in the split {name!r} of {', '.join(map(str, sources))}. "
-                    f"Splits there: {there}"
-                )
-        return cls(
-            read_barcodes(sources, split=list(splits), labels_matter=True, **how).to_pandas()
-        )
+        present = sorted(filter(None, read_barcodes(sources, **how).unique("split")))
+        if absent := [name for name in splits if name not in present]:
+            raise BarcodeMAEError(
+                f"there is no barcode in the split {absent[0]!r} of {', '.join(map(str, sources))}."
+                f" Splits there: {', '.join(present) or 'none: add a column `split` to the table'}"
+            )
+        found = read_barcodes(sources, split=list(splits), labels_matter=True, **how)
+        return cls(found.to_pandas())
 
     def get(self, name: str) -> BarcodeSet:
         """The barcodes of a split, or of several in their order ("val,val_unseen")."""

@@ -31,12 +31,7 @@ class Checkpoint:
     def read(
         cls, directory: str | Path, encoder_only: bool = False, dtype: torch.dtype | None = None
     ) -> "Checkpoint":
-        """Load the checkpoint in `directory`.
-
-        Args:
-            directory: a directory with config.json and model.safetensors.
-            encoder_only: load the encoder, whatever class saved it.
-            dtype: of the weights; None: as saved.
+        """Load the checkpoint in `directory`: of the class that saved it, or its encoder alone.
 
         Raises:
             BarcodeMAEError: the directory is not a finished checkpoint of a family of ours.
@@ -44,9 +39,8 @@ class Checkpoint:
         path = Path(directory)
         family, architecture = check_finished(path)
         read_training(path)  # before the weights, which take longer
-        model_class = family.encoder_class if encoder_only else family.model_class(architecture)
-        options = {"dtype": dtype or "auto", "local_files_only": True}
-        model = load_whole(model_class, path, **options)
+        kind = family.encoder_class if encoder_only else family.model_class(architecture)
+        model = load_whole(kind, path, dtype=dtype or "auto", local_files_only=True)
         return cls(path, model.eval(), read_training(path))
 
 
@@ -56,8 +50,7 @@ def read_training(directory: Path) -> dict:
     Raises:
         BarcodeMAEError: a part of it is not what a training writes.
     """
-    path = directory / TRAINING_RECORD
-    record = read_json(path)
+    record = read_json(path := directory / TRAINING_RECORD)
     for names, kind, allowed in (
         (("arguments", "data", "validation", "versions", "original"), dict, "an object"),
         (("license", "hardware", "converted_from"), str, "a text"),
@@ -88,8 +81,7 @@ def check_finished(path: Path) -> tuple[Family, str]:
 
     if not path.is_dir():
         raise refuse("there is no such directory")
-    unfinished = [name for name in (path.resolve(), *path.iterdir()) if name.suffix == ".tmp"]
-    if unfinished:
+    if unfinished := [p for p in (path.resolve(), *path.iterdir()) if p.suffix == ".tmp"]:
         raise refuse(f"{unfinished[0].name} was being written when the run ended")
     if not (path / "config.json").is_file():
         raise refuse("it has no config.json")
@@ -98,11 +90,10 @@ def check_finished(path: Path) -> tuple[Family, str]:
     config = read_json(path / "config.json")
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or model_type not in FAMILIES:
-        ours = " or ".join(FAMILIES)
-        raise refuse(f"config.json says model_type = {model_type!r}, not {ours}")
+        raise refuse(f"config.json says model_type = {model_type!r}, not {' or '.join(FAMILIES)}")
     family = FAMILIES[model_type]
-    architectures = config.get("architectures")
-    architecture = architectures[0] if architectures and isinstance(architectures, list) else None
+    saved_by = config.get("architectures")
+    architecture = saved_by[0] if saved_by and isinstance(saved_by, list) else None
     if architecture not in family.architectures:
         raise refuse(f"config.json names no architecture of ours ({architecture!r})")
     return family, architecture

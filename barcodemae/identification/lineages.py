@@ -36,8 +36,7 @@ class Lineages:
     @classmethod
     def from_columns(cls, columns: Mapping[str, Sequence[str | None]]) -> Lineages:
         """From a column for each rank, coarse to fine, with a row for each taxon of the finest."""
-        names, of_leaf = {}, {}
-        finest = list(columns)[-1]
+        names, of_leaf, finest = {}, {}, list(columns)[-1]
         for rank, given in columns.items():
             column = [UNPLACED if name is None else name for name in given]
             names[rank] = column if rank == finest else sorted(set(column))
@@ -51,7 +50,7 @@ class Lineages:
         labels = [config.id2label[index] for index in range(config.num_labels)]  # type: ignore
         saved = getattr(config, "lineages", None) or [["label", labels]]
         if isinstance(saved, dict):  # of earlier versions, whose order was lost in the file
-            saved = sorted(saved.items(), key=lambda item: _depth(item[0]))
+            saved = sorted(saved.items(), key=lambda item: (*RANKS, item[0]).index(item[0]))
         return cls.from_columns(dict(saved))
 
     def to_config(self, config: PretrainedConfig) -> None:
@@ -98,7 +97,3 @@ class Lineages:
             raise BarcodeMAEError(f"there is no rank {rank!r} here; ranks: {', '.join(self.ranks)}")
         place = {name: index for index, name in enumerate(self.names[rank]) if name != UNPLACED}
         return np.array([place.get(name or "", IGNORED) for name in names], dtype=np.int64)
-
-
-def _depth(rank: str) -> int:
-    return RANKS.index(rank) if rank in RANKS else len(RANKS)

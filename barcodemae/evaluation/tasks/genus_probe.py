@@ -9,7 +9,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import statistics
 from barcodemae.evaluation.comparison import pack
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.scores import record
+from barcodemae.evaluation.scores import records
 from barcodemae.evaluation.splits import digest
 from barcodemae.identification.neighbours import nearest, vote
 from barcodemae.store import Stopwatch, content_key
@@ -94,15 +94,10 @@ def run(row: Row, context: Context) -> list[dict]:
         "seed": settings.seed,
         "duration": named["wall_seconds"],
     }
-    records = [
-        record(row.model, TASK, metric, value, interval=intervals[metric], **common)
-        for metric, value in statistics.scores(*codes).items()
-    ]
-    for metric in ("wall_seconds", "cpu_seconds"):
-        records.append(record(row.model, TASK, metric, named[metric], **common))
-    missed = int(unreachable(context).sum())
-    records.append(record(row.model, TASK, "unreachable_queries", missed, **common))
-    return records
+    values = statistics.scores(*codes)
+    values |= {metric: named[metric] for metric in ("wall_seconds", "cpu_seconds")}
+    values["unreachable_queries"] = int(unreachable(context).sum())
+    return records(row.model, TASK, values, intervals, **common)
 
 
 def protocol(row: Row, context: Context) -> dict:
@@ -113,8 +108,7 @@ def protocol(row: Row, context: Context) -> dict:
         "rank": settings.rank,
         "neighbours": settings.neighbours if row.encoder else None,
         **({"temperature": settings.temperature} if settings.temperature and row.encoder else {}),
-        "inference": list(row.variant),
-        "supervised": row.settings["supervised"],
+        **row.options,
     }
 
 

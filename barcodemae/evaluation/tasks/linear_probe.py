@@ -11,7 +11,7 @@ import torch
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import statistics
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.scores import record
+from barcodemae.evaluation.scores import records
 from barcodemae.evaluation.splits import digest
 from barcodemae.identification import softmax_regression
 from barcodemae.identification.transforms import dense
@@ -56,23 +56,11 @@ def run(row: Row, context: Context) -> list[dict]:
         "query": settings.seen,
         "rank": RANK,
         "epochs": settings.probe_epochs,
-        "inference": list(row.variant),
-        "supervised": row.settings["supervised"],
+        **row.options,
     }
-    return [
-        record(
-            row.model,
-            TASK,
-            metric,
-            value,
-            interval=intervals[metric],
-            n=len(codes[0]),
-            settings=how,
-            seed=settings.seed,
-            duration=named["seconds"],
-        )
-        for metric, value in statistics.scores(*codes).items()
-    ]
+    common = {"n": len(codes[0]), "seed": settings.seed, "duration": named["seconds"]}
+    scores = statistics.scores(*codes)
+    return records(row.model, TASK, scores, intervals, settings=how, **common)
 
 
 def _name_seen(row: Row, context: Context, known: np.ndarray) -> dict:

@@ -8,7 +8,7 @@ from sklearn.metrics import silhouette_score
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.scores import record
+from barcodemae.evaluation.scores import records
 from barcodemae.evaluation.splits import digest
 from barcodemae.identification.transforms import dense
 from barcodemae.store import Stopwatch, content_key
@@ -56,19 +56,11 @@ def run(row: Row, context: Context) -> list[dict]:
         "query": context.settings.query,
         "genera": len(set(genera)),
         "smaller_than": context.settings.tsne_smaller_than,
-        "inference": list(row.variant),
-        "supervised": row.settings["supervised"],
+        **row.options,
     }
-    common = {
-        "n": len(genera),
-        "settings": how,
-        "seed": context.settings.seed,
-        "duration": found["seconds"],
-    }
-    return [
-        record(row.model, TASK, metric, found[metric], **common)
-        for metric in ("kl_divergence", "silhouette")
-    ]
+    values = {metric: found[metric] for metric in ("kl_divergence", "silhouette")}
+    common = {"n": len(genera), "seed": context.settings.seed, "duration": found["seconds"]}
+    return records(row.model, TASK, values, settings=how, **common)
 
 
 def _points(row: Row, context: Context, rows: np.ndarray) -> dict:
