@@ -1,7 +1,7 @@
 """Tokens of 1, 3 or 6 nucleotides: the same encoder at equal cost.
 
-    python -m experiments.token_size --train_data splice.parquet --kmer 1 3 6 --seconds 60
-    python -m experiments.token_size --barcodes BARCODES.parquet --kmer 1 3 6 --seconds 60
+    python -m benchmarks.token_size --train_data splice.parquet --kmer 1 3 6 --seconds 60
+    python -m benchmarks.token_size --barcodes BARCODES.parquet --kmer 1 3 6 --seconds 60
 
 The first names elements: a table with `nucleotides` and `label`. The second finds noise: windows of
 barcodes at one place of the grid, half of them with sequencing errors in the mix of real ones.

@@ -1,6 +1,6 @@
 """How well `barcodemae check` finds and undoes errors, simulated and real.
 
-    python -m experiments.sequencing_errors --barcodes BARCODES.parquet --split val_unseen \\
+    python -m benchmarks.sequencing_errors --barcodes BARCODES.parquet --split val_unseen \\
         --nanopore ONT.parquet
 
 Simulated: one error of each kind in each barcode (30 % of insertions and losses in runs), and

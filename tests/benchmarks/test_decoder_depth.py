@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from experiments import decoder_depth
+from benchmarks import decoder_depth
 
 
 def test_windows_come_from_sequences_that_are_long_enough():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from experiments import token_size
+from benchmarks import token_size
 
 
 def test_k_mers_are_numbered_and_an_unknown_letter_is_one_token():

@@ -1,6 +1,6 @@
 """A deep or a shallow decoder: ENBEDs with as many layers in all, pretrained at equal cost.
 
-    python -m experiments.decoder_depth --train_data gene_families.parquet --held_out species=dog \\
+    python -m benchmarks.decoder_depth --train_data gene_families.parquet --held_out species=dog \\
         --depths 5+1 4+2 3+3 --seconds 90
 
 Every model gets the same processor seconds of span corruption on windows of long sequences. Judged
