@@ -71,12 +71,17 @@ def measure(references: int, queries: int, seed: int = 0) -> dict:
 def main(
     output: Annotated[Path, typer.Option("--output", "-o", help="JSON; a PNG is written beside.")],
     libraries: Annotated[str, typer.Option()] = "10000,100000,1000000",
-    queries: Annotated[str, typer.Option()] = "1000",
+    queries: Annotated[str, typer.Option()] = "1000,10000,100000,1000000",
+    most_pairs: Annotated[
+        float, typer.Option(help="Of references and queries; larger runs are left out.")
+    ] = 1e9,
 ) -> None:
-    """Measure every pair of sizes, and draw them."""
+    """Measure every pair of sizes up to `most_pairs`, and draw them."""
     rows = []
     for references in map(int, libraries.split(",")):
         for count in map(int, queries.split(",")):
+            if references * count > most_pairs:
+                continue
             code = (
                 "import json; from benchmarks.identification_growth import measure; "
                 f"print(json.dumps(measure({references}, {count})))"
