@@ -57,7 +57,7 @@ def with_ends(
 
 
 def _break(best: Shift, at_front: bool) -> Break:
-    # What stands further on than it should, seen from the middle, has lost nucleotides behind it.
+    # What stands further on than it should, seen from the middle, has lost nucleotides after it.
     is_extra = (best.by > 0) == at_front
     if at_front:
         at, column = best.at + 1, best.column + 2 * is_extra
