@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ from barcodemae.presets import PRESETS, preset_config
 from enbed import EnbedConfig, EnbedForSequenceClassification, EnbedTokenizer
 from enbed.tokenization_enbed import OFFSET
 from train.enbed.labelled_sequences import read_table
-from train.loop.arguments import NOT_NEGATIVE, POSITIVE, RunArguments, argument
+from train.loop.arguments import BELOW_ONE, NOT_NEGATIVE, POSITIVE, RunArguments, argument, at_least
 from train.loop.averaging import WeightAverage
 from train.loop.checkpoints import replace_directory
 from train.loop.devices import make_accelerator
@@ -49,49 +49,37 @@ _POOLING = "classifier_pooling"
 class ElementArguments(RunArguments):
     """Fine-tune an ENBED to name sequences."""
 
-    family: str = field(default="enbed", metadata={"help": "enbed"})
-    model: str = field(default="", metadata={"help": "checkpoint directory, Hub id or preset"})
-    label: str = field(default="label", metadata={"help": "column with the labels"})
-    labels: str = field(default="", metadata={"help": "table of ids and labels, for FASTA"})
-    held_out: str = field(
-        default="", metadata={"help": "COLUMN=VALUE: judge on these rows, train on the others"}
+    family: str = argument("enbed", "enbed")
+    model: str = argument(
+        "",
+        "checkpoint directory, Hub id or preset",
+        (bool, "a checkpoint directory, a Hub id or a preset"),
     )
-    folds: int = field(default=5, metadata={"help": "of stratified cross-validation"})
-    max_length: int = field(default=16383, metadata={"help": "nucleotides; the rest is cut off"})
-    model_overrides: str = field(
-        default="",
-        metadata={
-            "help": "fields over a preset, as {learned_positions: 60, classifier_pooling: sites} "
-            "for sequences that begin at a known place; over a checkpoint: the pooling alone"
-        },
+    label: str = argument("label", "column with the labels")
+    labels: str = argument("", "table of ids and labels, for FASTA")
+    held_out: str = argument("", "COLUMN=VALUE: judge on these rows, train on the others")
+    folds: int = argument(5, "of stratified cross-validation", at_least(2))
+    max_length: int = argument(16383, "nucleotides; the rest is cut off", at_least(8))
+    model_overrides: str = argument(
+        "",
+        "fields over a preset, as {learned_positions: 60, classifier_pooling: sites} for sequences "
+        "that begin at a known place; over a checkpoint: the pooling alone",
     )
-    both_strands: bool = field(
-        default=False,
-        metadata={"help": "learn from either strand, judge by the mean of both: for enhancers"},
+    both_strands: bool = argument(
+        False, "learn from either strand, judge by the mean of both: for enhancers"
     )
-    masked_share: float = field(
-        default=0.0, metadata={"help": "of the nucleotides that training reads as N, drawn anew"}
+    masked_share: float = argument(
+        0.0, "of the nucleotides that training reads as N, drawn anew", BELOW_ONE
     )
-    average_decay: float = field(
-        default=0.0,
-        metadata={"help": "of the moving average of the weights that is judged; 0: none"},
+    average_decay: float = argument(
+        0.0, "of the moving average of the weights that is judged; 0: none", BELOW_ONE
     )
-    unfreeze_every: float = field(
-        default=1.0, metadata={"help": "epochs after which one more layer is freed; 0: all at once"}
+    unfreeze_every: float = argument(
+        1.0, "epochs after which one more layer is freed; 0: all at once"
     )
     epochs: float = argument(10.0, "passes over the sequences", POSITIVE)
     base_learning_rate: float = argument(1e-3, "highest rate of OneCycle", POSITIVE)
     weight_decay: float = argument(0.01, "of AdamW", NOT_NEGATIVE)
-
-    def check(self) -> None:
-        super().check()
-        self.check_values(
-            model=(bool(self.model), "a checkpoint directory, a Hub id or a preset"),
-            folds=(self.folds >= 2, "at least 2"),
-            max_length=(self.max_length >= 8, "at least 8"),
-            masked_share=(0 <= self.masked_share < 1, "in [0, 1)"),
-            average_decay=(0 <= self.average_decay < 1, "in [0, 1)"),
-        )
 
 
 class Classification:

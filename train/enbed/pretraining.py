@@ -9,7 +9,7 @@ reads dated strains of a virus and learns to write the child of a parent.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from train.enbed.genomes import Genome, WindowDraws, Windows
 from train.enbed.mutations import divide
 from train.enbed.spans import SpanCollator, TokenCollator
 from train.enbed.strains import WAYS, read_pairs
-from train.loop.arguments import LoopArguments
+from train.loop.arguments import INSIDE, SHARE, LoopArguments, argument, at_least, one_of
 from train.loop.held_out import held_out_means
 from train.loop.run import Collator, TrainingRun, make_config
 
@@ -37,32 +37,22 @@ _GENOMES = ("spans", "tokens")
 class EnbedArguments(LoopArguments):
     """Pretrain an ENBED. What the paper does not state is this project's choice."""
 
-    preset: str = field(default="enbed-base", metadata={"help": "sizes"})
-    objective: str = field(default="spans", metadata={"help": ", ".join(_OBJECTIVES)})
-    window: int = field(
-        default=4096, metadata={"help": "nucleotides in a window of a genome, or of a strain"}
+    preset: str = argument("enbed-base", "sizes")
+    objective: str = argument("spans", ", ".join(_OBJECTIVES), one_of(*_OBJECTIVES))
+    window: int = argument(
+        4096, "nucleotides in a window of a genome, or of a strain", at_least(64)
     )
-    pairs: str = field(default="", metadata={"help": "mutations: season, or tree"})
-    tree: str = field(default="", metadata={"help": "mutations, along a tree: a Newick file"})
-    test_from: str = field(
-        default="", metadata={"help": "mutations: season or year from which on pairs are left out"}
-    )
-    masked_share: float = field(default=0.15, metadata={"help": "of the nucleotides"})
-    span_length: float = field(default=20.0, metadata={"help": "mean, of a masked span (ByT5's)"})
-    masks_first: float = field(
-        default=0.15, metadata={"help": "edits: share of the training that only masks"}
-    )
+    pairs: str = argument("", "mutations: season, or tree")
+    tree: str = argument("", "mutations, along a tree: a Newick file")
+    test_from: str = argument("", "mutations: season or year from which on pairs are left out")
+    masked_share: float = argument(0.15, "of the nucleotides", INSIDE)
+    span_length: float = argument(20.0, "mean, of a masked span (ByT5's)", at_least(1))
+    masks_first: float = argument(0.15, "edits: share of the training that only masks", SHARE)
 
     def check(self) -> None:
         super().check()
-        self.check_values(
-            objective=(self.objective in _OBJECTIVES, f"one of {', '.join(_OBJECTIVES)}"),
-            window=(self.window >= 64, "at least 64"),
-            masked_share=(0 < self.masked_share < 1, "in (0, 1)"),
-            span_length=(self.span_length >= 1, "at least 1"),
-            masks_first=(0 <= self.masks_first <= 1, "in [0, 1]"),
-            pairs=(self.pairs in WAYS or self.objective != "mutations", " or ".join(WAYS)),
-        )
+        is_way = self.pairs in WAYS or self.objective != "mutations"
+        self.check_values(pairs=(is_way, " or ".join(WAYS)))
 
 
 class EnbedPretraining(TrainingRun):

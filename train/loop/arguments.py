@@ -20,8 +20,12 @@ INSIDE: Allowed = (lambda value: 0 < value < 1, "in (0, 1)")
 
 
 def one_of(*names: str) -> Allowed:
-    said = ", ".join(names[:-1]) + f" or {names[-1]}" if names[1:] else names[0]
+    said = " or ".join(names) if len(names) < 3 else f"one of {', '.join(names)}"
     return (lambda value: value in names), said
+
+
+def at_least(least: float) -> Allowed:
+    return (lambda value: value >= least), f"at least {least}"
 
 
 def argument(default: Any, help: str, allowed: Allowed | None = None, free: bool = False) -> Any:
