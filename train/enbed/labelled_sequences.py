@@ -23,22 +23,25 @@ def read_table(files: list[str], label: str, labels: str = "") -> pd.DataFrame:
     Raises:
         BarcodeMAEError: a file or column is missing, a record has no label, or is no DNA.
     """
-    tables = [_read(Path(file), label, labels) for file in files]
-    table = pd.concat(tables, ignore_index=True)
+    tables = [_checked(_read(Path(file), label, labels), file, label) for file in files]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _checked(table: pd.DataFrame, file: str, label: str) -> pd.DataFrame:
     for column in ("nucleotides", label):
         if column not in table:
             raise BarcodeMAEError(
-                f"{files[0]}: there is no column {column!r}; there are {', '.join(table.columns)}"
+                f"{file}: there is no column {column!r}; there are {', '.join(table.columns)}"
             )
+    table = table.reset_index(drop=True)
     unlabelled = table.index[table[label].isna()]
     if len(unlabelled):
-        raise BarcodeMAEError(f"record {unlabelled[0] + 1} has no {label}; leave it out")
-    table["nucleotides"] = (
-        table["nucleotides"].fillna("").str.upper().str.replace(r"\s", "", regex=True)
-    )
+        raise BarcodeMAEError(f"{file}: record {unlabelled[0] + 1} has no {label}; leave it out")
+    letters = table["nucleotides"].fillna("").astype(str).str.upper()
+    table["nucleotides"] = letters.str.replace(r"\s", "", regex=True)
     faulty = table.index[~table["nucleotides"].str.fullmatch(f"[{_LETTERS}]+")]
     if len(faulty):
-        raise BarcodeMAEError(f"record {faulty[0] + 1}: empty, or not DNA; leave it out")
+        raise BarcodeMAEError(f"{file}: record {faulty[0] + 1}: empty, or not DNA; leave it out")
     return table
 
 

@@ -112,6 +112,42 @@ class Writer:
         return [np.concatenate([edges[0], *parts, edges[1]]) for parts in written]
 
 
+class PlaceByPlace:
+    """Children whose letters an ENBED draws each beside the parent's letters before it.
+
+    One pass for all children, and none is longer or shorter than its parent; what is drawn at one
+    place does not change what is drawn at the next.
+    """
+
+    def __init__(
+        self,
+        model: EnbedForConditionalGeneration,
+        window: int,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ):
+        self.model, self.window, self.temperature = model.eval(), window, temperature
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, parent: np.ndarray, number: int) -> list[np.ndarray]:
+        shares = self.shares(parent).cumsum(axis=1)
+        drawn = (self.rng.random((number, len(parent), 1)) > shares[:, :3]).sum(axis=2)
+        return list(np.where(parent < UNKNOWN, drawn, UNKNOWN).astype(np.uint8))
+
+    @torch.inference_mode()
+    def shares(self, parent: np.ndarray) -> np.ndarray:
+        """(columns, 4) of A, C, G, T, given the parent and its letters before the place."""
+        known = np.flatnonzero(parent < UNKNOWN)
+        shares = np.full((len(parent), 4), 0.25)
+        for start in range(known[0], known[-1] + 1, self.window):
+            source = parent[start : min(start + self.window, known[-1] + 1)]
+            ids = torch.from_numpy(np.append(_TOKENS[source], _END))[None].to(self.model.device)
+            logits = self.model(ids, attention_mask=torch.ones_like(ids), labels=ids).logits[0]
+            letters = logits[: len(source), _TOKENS[:4]].double() / self.temperature
+            shares[start : start + len(source)] = letters.softmax(1).cpu().numpy()
+        return shares
+
+
 _CODES = {int(token): code for code, token in enumerate(_TOKENS)}
 
 
@@ -186,7 +222,9 @@ def run(arguments: argparse.Namespace) -> dict:
     if arguments.model:
         torch.manual_seed(arguments.seed)
         model = load_model(EnbedForConditionalGeneration, arguments.model, may_lack="")
-        samplers["model"] = Writer(model, arguments.window, arguments.temperature)
+        how = arguments.window, arguments.temperature
+        samplers["model"] = Writer(model, *how)
+        samplers["model, place by place"] = PlaceByPlace(model, *how, arguments.seed)
     figures: dict = {"training_pairs": len(training), "judged_pairs": len(judged)}
     for name, sampler in samplers.items():
         figures[name] = judge(sampler, judged, arguments.children)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from barcodemae import BarcodeMAEForSequenceClassification, BarcodeMAEModel
+from barcodemae import BarcodeMAEConfig, BarcodeMAEForSequenceClassification, BarcodeMAEModel
 from barcodemae.encoders.embedder import Embedder
+from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.classification import check_kmer_size
 from barcodemae.identification.lineages import Lineages
+from barcodemae.loading import config_at
 from barcodemae.presets import preset_config
 from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.heads import LineageHeads
@@ -15,10 +17,18 @@ def make_encoder(arguments: FinetuneArguments) -> BarcodeMAEModel:
     """The pretrained encoder, or one with random weights.
 
     Raises:
-        BarcodeMAEError: the checkpoint cannot be loaded, or its tokenizer has another k.
+        BarcodeMAEError: the checkpoint cannot be loaded, is of another family, or its tokenizer has
+            another k.
     """
-    if arguments.from_scratch and not arguments.model:
-        return BarcodeMAEModel(preset_config(arguments.preset))
+    is_preset = arguments.from_scratch and not arguments.model
+    config = preset_config(arguments.preset) if is_preset else config_at(arguments.model)
+    if not isinstance(config, BarcodeMAEConfig):
+        raise BarcodeMAEError(
+            f"{arguments.preset if is_preset else arguments.model}: holds no BarcodeMAE but "
+            f"{config.model_type}; give --family {config.model_type}, or another model"
+        )
+    if is_preset:
+        return BarcodeMAEModel(config)
     check_kmer_size(arguments.model)
     encoder = Embedder.from_pretrained(arguments.model, "cpu").model
     return BarcodeMAEModel(encoder.config) if arguments.from_scratch else encoder

@@ -189,7 +189,7 @@ def test_batches_hold_sequences_of_like_lengths_each_once(checkpoint, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"nucleotides": "MEEPQSD"}, "record 3: empty, or not DNA"),
+        ({"nucleotides": "MEEPQSD"}, "table.parquet: record 3: empty, or not DNA"),
         ({"nucleotides": ""}, "record 3: empty, or not DNA"),
         ({"label": None}, "record 3 has no label"),
     ],

@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.presets import preset_config
 from enbed import EnbedForConditionalGeneration
 from train.enbed import mutations
 from train.enbed.children import PairCollator
-from train.enbed.mutations import Frequencies, Writer, divide, judge
+from train.enbed.mutations import Frequencies, PlaceByPlace, Writer, divide, judge
 from train.enbed.pretraining import EnbedArguments, EnbedPretraining
 from train.enbed.strains import UNKNOWN, Pairs
 
@@ -40,6 +42,22 @@ def test_a_copy_is_as_far_as_the_mutations_are_many_and_has_none():
         "parents_with_a_true_one": 0.0,
         "drifted": 0.0,
     }
+
+
+def test_letters_are_drawn_beside_the_parents_own():
+    config = preset_config("enbed-tiny", **yaml.safe_load(TINY))
+    model = EnbedForConditionalGeneration(config).eval()
+    parent = pairs(1, 150).parents[0]
+    parent[:5] = UNKNOWN
+    sampler = PlaceByPlace(model, window=60)
+    shares = sampler.shares(parent)
+    ids = torch.tensor([[*(ord("ACGT"[code]) + 3 for code in parent[5:65]), 1]])
+    logits = model(ids, labels=ids).logits[0, :60, [68, 70, 74, 87]].double()
+    np.testing.assert_allclose(shares[5:65], logits.softmax(1).detach(), atol=1e-6)
+    children = np.array(sampler(parent, 400))
+    assert (children[:, :5] == UNKNOWN).all()
+    drawn = (children[:, 5:, None] == np.arange(4)).mean(axis=0)
+    assert np.abs(drawn - shares[5:]).max() < 0.15
 
 
 def test_who_knows_what_comes_is_told_right_and_wrong():
