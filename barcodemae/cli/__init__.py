@@ -26,7 +26,7 @@ from barcodemae.cli.train import train
 from barcodemae.errors import BarcodeMAEError
 
 # What barcodemae has, and barcodemae-lite has not.
-_NOT_IN_LITE = ("torch", "transformers", "accelerate", "evaluate", "matplotlib")
+_NOT_IN_LITE = ("torch", "transformers", "accelerate", "evaluate", "matplotlib", "pyhmmer")
 
 app = typer.Typer(
     no_args_is_help=True,

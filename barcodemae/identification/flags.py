@@ -160,7 +160,10 @@ def errors(
     rows = np.flatnonzero(doubtful).tolist()
     if not rows:
         return {}
-    from barcodemae.checking.checker import check  # loads the profile
+    try:
+        from barcodemae.checking.checker import check  # loads the profile
+    except ModuleNotFoundError:  # pyhmmer, of which there is none for Windows
+        return {row: ["not checked (pyhmmer is not installed)"] for row in rows}
 
     checked = check([barcodes[row] for row in rows], [phyla[row] or None for row in rows], tagger)
     said = {row: _told(each) for row, each in zip(rows, checked, strict=True)}

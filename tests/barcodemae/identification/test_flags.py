@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 
 from barcodemae.checking.tags import LABELS, REPLACE
@@ -91,3 +93,11 @@ class Sure:
         for each in tags:
             each[50] = np.eye(len(LABELS))[REPLACE]
         return tags
+
+
+def test_where_there_is_no_pyhmmer_a_doubtful_barcode_is_said_to_be_unchecked(monkeypatch):
+    monkeypatch.setitem(sys.modules, "barcodemae.checking.checker", None)
+    barcode = _without_stop()
+    barcodes = [barcode, barcode[:300] + barcode[301:]]
+    found = flags.describe(*coi_grid().lay(barcodes), np.array(["", ""]), barcodes)
+    assert found == [[], ["not checked (pyhmmer is not installed)"]]
