@@ -87,7 +87,8 @@ def load_whole(model_class: type[Model], name: str | Path, may_lack: str = "", *
     Args:
         model_class: of the model.
         name: a checkpoint directory or a Hub id.
-        may_lack: weights whose names begin so may be absent; "": none.
+        may_lack: weights whose names begin so may be absent or, with the option
+            `ignore_mismatched_sizes`, of another size; "": none.
         options: of `from_pretrained`.
 
     Raises:
@@ -112,7 +113,8 @@ def load_whole(model_class: type[Model], name: str | Path, may_lack: str = "", *
             f"{name}: cannot be loaded ({error}). Is a file damaged, or was it not copied whole? "
             "Copy or save the checkpoint again."
         ) from error
-    needed = [*loading["missing_keys"], *map(str, loading["mismatched_keys"])]
+    mismatched = (key if isinstance(key, str) else key[0] for key in loading["mismatched_keys"])
+    needed = [*loading["missing_keys"], *mismatched]
     absent = sorted(key for key in needed if not (may_lack and key.startswith(may_lack)))
     if absent:
         raise BarcodeMAEError(

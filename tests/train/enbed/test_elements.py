@@ -11,7 +11,11 @@ import torch
 from barcodemae import BarcodeMAEModel
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.presets import preset_config
-from enbed import EnbedForConditionalGeneration, EnbedForSequenceClassification
+from enbed import (
+    EnbedForConditionalGeneration,
+    EnbedForSequenceClassification,
+    EnbedForTokenClassification,
+)
 from train.enbed.elements import Classification, ElementArguments, unfreeze
 from train.loop.parsing import named_argument, parse_arguments
 
@@ -173,6 +177,25 @@ def test_over_a_checkpoint_the_pooling_alone_may_be_given(checkpoint, tmp_path):
     given |= {"model": str(placed), "model_overrides": "{classifier_pooling: sites}"}
     model = Classification(ElementArguments(**given)).make_model()
     assert model.score_sites.weight.shape == (2, 48 * 16)
+
+
+def test_a_head_of_other_classes_is_made_anew_and_no_other_weight(tmp_path):
+    table = sequences(20)
+    table["label"] = [f"class {row % 3}" for row in range(len(table))]
+    table.to_parquet(tmp_path / "table.parquet")
+    tokens = EnbedForTokenClassification(preset_config("enbed-tiny", **SIZES, num_labels=4))
+    tokens.save_pretrained(tmp_path / "tokens")
+    given = {"train_data": [str(tmp_path / "table.parquet")], "output_dir": "out", "cpu": True}
+    task = Classification(ElementArguments(**given, model=str(tmp_path / "tokens")))
+    model = task.make_model()
+    assert model.score.weight.shape == (3, 16) and model.config.num_labels == 3
+    for name, weight in tokens.model.named_parameters():
+        assert torch.equal(model.model.get_parameter(name), weight)
+    fields = json.loads((tmp_path / "tokens" / "config.json").read_text())
+    fields["intermediate_size"] = 8
+    (tmp_path / "tokens" / "config.json").write_text(json.dumps(fields))
+    with pytest.raises(BarcodeMAEError, match="the weights lack"):
+        task.make_model()
 
 
 def test_batches_hold_sequences_of_like_lengths_each_once(checkpoint, tmp_path):
