@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.loading import family_at, load_whole
 from enbed import EnbedConfig, EnbedForTokenClassification
 from enbed.tokenization_enbed import OFFSET
+
+logger = logging.getLogger(__name__)
 
 WIDTH = 704  # tokens: the grid, a few extra nucleotides, </s>
 _TOKENS = np.array([ord(letter) + OFFSET for letter in "ACGTN"])
@@ -66,6 +69,12 @@ class Tagger:
         self.least_to_flag = getattr(config, "least_to_flag", 1.0)
         self.least_to_edit = getattr(config, "least_to_edit", 1.0)
         self.least_to_mend = getattr(config, "least_to_mend", 1.0)
+        if min(self.least_to_flag, self.least_to_edit, self.least_to_mend) >= 1:
+            logger.warning(
+                "%s: its config.json has no least_to_mend, so none of its tags counts. Set it to "
+                "the probability from which one is believed (0.6 in the shipped model)",
+                directory,
+            )
         self.speaks_alone = min(self.least_to_flag, self.least_to_edit) < 1
         self.batch_size = batch_size
 

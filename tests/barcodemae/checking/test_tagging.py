@@ -1,5 +1,7 @@
 """Edit tags at work: the shipped ENBED, and what its thresholds let it do."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,16 @@ def test_barcodes_stand_at_their_places_of_the_grid():
     ids, kept = tokenize([codes, np.zeros(800, dtype=np.uint8)], [3, 0])
     assert ids.shape == (2, WIDTH) and kept.tolist() == [5, WIDTH - 1]
     assert ids[0, :10].tolist() == [81, 81, 81, 68, 70, 74, 87, 81, 1, 0]
+
+
+def test_a_model_without_thresholds_says_that_its_tags_count_for_nothing(tmp_path, caplog):
+    shutil.copytree(shipped_model(EDITS), tmp_path / "tags")
+    path = tmp_path / "tags" / "config.json"
+    config = json.loads(path.read_text())
+    del config["least_to_mend"]
+    path.write_text(json.dumps(config))
+    Tagger(tmp_path / "tags")
+    assert "none of its tags counts. Set it to the probability from" in caplog.text
 
 
 def test_clean_barcodes_are_left_alone(tagger, barcodes):

@@ -95,6 +95,7 @@ def test_edit_tags_are_learned_from_barcodes(tmp_path):
     data.write_text("".join(lines))
     run(data, tmp_path / "run", objective="edits", max_steps=4)
     tagger = Tagger(tmp_path / "run" / "last")
+    assert tagger.least_to_mend < 1  # what it says counts in `check --repair`
     (tags,) = tagger.tag([np.zeros(100, dtype=np.uint8)], [5])
     assert tags.shape == (101, 10)
     np.testing.assert_allclose(tags.sum(axis=1), 1, atol=1e-5)
