@@ -74,7 +74,7 @@ def main(
     queries: Annotated[str, typer.Option()] = "1000,10000,100000,1000000",
     most_pairs: Annotated[
         float, typer.Option(help="Of references and queries; larger runs are left out.")
-    ] = 1e9,
+    ] = 1e10,
 ) -> None:
     """Measure every pair of sizes up to `most_pairs`, and draw them."""
     rows = []
@@ -112,7 +112,7 @@ def draw(rows: list[dict], path: Path) -> None:
             sizes = [row["references"] for row in chosen]
             axis.loglog(sizes, [row[name] for row in chosen], "o-", label=f"{count:,} queries")
         axis.set(xlabel="references", ylabel=label)
-        axis.legend(frameon=False)
+    axes[1].legend(frameon=False)
     figure.savefig(path, dpi=150)
 
 
