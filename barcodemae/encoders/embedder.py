@@ -181,8 +181,11 @@ class Embedder:
 
     def _parts(self, tokens: TokenBatch, batches: list[np.ndarray]) -> Iterator[torch.Tensor]:
         """What `_embed_rows` returns of each batch; on a CPU a thread takes a whole batch."""
-        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         work = partial(self._embed_rows, tokens)
+        if self.device.type != "cpu":
+            yield from map(work, batches)
+            return
+        threads = torch.get_num_threads()
         try:
             # Of PyTorch's number each thread has its own; a new one begins with the last that was
             # set anywhere.
