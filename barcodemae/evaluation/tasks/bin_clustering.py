@@ -19,7 +19,7 @@ from sklearn.preprocessing import normalize
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.context import Context, Row
-from barcodemae.evaluation.scores import record
+from barcodemae.evaluation.scores import records
 from barcodemae.evaluation.settings import WITHOUT_UMAP
 from barcodemae.identification.transforms import dense
 from barcodemae.store import Stopwatch, content_key
@@ -86,10 +86,10 @@ def run(row: Row, context: Context) -> list[dict]:
     bins = context.clustering.labels(_BIN)
     known = bins != ""
     _, classes = np.unique(bins[known], return_inverse=True)
-    records = []
+    found = []
     for neighbours, seed in grid:
-        found = clusters_of(row, context, known, neighbours, seed)
-        given = classes, found["clusters"]
+        made = clusters_of(row, context, known, neighbours, seed)
+        given = classes, made["clusters"]
         measures = homogeneity_completeness_v_measure(*given)
         values = {"adjusted_mutual_information": adjusted_mutual_info_score(*given)}
         values |= zip(("homogeneity", "completeness", "v_measure"), measures, strict=True)
@@ -99,23 +99,11 @@ def run(row: Row, context: Context) -> list[dict]:
             "clusters": number_of_clusters(context),
             "clusters_from": settings.clusters,
             "headline": (neighbours, seed) == headline,
-            "inference": list(row.variant),
-            "supervised": row.settings["supervised"],
+            **row.options,
         }
-        records += [
-            record(
-                row.model,
-                TASK,
-                metric,
-                value,
-                n=int(known.sum()),
-                settings=how,
-                seed=seed,
-                duration=found["seconds"],
-            )
-            for metric, value in values.items()
-        ]
-    return records
+        common = {"n": int(known.sum()), "seed": seed, "duration": made["seconds"]}
+        found += records(row.model, TASK, values, settings=how, **common)
+    return found
 
 
 def clusters_of(row: Row, context: Context, known: np.ndarray, neighbours: int, seed: int) -> dict:
