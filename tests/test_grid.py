@@ -1,5 +1,7 @@
 """The grid: where barcodes lie, on which strand, and whether they lie anywhere at all."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
@@ -107,6 +109,20 @@ def test_a_place_does_not_depend_on_the_other_barcodes(grid, whole):
         alone_codes, alone = grid.lay([records[row]])
         assert (alone_codes[0] == codes[row]).all()
         assert alone.start[0] == placements.start[row] and alone.score[0] == placements.score[row]
+
+
+@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(barcodes=st.lists(records(), min_size=2, max_size=6), mend=st.booleans())
+def test_no_record_is_laid_otherwise_for_the_records_beside_it(grid, barcodes, mend):
+    seconds = noise(36) + draw(1, 3)[0][96:146]  # most of it is in its second chunk
+    together = [seconds, *barcodes, draw(1, 4)[0]]
+    codes, placements = grid.lay(together, mend)
+    assert placements.start[0] == 60
+    for row, barcode in enumerate(together):
+        alone_codes, alone = grid.lay([barcode], mend)
+        assert (alone_codes[0] == codes[row]).all()
+        for field in fields(alone):
+            assert getattr(alone, field.name)[0] == getattr(placements, field.name)[row]
 
 
 @settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])

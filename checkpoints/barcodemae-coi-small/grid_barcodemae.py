@@ -290,13 +290,17 @@ class Grid:
             forward, widths = some.digits[part], some.widths[part]
             strands = (1, forward), (-1, _turned(forward, widths))
             scores, starts = zip(
-                *(self._chunk_places(digits) for _, digits in strands), strict=True
+                *(self._chunk_places(digits, widths) for _, digits in strands), strict=True
             )
             best = np.full(len(part), -np.inf, dtype=np.float32)
-            order = np.argsort(-np.concatenate(scores, axis=1), axis=1, kind="stable")[:, :_TRIED]
-            both = np.take_along_axis(np.concatenate(starts, axis=1), order, axis=1)
-            for tried, is_back in zip(both.T, scores[0].shape[1] <= order.T, strict=True):
-                for (strand, digits), mine in zip(strands, (~is_back, is_back), strict=True):
+            both = np.concatenate(scores, axis=1)
+            order = np.argsort(-both, axis=1, kind="stable")[:, :_TRIED]
+            real = np.isfinite(np.take_along_axis(both, order, axis=1))
+            places = np.take_along_axis(np.concatenate(starts, axis=1), order, axis=1)
+            is_back = scores[0].shape[1] <= order
+            columns = zip(places.T, (real & ~is_back).T, (real & is_back).T, strict=True)
+            for tried, *which in columns:
+                for (strand, digits), mine in zip(strands, which, strict=True):
                     fits = np.full(len(part), -np.inf, dtype=np.float32)
                     fits[mine] = self._fit(self._laid(digits[mine], tried[mine]))
                     better = fits > best
@@ -306,9 +310,15 @@ class Grid:
             back = some.strands[part] < 0
             some.digits[part[back]] = strands[1][1][back]
 
-    def _chunk_places(self, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Log-odds (n, chunks) of each chunk at its best place, and the starts that follow."""
-        fronts = np.arange(0, max(digits.shape[1] - _CHUNK // 2, 1), _CHUNK // 2)
+    def _chunk_places(
+        self, digits: np.ndarray, widths: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Log-odds (n, chunks) of each chunk at its best place, and the starts that follow.
+
+        A barcode shorter than the longest beside it has fewer chunks: the others count -infinity,
+        so that its place does not depend on what it is laid with.
+        """
+        fronts = np.arange(0, widths.max(), _CHUNK // 2)
         scores, places = [], []
         for some in _batches(fronts, max(_AT_ONCE // len(digits), 1)):
             columns = np.broadcast_to(
@@ -319,7 +329,7 @@ class Grid:
             places.append(fits.argmax(axis=1).reshape(len(digits), -1))
             scores.append(fits.max(axis=1).reshape(len(digits), -1))
         starts = np.concatenate(places, axis=1) - (_CHUNK - 1) - fronts
-        return np.concatenate(scores, axis=1), starts
+        return np.where(fronts < widths[:, None], np.concatenate(scores, axis=1), -np.inf), starts
 
     def _laid(self, digits: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """(n, length) codes of barcodes (n, width) from their starts."""
