@@ -53,6 +53,8 @@ def test_a_run_writes_complete_models_and_one_line_for_each_step(whole_run, proc
         assert record["barcodes_seen"] == 8 * record["steps"]
         assert record["hardware"].startswith(f"{processes} x ")
     assert not list(whole_run.rglob("*.tmp"))
+    log = Path(f"{whole_run}.log").read_text()
+    assert "\nstep 7 of 24: loss " in log and "\r" not in log.partition("step 1 of")[2]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""What a run tells while it goes: JSON lines, trackers, a progress bar."""
+"""What a run tells while it goes: JSON lines, trackers, a progress bar or lines in a log file."""
 
 from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -76,6 +77,8 @@ def _lines_up_to(step: int, path: Path) -> list[str]:
 class TrainingLog:
     """Training metrics since they were last written: on the progress bar and in `metrics`.
 
+    Where no terminal shows the bar (a log file, a batch job), each group is a line of its own.
+
     `measures` are the names of what is logged as a mean, in groups of what is summed over the same.
     """
 
@@ -103,7 +106,7 @@ class TrainingLog:
             total=total_steps,
             initial=step,
             unit="step",
-            disable=not self.accelerator.is_main_process,
+            disable=None if self.accelerator.is_main_process else True,  # None: if no terminal
         )
         self.restart_clock()
 
@@ -137,7 +140,11 @@ class TrainingLog:
             barcodes_per_second=speed,
         )
         shown = "".join(f"{name} {value:.3f}, " for name, value in means.items())
-        self.bar.set_postfix_str(f"{shown}{speed:.0f} barcodes/s")
+        shown += f"{speed:.0f} barcodes/s"
+        if not self.bar.disable:
+            self.bar.set_postfix_str(shown)
+        elif self.accelerator.is_main_process:
+            print(f"step {step} of {self.bar.total}: {shown}", file=sys.stderr, flush=True)
         self.sums.zero_()
         self.written_at = step
         self.restart_clock()
