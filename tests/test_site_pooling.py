@@ -6,11 +6,11 @@ from test_modeling_barcodemae import MASK, SIZES, UNK, draw_barcodes, pad
 
 from barcodemae.presets import preset_config
 from configuration_barcodemae import BarcodeMAEConfig
+from layers_barcodemae import draw_by_nucleotides
 from modeling_barcodemae import (
     BarcodeMAEForMaskedLM,
     BarcodeMAEForSequenceClassification,
     BarcodeMAEModel,
-    draw_by_nucleotides,
 )
 
 PLACES = 12

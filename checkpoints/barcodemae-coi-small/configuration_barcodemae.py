@@ -51,6 +51,7 @@ HUB_FILES = (
     "configuration_barcodemae.py",
     "grid_barcodemae.py",
     "tokenization_barcodemae.py",
+    "layers_barcodemae.py",
     "modeling_barcodemae.py",
 )
 

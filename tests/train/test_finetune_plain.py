@@ -39,7 +39,7 @@ PAGE = (PROJECT / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
 WITHOUT_THE_PROJECT = """
 import runpy, sys
 for name in ("barcodemae", "train", "configuration_barcodemae", "modeling_barcodemae",
-             "tokenization_barcodemae", "grid_barcodemae"):
+             "tokenization_barcodemae", "grid_barcodemae", "layers_barcodemae"):
     sys.modules[name] = None
 runpy.run_path(sys.argv.pop(1), run_name="__main__")
 """

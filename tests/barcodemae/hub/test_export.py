@@ -38,6 +38,7 @@ def test_repository_holds_every_file(complete):
         "config_sentence_transformers.json",
         "configuration_barcodemae.py",
         "grid_barcodemae.py",
+        "layers_barcodemae.py",
         "model.safetensors",
         "modeling_barcodemae.py",
         "modules.json",
