@@ -21,7 +21,7 @@ from barcodemae.errors import BarcodeMAEError
 
 TABLE, REPORT = "barcodes.arrow", "report.json"
 _SEAL = "seal.json"  # written last: what a whole entry holds
-_VERSION = 3  # raised whenever the same input would give another table
+_VERSION = 4  # raised whenever the same input would give another table
 
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)

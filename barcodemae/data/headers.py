@@ -122,10 +122,11 @@ def _is_lineage_alone(header: str) -> bool:
 
 def _species(header: str) -> Parts:
     """`ID Genus species ...`: DADA2's assignSpecies, and the headers of GenBank."""
-    id, genus, epithet = header.split()[:3]
-    if re.fullmatch(r"(?:cf|aff|nr|sp)\.?", epithet):
-        return id, {"genus": genus, "species": " ".join(header.split()[1:4])}
-    return id, {"genus": genus, "species": f"{genus} {epithet}"}
+    id, genus, *words = header.split()
+    count = 2 if words[0].startswith("(") else 1  # a subgenus
+    if re.fullmatch(r"(?:cf|aff|nr|sp)\.?", words[count - 1]):
+        count += 1
+    return id, {"genus": genus, "species": " ".join([genus, *words[:count]])}
 
 
 def _is_genbank(header: str) -> bool:

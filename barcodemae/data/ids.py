@@ -61,20 +61,32 @@ class Ids:
         elsewhere = self._earlier.has(table["id_hash"].to_numpy())
         if elsewhere.any():
             self.problems.counts["renamed", self.labels[place]] += int(elsewhere.sum())
+        while elsewhere.any():  # an earlier source may have the new id, too
             table = _with_ids(table, elsewhere, f"{self.labels[place]}:", "")
+            elsewhere = self._earlier.has(table["id_hash"].to_numpy())
         first = self._own.first(table["id_hash"].to_numpy())
         if first.all():
             return table
         if self._can_do_better(place):
             raise ReadAgain
         if self.repeated == NUMBER:
-            numbers = pc.binary_join_element_wise("", table["record"].cast(pa.string()), ":")
             self.problems.counts["repeated_ids", self.labels[place]] += int((~first).sum())
-            return _with_ids(table, ~first, "", numbers)
+            return self._numbered(table, ~first)
         for row in table.filter(pa.array(~first)).select(["record", "processid"]).to_pylist():
             reason = "duplicate id: an earlier record has it; give every record its own"
             self.problems.add(self.names[place], row["record"], row["processid"], reason)
         return table.filter(pa.array(first))
+
+    def _numbered(self, table: pa.Table, again: np.ndarray) -> pa.Table:
+        """`table` with the number of the record after the ids of the rows `again` (n,), and once
+        more where another record is called so already."""
+        numbers = pc.binary_join_element_wise("", table["record"].cast(pa.string()), ":")
+        while again.any():
+            table = _with_ids(table, again, "", numbers)
+            rows = np.flatnonzero(again)
+            hashes = table["id_hash"].to_numpy()[rows]
+            again[rows] = self._earlier.has(hashes) | ~self._own.first(hashes)
+        return table
 
     def _can_do_better(self, place: int) -> bool:
         settings = self.settings[place]

@@ -33,7 +33,7 @@ _PLACEHOLDER = (
     rf"|.*[ _](?:{_WORDS})"  # Insecta_unclassified
     r"|.*incert(?:ae|a)[ _.-]*sed(?:is|es)\b.*"
     r"|(?:not[ _]|non[ _])(?:applicable|available|assigned|known|identified|determined|provided)"
-    r"|(?:no|missing)[ _-]?(?:data|name|hits?|rank|match)?|tbd|\W+"
+    r"|(?:no|missing)[ _-]?(?:data|name|hits?|rank|match)?|tbd|[^\pL\pN]+"  # \W would be é
     r"|(?:sk|[dkpcofgst])(?:__|:)\W*"  # s__, g:
     r"|(?:superkingdom|kingdom|phylum|class|order|family|genus|species)_.+"  # MIDORI2's fillers
     r"|.*_x{1,6}"  # PR2's: Insecta_X
@@ -44,8 +44,11 @@ _MAYBE_PLACEHOLDER = (
 )
 
 _PREFIX = re.compile(r"^\s*(?:sk|[dkpcofgst])(?:__|:)\s*", re.I)
-_TAX_ID = re.compile(r"_\d+$|\s*[(\[](?:taxid|taxon)?[: ]*\d+(?:\.\d+)?%?[)\]]$", re.I)
+_TAX_ID = re.compile(
+    r"(?<![ _]sp)(?<![ _]sp\.)_\d+$|\s*[(\[](?:taxid|taxon)?[: ]*\d+(?:\.\d+)?%?[)\]]$", re.I
+)
 
+_AUTHOR = r"(?:\([A-Z][a-z]+\) )?[a-z-]+ (?:\([^\W\d]\D*[ ,]|[^\W\d]\D*, ?)(?:1[789]|20)\d\d\)?$"
 _OPEN = (
     ("BOLD", re.compile(r"\bBOLD[:_-]?[A-Z]{3}\d{3,5}\b")),
     ("cf.", re.compile(r"[ _]cfr?(?:\.|[ _]|$)", re.I)),
@@ -54,8 +57,12 @@ _OPEN = (
     ("sp.", re.compile(r"[ _](?:n\.? ?)?(?:sp|spp|spec)(?:\.|[ _]|n\.|nov\b|\d|$)", re.I)),
     ("complex", re.compile(r"[ _](?:gr|agg|group|complex|s\.l|sensu lato)(?:\.|[ _]|$)", re.I)),
     ("?", re.compile(r"\?")),
-    # Apanteles Rodriguez01, Malaise5892: interim names by a person or a number, not an epithet
-    ("interim", re.compile(r"^[A-Z][\w-]+ (?:[A-Z]|.*\d)|^[A-Za-z]+\d+\w*$")),
+    # Apanteles Rodriguez01, Malaise5892: interim names by a person or a number, not an epithet; the
+    # year of an author ("Musca domestica Linnaeus, 1758") is none.
+    (
+        "interim",
+        re.compile(rf"^[A-Z][\w-]+ (?:[A-Z]|(?!{_AUTHOR}).*\d)|^[A-Za-z]+\d+\w*$"),
+    ),
 )
 _NEEDS_A_LOOK = r"[ _](?i:cf|aff|nr|near|prope|n\.? ?sp|sp|gr|agg|group|complex|s\.l|sensu)|[?0-9:]"
 _NEEDS_A_LOOK += r"| [A-Z]"

@@ -12,7 +12,7 @@ from barcodemae.data.names import is_missing
 from barcodemae.data.problems import Problems
 from barcodemae.data.schemas import COI, COLUMNS, LONGEST_ID, MARKER, RANKS
 from barcodemae.data.source_settings import NAMED, SourceSettings
-from barcodemae.data.text import decoded, tidied, without_missing
+from barcodemae.data.text import decoded, tidied, whole_species, without_missing
 from barcodemae.errors import BarcodeMAEError
 
 MAX_LENGTH = 660  # nucleotides that a model reads (paper, section 2.2.2)
@@ -54,6 +54,7 @@ def standardise(
     names = [*COLUMNS, *settings.extra]
     for name in set(names) - columns.keys():
         columns[name] = pa.nulls(len(table), pa.string())
+    columns["species"] = whole_species(columns["species"], columns["genus"])
     records = table["record"].combine_chunks()
     is_named = (table.schema.metadata or {}).items() >= NAMED.items()
     columns["processid"] = _ids(columns["processid"], records, label, is_named, faults, problems)
@@ -71,7 +72,9 @@ def tidy_labels(table: pa.Table, problems: Problems) -> pa.Table:
     for name in (*RANKS, "dna_bin"):
         column = tidied(table[name], name, {}, problems.counts)
         table = table.set_column(table.column_names.index(name), name, column)
-    return table
+    genus = table["genus"].combine_chunks()
+    species = whole_species(table["species"].combine_chunks(), genus)
+    return table.set_column(table.column_names.index("species"), "species", species)
 
 
 def fault_of(nucleotides: str | None) -> str | None:

@@ -36,6 +36,7 @@ def read_barcodes(
     phylum: str | Sequence[str] | None = None,
     min_length: int | None = None,
     prepare: bool = True,
+    whole: bool = False,
     repeats: str = FIRST,
     ids: str = REFUSE,
     taxonomy: str | Path | Sequence[str | Path] | None = None,
@@ -60,6 +61,7 @@ def read_barcodes(
         split, phylum: keep the records with one of these values.
         min_length: keep barcodes of at least so many nucleotides, as prepared.
         prepare: strip trailing N, drop repeated barcodes, cut at 660 nucleotides, as the authors.
+        whole: do not cut: the grid finds the barcode region wherever it lies in a record.
         repeats: "first" of equal barcodes is kept; "merge": it takes over the labels that the
             others have and none contradicts; "join" their labels after the filters: one record for
             each barcode and lineage, with the columns `copies` and `barcode_group`.
@@ -79,8 +81,10 @@ def read_barcodes(
     threads = _checked(num_threads, on_error, repeats, ids, header_format)
     found, lineages = _with_taxonomies(resolve(sources), taxonomy)
     extra = [name for name in map(rank_column, columns) if name not in COLUMNS]
-    first, cuts = prepare and repeats == FIRST, prepare and repeats != MERGE
-    reader = _Reader(found, lineages, prepare, first, cuts, ids, header_format, extra, degap)
+    first, cuts = prepare and repeats == FIRST, prepare and not whole
+    reader = _Reader(
+        found, lineages, prepare, first, cuts, ids, header_format, extra, degap, repeats != MERGE
+    )
     filters = [_values(split), _values(phylum), min_length]
     part = _cached(reader, cache_dir, filters, repeats, on_error, threads, progress)
     report = cache.read_report(part)
@@ -135,7 +139,7 @@ def _cached(
         part = made(
             key,
             lambda folder: _write_kept(
-                folder, read, Merged(read.data.table, names), schema, reader.prepare
+                folder, read, Merged(read.data.table, names), schema, reader.cuts
             ),
         )
     if any(filters):
@@ -179,7 +183,7 @@ class _Reader:
     """Reads sources into an entry of the cache; the fields are arguments of `read_barcodes`.
 
     Attributes:
-        cuts: at 660 nucleotides.
+        cuts, at_once: at 660 nucleotides, and whether on reading or once copies are merged.
         settings: what reading finds out about each source.
     """
 
@@ -192,6 +196,7 @@ class _Reader:
     header_format: str | None
     extra: Sequence[str]
     degap: bool
+    at_once: bool = True
 
     def __post_init__(self) -> None:
         self.settings = [
@@ -202,7 +207,7 @@ class _Reader:
         """What the entry depends on."""
         sources = [[source.key(), source.label] for source in self.sources]
         taxonomies = [source.key() for source in self.taxonomies]
-        options = [self.prepare, self.drop_repeats, self.cuts, self.ids]
+        options = [self.prepare, self.drop_repeats, self.cuts, self.at_once, self.ids]
         return [sources, taxonomies, *options, self.header_format, self.degap, list(self.extra)]
 
     def write(self, folder: Path, skip: bool, num_threads: int, progress: bool) -> None:
@@ -252,7 +257,7 @@ class _Reader:
                 first = pa.array(barcodes.first(table["barcode_hash"].to_numpy()))
                 report.repeats += len(table) - pc.sum(first).as_py() if len(table) else 0
                 table = table.filter(first)
-            if self.cuts:
+            if self.cuts and self.at_once:
                 table = _cut(table)
             report.kept += len(table)
             report.gapped += pc.sum(_hold_gaps(table["nucleotides"])).as_py() or 0

@@ -55,7 +55,7 @@ class References:
 
     @property
     def barcodes(self) -> list[str]:
-        """n barcodes in capital letters, without trailing N, cut at 660 nucleotides."""
+        """n barcodes in capital letters, without trailing N, as long as they are."""
         return self.table["nucleotides"][:]
 
     @cached_property
@@ -123,6 +123,7 @@ def read_references(
     table = read_barcodes(
         paths,
         split=split,
+        whole=True,
         repeats=JOIN,
         ids=NUMBER,
         taxonomy=taxonomy,

@@ -109,7 +109,7 @@ def _layout(header: Header) -> _Layout | None:
         return None
     lineage = next((columns[name] for name in _LINEAGE if name in columns), None)
     ranks = {rank: columns[rank] for rank in _LABELS if rank in columns}
-    if "nucleotides" in columns or "processid" not in columns or not (ranks or lineage):
+    if "nucleotides" in columns or "processid" not in columns or not (ranks or lineage is not None):
         return None
     return _Layout(columns["processid"], None if ranks else lineage, ranks, has_header=True)
 

@@ -71,6 +71,16 @@ def tidied(
     return values.take(column.indices)
 
 
+def whole_species(species: pa.Array, genus: pa.Array) -> pa.Array:
+    """Species (n,) with the genus (n,) in front where they are an epithet alone, as DADA2 and
+    phyloseq have them: those of two genera would be one."""
+    alone = pc.fill_null(pc.match_substring_regex(species, r"^\p{Ll}[\p{Ll}-]*$"), False)
+    alone = pc.and_(alone, pc.is_valid(genus))
+    if not pc.any(alone).as_py():
+        return species
+    return pc.if_else(alone, pc.binary_join_element_wise(genus, species, " "), species)
+
+
 def without_missing(column: pa.Array, any_case: bool = True) -> pa.Array:
     """A column of strings with null for what stands for no value."""
     return pc.if_else(is_missing(column, any_case), pa.scalar(None, pa.string()), column)

@@ -98,6 +98,12 @@ def test_fields_of_bold_in_any_order(header, columns):
     assert HEADER_FORMATS["bold"].parts(header) == ("A1", columns)
 
 
+def test_a_subgenus_is_not_taken_for_the_species():
+    header = "KJ123456.1 Musca (Musca) domestica isolate 7"
+    found = HEADER_FORMATS["genbank"].parts(header)[1]
+    assert found == {"genus": "Musca", "species": "Musca (Musca) domestica"}
+
+
 def test_plain_headers_stay_plain():
     for headers in (["Sample 1", "Sample 2"], ["ASV0;size=100;sample=S1"], ["seq0 {'count':1}"]):
         assert recognise(headers).name == "plain"

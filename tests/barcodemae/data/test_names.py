@@ -10,7 +10,7 @@ PLACEHOLDERS = (
 )
 NAMES = (
     "Musca domestica|Apis|Notonecta glauca|Nomada|Unio|Aus incerta|Nonagria typhae|Insecta|X-us|"
-    "Pieris sp.|Missulena|Tbdus|Aus ignotus|Notiophilus|Unaspis euonymi"
+    "Pieris sp.|Missulena|Tbdus|Aus ignotus|Notiophilus|Unaspis euonymi|果蝇|Ёж обычный"
 )
 
 
@@ -52,6 +52,9 @@ def test_missing_values_in_any_case():
         ("Pieris rapae?", "?"),
         ("Apanteles Rodriguez01", "interim"),
         ("Malaise5892", "interim"),
+        ("Musca domestica Linnaeus, 1758", ""),
+        ("Musca (Musca) domestica (de Geer 1773)", ""),
+        ("Pieris rapae JCR 1834", "interim"),
     ],
 )
 def test_open_names(name, mark):
@@ -71,6 +74,7 @@ def test_open_names(name, mark):
         ("s__", ""),
         ("Gammarus", "Gammarus"),
         ("Pieris sp. 2", "Pieris sp. 2"),
+        ("s__Pieris_sp_2", "Pieris_sp_2"),
     ],
 )
 def test_prefixes_and_tax_ids_come_off(text, name):

@@ -183,3 +183,19 @@ def test_copies_are_equal_as_a_whole_and_cut_afterwards(merged):
     found = merged(table(f"a,Aus,Aus unus,{begin}AAA", f"b,Bus,Bus duo,{begin}CCC"))
     assert found["genus"][:] == ["Aus", "Bus"]
     assert set(found["nucleotides"][:]) == {begin}
+
+
+def test_a_number_after_an_id_makes_it_no_other_record_s(library):
+    found = library("id,nucleotides,genus\nA,ACGTA,Aus\nA,ACGTC,Aus\nA:2,ACGTG,Aus\n")
+    assert found.ids == ["A", "A:2:2", "A:2"]
+
+
+def test_an_epithet_alone_gets_its_genus(library):
+    rows = "A,ACGTA,Aus,minor\nB,ACGTC,Bus,minor\nC,ACGTG,,minor\nD,ACGTT,Aus,Aus minor\n"
+    found = library(f"id,nucleotides,genus,species\n{rows}").lineages["species"].tolist()
+    assert found == ["Aus minor", "Bus minor", "minor", "Aus minor"]
+
+
+def test_a_reference_is_not_cut_before_its_region_is_found(library):
+    long = "T" * 900 + "ACGTACGT"
+    assert library(f"id,nucleotides,genus\nA,{long},Aus\n").barcodes == [long]

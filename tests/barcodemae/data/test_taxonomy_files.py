@@ -29,6 +29,13 @@ def test_a_fasta_file_gets_the_labels_of_a_taxonomy_file(read, write, content, n
     assert read_report(barcodes).without_lineage == {str(fasta): 1}
 
 
+def test_the_columns_of_a_taxonomy_file_stand_in_any_order(read, write):
+    rows = "".join(f"{text}\t{id}\n" for id, text in LINEAGES.items())
+    taxonomy = write("tax.tsv", f"Taxon\tFeature ID\n{rows}")
+    barcodes = read(write("seqs.fasta", FASTA), taxonomy=taxonomy)
+    assert barcodes["genus"][:] == ["Musca", "Fannia", None]
+
+
 def test_empty_ranks_stay_empty(read, write):
     barcodes = read(write("seqs.fasta", FASTA), taxonomy=write("tax.tsv", QIIME))
     assert barcodes["species"][:] == [None, "Fannia x", None]
