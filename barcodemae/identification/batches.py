@@ -93,12 +93,13 @@ def open_library(wanted: Wanted) -> Library:
 
 
 def _kept(wanted: Wanted) -> Path:
-    """The folder in the cache for what is wanted, by the files' paths, sizes and times."""
+    """The folder in the cache for what is wanted, by the paths, sizes and times of its files."""
     from barcodemae import __version__
     from barcodemae.data import cache
     from barcodemae.data.sources import resolve
 
-    files = [[source.key(), source.label] for source in resolve(list(wanted.reference))]
+    given = (wanted.reference, wanted.taxonomy)
+    files = [[[s.key(), s.label] for s in resolve(list(names))] if names else [] for names in given]
     options = asdict(wanted)
     for name in ("library", "reference", "open_names", "device", "batch_size", "approximate"):
         del options[name]
@@ -229,6 +230,7 @@ def _identity(library: Library, barcodes, settings: Settings, shard_size: int) -
     return {
         "library": library.card["hashes"],
         "approximate": library.approximate,
+        "open_names": library.open_names,
         "input": report.parent.name if report else None,
         "records": len(barcodes),
         "shard_size": shard_size,

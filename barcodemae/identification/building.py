@@ -142,7 +142,8 @@ def add(library: Library, references: References, progress: bool = True) -> dict
     stem = library.folder / PARTS / part
     records.write(found.table, stem.with_suffix(".parquet"))
     mapped = embedded if library.map is None else library.map(embedded)
-    _write_arrays(stem, bits.pack(found.codes), mapped)
+    planes = bits.pack(found.codes)
+    _write_arrays(stem, planes, mapped)
     card = dict(library.card)
     card["parts"] = [*card["parts"], part]
     card["records"] += len(found.table)
@@ -152,6 +153,10 @@ def add(library: Library, references: References, progress: bool = True) -> dict
         [(library.folder / PARTS / each).with_suffix(".parquet") for each in card["parts"]]
     )
     card.update(_taxa_counts(Taxa.of(joined)))
+    marks, species = (np.array(joined[name].to_pylist()) for name in ("open_name", "species"))
+    card["open_names"] = int((marks != "").sum())
+    planes = np.concatenate([library.planes, planes])
+    card["barcodes_of_several_species"] = records.of_several_species(planes, species)
     card.pop("index", None)  # it lacks the new records
     (library.folder / approximate.FILE).unlink(missing_ok=True)
     _write_card(library.folder, card)

@@ -55,7 +55,7 @@ class Library:
         taxa: their labels as numbers.
         planes: (n, 3, words) their sites as bits.
         vectors: (n, k) float16, length 1.
-        approximate: as given.
+        open_names, approximate: as given.
 
     Raises:
         BarcodeMAEError: there is no library, it is damaged, or a later version wrote it.
@@ -83,7 +83,7 @@ class Library:
             arrays = [_mapped(stem.with_suffix(".safetensors")) for stem in stems]
             self.planes, self.vectors = (_joined(parts) for parts in zip(*arrays, strict=True))
             self.map = None
-            if (self.folder / MAP).exists():
+            if MAP in self.card["hashes"]:
                 self.map = vectors.LinearMap.load(self.folder / MAP)
             self.calibration = Calibration.from_json(
                 json.loads((self.folder / CALIBRATION).read_text(encoding="utf-8"))
@@ -98,7 +98,7 @@ class Library:
                 "Build it again, or copy it whole."
             )
         self.taxa = Taxa.of(self.table, open_names)
-        self.approximate = approximate
+        self.open_names, self.approximate = open_names, approximate
         self._index = self._opened_index() if approximate else None
 
     def _opened_index(self) -> Index:

@@ -62,18 +62,22 @@ def merge(references: References, codes: np.ndarray, placed: np.ndarray) -> Reco
     if len(merged) < len(table):
         left_out["merged with an equal barcode"] = len(table) - len(merged)
     table, codes = table.loc[merged].reset_index(drop=True), codes[merged]
-    species = table["species"].to_numpy(dtype=object)
-    named = pd.DataFrame({"group": groups[merged], "species": species})[species != ""]
-    shared = named.groupby("group")["species"].nunique()
-    return Records(table, codes, left_out, int((shared > 1).sum()))
+    return Records(table, codes, left_out, of_several_species(codes, table["species"].to_numpy()))
 
 
-def _equal_barcodes(codes: np.ndarray) -> np.ndarray:
-    """(n,) a number for each distinct barcode."""
-    if not len(codes):
+def of_several_species(barcodes: np.ndarray, species: np.ndarray) -> int:
+    """How many barcodes (n, ...), codes or bits, stand under several species (n,), "" missing."""
+    known = species != ""
+    named = pd.DataFrame({"group": _equal_barcodes(barcodes[known]), "species": species[known]})
+    return int((named.groupby("group")["species"].nunique() > 1).sum())
+
+
+def _equal_barcodes(barcodes: np.ndarray) -> np.ndarray:
+    """(n,) a number for each distinct barcode (n, ...)."""
+    if not len(barcodes):
         return np.zeros(0, dtype=np.int64)
-    rows = np.ascontiguousarray(codes).view(f"V{codes.shape[1]}").ravel()
-    return np.unique(rows, return_inverse=True)[1]
+    rows = np.ascontiguousarray(barcodes).reshape(len(barcodes), -1)
+    return np.unique(rows.view(f"V{rows.nbytes // len(rows)}").ravel(), return_inverse=True)[1]
 
 
 def _merged(table: pd.DataFrame, groups: np.ndarray) -> np.ndarray:

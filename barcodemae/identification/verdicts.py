@@ -179,7 +179,7 @@ def _call(table, library, candidates, evidence, right: np.ndarray, target: float
     for place, rank in enumerate(RANKS):
         table[rank] = np.where(place <= depth, library.labels(rank, source), "")
     table["rank_called"] = called
-    known = (table["p_species_known"].to_numpy() >= 0.5) | several
+    known = (table["p_species_known"].to_numpy() >= 0.5) | several | (called == "species")
     verdict = np.where(known, named.KNOWN, named.NEW).astype(object)
     genus_is_new = (called == "family") & ~(table["p_genus"].to_numpy() >= 0.5) & ~known
     verdict[genus_is_new] = named.NEW_GENUS

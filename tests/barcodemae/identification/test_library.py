@@ -6,6 +6,7 @@ import pytest
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import building
+from barcodemae.identification.batches import Wanted, open_library
 from barcodemae.identification.library import CARD, Library
 from barcodemae.identification.verdicts import identify
 
@@ -69,6 +70,31 @@ def test_added_records_are_found_and_the_rest_is_not_written_anew(
     assert (found.nearest_id, found.nearest_species) == (row.processid, row.species)
     with pytest.raises(BarcodeMAEError, match="in the library already"):
         building.add(library, references_of(more), progress=False)
+    # What is told of a library counts what was added, and what it makes of the rest.
+    again = more.assign(processid="again" + more.processid, species=more.genus + " sp. 1")
+    card = building.add(Library(folder), references_of(again), progress=False)
+    assert (card["open_names"], card["barcodes_of_several_species"]) == (len(more), len(more))
+
+
+def test_a_library_without_its_map_is_damaged(references_of, specimens, tmp_path):
+    folder = tmp_path / "lib"
+    _small(references_of, specimens, folder, inference="centre")
+    (folder / "map.safetensors").unlink()
+    with pytest.raises(BarcodeMAEError, match="the library is damaged"):
+        Library(folder)
+
+
+def test_a_changed_taxonomy_makes_another_library(specimens, tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    rows = specimens[specimens.split == "train"]
+    fasta, taxonomy = tmp_path / "refs.fasta", tmp_path / "taxa.tsv"
+    texts = zip(rows.processid, rows.nucleotides, strict=True)
+    fasta.write_text("".join(f">{name}\n{text}\n" for name, text in texts))
+    wanted = Wanted(None, (str(fasta),), "kmer:3", "none", taxonomy=(str(taxonomy),))
+    for genus in ("Aus", "Bus"):
+        labels = "".join(f"{name}\tg__{genus}\n" for name in rows.processid)
+        taxonomy.write_text("Feature ID\tTaxon\n" + labels)
+        assert set(open_library(wanted).labels("genus", np.arange(2))) == {genus}
 
 
 def test_a_copy_without_a_label_does_not_hide_the_one_that_has_it(

@@ -142,3 +142,5 @@ def test_the_verdict_is_what_is_more_probable_than_not(library, queries):
     assert (at_family["p_genus"][new] < 0.5).all()
     assert ((at_family["p_genus"] >= 0.5) | (at_family["p_species_known"] >= 0.5))[~new].all()
     assert (table["verdict"][table["rank_called"] == ""] == NO_CALL).all()
+    low = _answers(library, barcodes, target=0.02).table
+    assert (low["verdict"][low["species"] != ""] == KNOWN).all()
