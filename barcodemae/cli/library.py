@@ -39,6 +39,7 @@ def build(
 ) -> None:
     """Build a library: lay the barcodes on the grid, embed them, learn the metric, calibrate."""
     from barcodemae.identification import building
+    from barcodemae.identification.card import summary
 
     building.check_folder(output)
     found = read(references, taxonomy, format, split, on_error)
@@ -46,7 +47,7 @@ def build(
     card = building.build(
         found, output, model, inference, name, device or None, batch_size, remote_code
     )
-    for line in building.summary(card):
+    for line in summary(card):
         print(line)
     print(f"{output}: {card['records']:,} references")
 
@@ -66,14 +67,14 @@ def check(
 ) -> None:
     """Compare a library's files with their hashes, and look for what is not finite."""
     from barcodemae.errors import BarcodeMAEError
-    from barcodemae.identification import building
+    from barcodemae.identification.card import library_faults
     from barcodemae.identification.library import Library
     from barcodemae.outputs import check_output
 
     if report is not None:
         check_output(report)
     opened = Library(library)
-    wrong = building.check(opened)
+    wrong = library_faults(opened)
     if wrong:
         raise BarcodeMAEError(f"{library}: {'; '.join(wrong)}. Build the library again.")
     print(f"{library}: whole")
@@ -87,7 +88,7 @@ def check(
 @app.command()
 def info(library: _Folder) -> None:
     """Say what a library holds and how far its probabilities can be relied on."""
-    from barcodemae.identification.building import summary
+    from barcodemae.identification.card import summary
     from barcodemae.identification.library import read_card
 
     for line in summary(read_card(library)):

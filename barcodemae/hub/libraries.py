@@ -12,6 +12,7 @@ from barcodemae.directories import whole_directory
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import building
 from barcodemae.identification.approximate import FILE as INDEX
+from barcodemae.identification.card import library_faults
 from barcodemae.identification.library import CARD, Library, read_card
 
 # Nothing else is fetched from a data set, and nothing else of a folder is uploaded.
@@ -32,7 +33,7 @@ def push_library(folder: Path, repo_id: str, private: bool = True) -> str:
     Raises:
         BarcodeMAEError: the folder holds no whole library, or the Hub refuses.
     """
-    wrong = building.check(Library(folder))
+    wrong = library_faults(Library(folder))
     if wrong:
         raise BarcodeMAEError(f"{folder}: {'; '.join(wrong)}. Build the library again.")
     card = read_card(folder)
@@ -72,7 +73,7 @@ def pull_library(repo_id: str, output: Path, revision: str | None = None) -> dic
             raise BarcodeMAEError(f"{repo_id}: cannot be downloaded. {error}") from error
         shutil.rmtree(at / ".cache", ignore_errors=True)
         try:
-            wrong = building.check(Library(at))
+            wrong = library_faults(Library(at))
         except BarcodeMAEError as error:
             raise BarcodeMAEError(f"{repo_id}: holds no whole library. {error}") from error
         if wrong:

@@ -113,6 +113,7 @@ def _kept(wanted: Wanted) -> Path:
 def _build(wanted: Wanted, folder: Path) -> None:
     from barcodemae.data.references import read_references
     from barcodemae.identification import building
+    from barcodemae.identification.card import warnings
 
     found = read_references(
         list(wanted.reference),
@@ -131,7 +132,7 @@ def _build(wanted: Wanted, folder: Path) -> None:
         wanted.batch_size,
         wanted.remote_code,
     )
-    for line in building.warnings(card):
+    for line in warnings(card):
         print(line)
 
 

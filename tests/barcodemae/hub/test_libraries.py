@@ -5,7 +5,7 @@ import pytest
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.libraries import pull_library, push_library
-from barcodemae.identification import building
+from barcodemae.identification.card import library_faults
 from barcodemae.identification.library import Library
 
 from ..identification.conftest import library_folder, references_of, specimens  # noqa: F401
@@ -31,7 +31,7 @@ def test_what_is_pushed_comes_back_as_it_was(pushed, library_folder, tmp_path): 
     here, there = Library(library_folder), Library(tmp_path / "pulled")
     assert card == here.card and there.table.equals(here.table)
     np.testing.assert_array_equal(np.asarray(there.vectors), np.asarray(here.vectors))
-    assert building.check(there) == []
+    assert library_faults(there) == []
     assert {path.name for path in tmp_path.iterdir()} == {"pulled"}
 
 

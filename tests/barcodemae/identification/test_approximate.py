@@ -5,6 +5,7 @@ import pytest
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import approximate, building, search
+from barcodemae.identification.card import library_faults, summary
 from barcodemae.identification.library import Library
 from barcodemae.identification.vectors import unit
 from barcodemae.identification.verdicts import identify
@@ -57,8 +58,8 @@ def test_a_library_with_an_index_answers_as_without_and_loses_it_with_new_record
     with pytest.raises(BarcodeMAEError, match="library index"):
         Library(folder, approximate=True)
     told = building.index(Library(folder), progress=False)
-    assert any("approximate search" in line for line in building.summary(Library(folder).card))
-    assert building.check(Library(folder)) == []
+    assert any("approximate search" in line for line in summary(Library(folder).card))
+    assert library_faults(Library(folder)) == []
     queries = specimens[specimens["split"] == "query"]
     words = queries["processid"].tolist(), queries["nucleotides"].tolist()
     exact = identify(Library(folder), *words).table

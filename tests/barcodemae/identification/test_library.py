@@ -7,6 +7,7 @@ import pytest
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import building
 from barcodemae.identification.batches import Wanted, open_library
+from barcodemae.identification.card import library_faults
 from barcodemae.identification.library import CARD, Library
 from barcodemae.identification.verdicts import identify
 
@@ -23,14 +24,14 @@ def test_a_library_holds_the_records_and_says_so(library, specimens):
     np.testing.assert_allclose(
         np.linalg.norm(library.vectors.astype(np.float32), axis=1), 1, atol=2e-3
     )
-    assert building.check(library) == []
+    assert library_faults(library) == []
 
 
 def test_a_changed_file_is_found(library_folder, specimens, references_of, tmp_path):
     _, library = _small(references_of, specimens[:20], tmp_path / "lib")
     path = tmp_path / "lib" / "calibration.json"
     path.write_text(path.read_text().replace("library", "Library").replace("package", "Package"))
-    assert building.check(library) == ["calibration.json is not as it was written"]
+    assert library_faults(library) == ["calibration.json is not as it was written"]
 
 
 @pytest.mark.parametrize("name", ["parts/0000.safetensors", "parts/0000.parquet"])
@@ -64,7 +65,7 @@ def test_added_records_are_found_and_the_rest_is_not_written_anew(
     assert len(library) == card["records"] == len(specimens)
     assert card["families"] == 8
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("0000.*")} == before
-    assert building.check(library) == []
+    assert library_faults(library) == []
     row = more.iloc[0]
     found = identify(library, ["q"], [row.nucleotides]).table.iloc[0]
     assert (found.nearest_id, found.nearest_species) == (row.processid, row.species)
