@@ -22,7 +22,7 @@ from barcodemae.encoders import load_encoder
 from barcodemae.identification.neighbours import nearest
 from barcodemae.outputs import write_whole_text
 from grid_barcodemae import UNKNOWN
-from train.loop.run import errors_in_a_line
+from train.loop.script import errors_in_a_line
 
 SHARES = (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 _PIECE = 6  # nucleotides that are shown or hidden together: a k-mer on the grid

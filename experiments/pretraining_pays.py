@@ -28,7 +28,7 @@ from experiments.manifest import MANIFEST, Run, read_manifest
 from train.contrast.laid import LaidBarcodes
 from train.contrast.run import Contrasting
 from train.loop.parsing import parse_arguments
-from train.loop.run import errors_in_a_line
+from train.loop.script import errors_in_a_line
 from train.pretrain import run_of
 
 _LABELS = ["phylum", "class", "order", "family", "genus", "species", "dna_bin"]

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from barcodemae.errors import BarcodeMAEError
 from experiments.manifest import MANIFEST, Run, read_manifest
-from train.loop.run import errors_in_a_line
+from train.loop.script import errors_in_a_line
 
 Execute = Callable[[Sequence[str], Path], int]
 

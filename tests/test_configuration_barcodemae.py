@@ -7,8 +7,8 @@ from transformers import AutoTokenizer
 from barcodemae.presets import PRESETS, preset_config
 from configuration_barcodemae import AUTO_MAP, HUB_FILES, BarcodeMAEConfig
 from modeling_barcodemae import BarcodeMAEForMaskedLM
+from train.loop.overrides import make_config
 from train.loop.parsing import parse_arguments
-from train.loop.run import make_config
 
 CONFIGS = Path(__file__).parent.parent / "train" / "configs"
 

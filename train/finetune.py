@@ -50,7 +50,7 @@ from train.finetuning.trainer import FinetuneTrainer
 from train.loop.devices import make_accelerator
 from train.loop.parsing import named_argument, parse_arguments
 from train.loop.records import claimed, save_model
-from train.loop.run import errors_in_a_line
+from train.loop.script import errors_in_a_line
 
 
 class Finetuning:

@@ -25,8 +25,11 @@ from barcodemae.errors import BarcodeMAEError
 from train.contrast.run import Contrasting, config_of
 from train.loop.arguments import PretrainArguments
 from train.loop.barcodes import Draws
+from train.loop.overrides import make_config
 from train.loop.parsing import named_argument, parse_arguments
-from train.loop.run import Collator, TrainingRun, errors_in_a_line, make_config
+from train.loop.run import TrainingRun
+from train.loop.script import errors_in_a_line
+from train.loop.setup import Collator
 from train.masked_lm.compilation import StaticShapes, compile_model
 from train.masked_lm.labelled import LabelledDraws, TaxonCollator
 from train.masked_lm.masking import MaskingCollator

@@ -23,7 +23,7 @@ from barcodemae.identification.evidence import Taxa
 from barcodemae.identification.metric import SHIPPED, Scatter, save_scatter
 from barcodemae.identification.records import read, write
 from barcodemae.outputs import check_output, whole_file, write_whole_text
-from train.loop.run import errors_in_a_line
+from train.loop.script import errors_in_a_line
 
 app = typer.Typer(help=__doc__.partition("\n")[0], pretty_exceptions_enable=False)
 Splits = Annotated[list[str] | None, typer.Option(help="These splits alone.")]

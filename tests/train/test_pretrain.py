@@ -13,7 +13,7 @@ from barcodemae.errors import BarcodeMAEError
 from runs import OPTIONS, TINY, kill, start, train, train_here, wait_for
 from train.loop.arguments import PretrainArguments
 from train.loop.devices import bf16_is_slow
-from train.loop.run import make_config
+from train.loop.overrides import make_config
 from train.pretrain import Pretraining
 
 TWO = pytest.param(2, id="two", marks=pytest.mark.slow)

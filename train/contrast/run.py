@@ -32,7 +32,9 @@ from train.loop.arguments import PretrainArguments
 from train.loop.averaging import WeightAverage
 from train.loop.held_out import held_out_means
 from train.loop.optimization import cosine, make_optimizer, matrices_apart
-from train.loop.run import Collator, TrainingRun, make_config
+from train.loop.overrides import make_config
+from train.loop.run import TrainingRun
+from train.loop.setup import Collator
 from train.masked_lm.labelled import taxa_of_rows
 from train.masked_lm.taxon_head import warmed_up
 from train.masked_lm.validation import correct_masked_tokens

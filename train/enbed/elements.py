@@ -36,9 +36,9 @@ from train.loop.averaging import WeightAverage
 from train.loop.checkpoints import replace_directory
 from train.loop.devices import make_accelerator
 from train.loop.optimization import one_cycle
+from train.loop.overrides import read_overrides
 from train.loop.parsing import parse_arguments
 from train.loop.records import claimed
-from train.loop.run import read_overrides
 
 _ALIKE = 20  # batches among which sequences are sorted by length
 _UNKNOWN = ord("N") + OFFSET

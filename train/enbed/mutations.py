@@ -26,7 +26,7 @@ from barcodemae.outputs import check_output, write_whole_text
 from enbed import EnbedForConditionalGeneration
 from enbed.tokenization_enbed import OFFSET
 from train.enbed.strains import UNKNOWN, WAYS, Pairs, read_pairs
-from train.loop.run import errors_in_a_line
+from train.loop.script import errors_in_a_line
 
 _TOKENS = np.array([ord(letter) + OFFSET for letter in "ACGTN"])
 _END = 1

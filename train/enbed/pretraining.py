@@ -26,7 +26,9 @@ from train.enbed.spans import SpanCollator, TokenCollator
 from train.enbed.strains import WAYS, read_pairs
 from train.loop.arguments import INSIDE, SHARE, LoopArguments, argument, at_least, one_of
 from train.loop.held_out import held_out_means
-from train.loop.run import Collator, TrainingRun, make_config
+from train.loop.overrides import make_config
+from train.loop.run import TrainingRun
+from train.loop.setup import Collator
 
 _VALIDATION_SEED = 20_231_104
 _OBJECTIVES = ("spans", "tokens", "edits", "mutations")

@@ -125,7 +125,7 @@ class RunArguments:
 
 @dataclass
 class LoopArguments(RunArguments):
-    """What `train.loop.run` is asked: the model, its barcodes, and when to log, judge and save."""
+    """What `train.loop` is asked: the model, its barcodes, and when to log, judge and save."""
 
     preset: str = argument("barcodemae-k6", "variant to train")
     model_overrides: str = argument("", 'YAML fields over the preset: "{mask_ratio: 0.65}"')

@@ -2,7 +2,7 @@ import pytest
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from barcodemae.errors import BarcodeMAEError
-from train.loop.run import errors_in_a_line
+from train.loop.script import errors_in_a_line
 
 
 def test_the_launchers_traceback_ends_with_what_was_wrong(tmp_path, monkeypatch, capsys):
