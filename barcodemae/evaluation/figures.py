@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from barcodemae.evaluation.layout import AMI, models_of
 from barcodemae.evaluation.scores import find
-from barcodemae.evaluation.tables import AMI, models_of
 from barcodemae.outputs import write_whole
 
 STYLE = {

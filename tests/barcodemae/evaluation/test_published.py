@@ -1,6 +1,6 @@
 import pytest
 
-from barcodemae.evaluation import published, tables
+from barcodemae.evaluation import paper_tables, published
 from barcodemae.evaluation.settings import Settings
 
 PAPER = {"train": 118051, "test": 18362, "test_unseen": 3401}
@@ -56,14 +56,14 @@ def test_main_table_shows_paper_and_measurement_side_by_side():
     run = results()
     run["models"] = {"nt": {"name": "Nucleotide Transformer v2-50m"}, "mine": {}}
     run["records"] = [measured(model, "accuracy", 0.5) for model in run["models"]]
-    table = tables.main_table(run)
+    table = paper_tables.main_table(run)
     rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
     assert rows["nt"]["genus accuracy"] == "50.0 (49.0 to 51.0)"
     assert rows["nt"]["genus accuracy, paper"] == "21.7"
     assert rows["mine"]["genus accuracy, paper"] == ""
     assert rows["BarcodeMAE (BIOSCAN-5M)"]["BIN AMI, paper"] == "80.3"
     run["data"]["barcodes"] = {"train": 5}
-    assert [row[0] for row in tables.main_table(run).rows] == ["nt", "mine"]
+    assert [row[0] for row in paper_tables.main_table(run).rows] == ["nt", "mine"]
 
 
 def test_depths_and_objectives_find_their_places():
@@ -72,9 +72,9 @@ def test_depths_and_objectives_find_their_places():
         measured("barcodemae-k4-enc6-dec2", "accuracy", 0.61),
         measured("barcodebert-bioscan", "accuracy", 0.58),
     ]
-    depth = tables.depth_table(run)
+    depth = paper_tables.depth_table(run)
     row = dict(zip(depth.columns, depth.rows[0], strict=True))
     assert row["6-6/2-2"].startswith("61.0") and row["6-6/2-2, paper"] == "65"
-    objectives = tables.objective_table(run)
+    objectives = paper_tables.objective_table(run)
     assert objectives.rows[0][3].startswith("58.0") and objectives.rows[0][4] == "58.3"
-    assert tables.depth_table(results()) is None is tables.objective_table(results())
+    assert paper_tables.depth_table(results()) is None is paper_tables.objective_table(results())
