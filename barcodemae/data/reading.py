@@ -13,14 +13,14 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from barcodemae.data import cache
-from barcodemae.data.copies import COPIES, GROUP, Joined, Merged, count_open_names
+from barcodemae.data.copies import COPIES, GROUP, Joined, Merged
+from barcodemae.data.derived import cut_table, hold_gaps, write_filtered, write_kept
 from barcodemae.data.headers import HEADER_FORMATS
 from barcodemae.data.ids import KEEP, NUMBER, REFUSE, Ids, ReadAgain
 from barcodemae.data.pipeline import labels, sound_tables
-from barcodemae.data.preparation import cut
 from barcodemae.data.problems import Problems, ReadReport
 from barcodemae.data.repeats import Seen
-from barcodemae.data.schemas import BATCH, COLUMNS, RANKS, rank_column, table_schema
+from barcodemae.data.schemas import COLUMNS, RANKS, rank_column, table_schema
 from barcodemae.data.source_settings import SourceSettings
 from barcodemae.data.sources import FileSource, Source, resolve
 from barcodemae.data.taxonomy_files import Taxonomy, is_taxonomy_file
@@ -138,19 +138,19 @@ def _cached(
         key = [key, MERGE]
         part = made(
             key,
-            lambda folder: _write_kept(
+            lambda folder: write_kept(
                 folder, read, Merged(read.data.table, names), schema, reader.cuts
             ),
         )
     if any(filters):
         key, whole = [key, filters], part
-        part = made(key, lambda folder: _filter(folder, whole, schema, *filters))
+        part = made(key, lambda folder: write_filtered(folder, whole, schema, *filters))
     if repeats == JOIN:
         joined = schema.append(pa.field(COPIES, pa.int64())).append(pa.field(GROUP, pa.int64()))
         whole = part
         part = made(
             [key, JOIN],
-            lambda folder: _write_kept(
+            lambda folder: write_kept(
                 folder, whole, Joined(whole.data.table, names), joined, cuts=False
             ),
         )
@@ -258,9 +258,9 @@ class _Reader:
                 report.repeats += len(table) - pc.sum(first).as_py() if len(table) else 0
                 table = table.filter(first)
             if self.cuts and self.at_once:
-                table = _cut(table)
+                table = cut_table(table)
             report.kept += len(table)
-            report.gapped += pc.sum(_hold_gaps(table["nucleotides"])).as_py() or 0
+            report.gapped += pc.sum(hold_gaps(table["nucleotides"])).as_py() or 0
             writer.write(table.select(self.schema.names))
         self._finish(report, problems)
         writer.close(report)
@@ -287,84 +287,3 @@ class _Reader:
 
 def _values(value: str | Sequence[str] | None) -> list[str] | None:
     return [value] if isinstance(value, str) else list(value) if value else None
-
-
-def _hold_gaps(nucleotides: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.match_substring_regex(nucleotides, r"[-.]")
-
-
-def _cut(table: pa.Table) -> pa.Table:
-    at = table.column_names.index("nucleotides")
-    return table.set_column(at, "nucleotides", cut(table["nucleotides"]))
-
-
-def _write_kept(
-    folder: Path, part: datasets.Dataset, one: Joined | Merged, schema: pa.Schema, cuts: bool
-) -> None:
-    """Write the records of a table that stand for others, too, cut at 660 nucleotides if `cuts`.
-
-    Copies that are merged are equal as a whole, as they are to the authors: two barcodes that
-    differ after what a model reads are two, and may stand in different splits.
-    """
-    table = part.data.table
-    writer = cache.Writer(folder, schema)
-    for start in range(0, len(one.rows), BATCH):
-        kept = one.columns_of(table, start, start + BATCH)
-        writer.write((_cut(kept) if cuts else kept).cast(schema))
-    writer.close(_report_of(one, part))
-
-
-def _report_of(one: Joined | Merged, part: datasets.Dataset) -> ReadReport:
-    """The report on a table, of which only some rows are left."""
-    table = part.data.table
-    report = cache.read_report(part)
-    report.repeats += len(table) - len(one.rows)
-    report.kept -= len(table) - len(one.rows)
-    report.conflicts = one.conflicts
-    kept = table.select(["nucleotides", "species"]).take(pa.array(one.rows))
-    report.gapped = pc.sum(_hold_gaps(kept["nucleotides"])).as_py() or 0
-    report.open_names = {mark: int(n) for mark, n in count_open_names(kept["species"]).items()}
-    return report
-
-
-def _filter(
-    folder: Path,
-    whole: datasets.Dataset,
-    schema: pa.Schema,
-    split: list[str] | None,
-    phylum: list[str] | None,
-    min_length: int | None,
-) -> None:
-    """Write the part of a table that passes every filter."""
-    for column, values in (("split", split), ("phylum", phylum)):
-        _check_present(whole, column, values)
-    writer = cache.Writer(folder, schema)
-    kept = 0
-    for batch in whole.data.table.to_batches():
-        passes = pa.array([True] * len(batch))
-        if split:
-            passes = pc.and_(passes, pc.is_in(batch["split"], pa.array(split)))
-        if phylum:
-            passes = pc.and_(passes, pc.is_in(batch["phylum"], pa.array(phylum)))
-        if min_length:
-            long = pc.greater_equal(pc.binary_length(batch["nucleotides"]), min_length)
-            passes = pc.and_(passes, long)
-        table = pa.Table.from_batches([batch.filter(passes)])
-        kept += len(table)
-        writer.write(table)
-    if not kept:
-        raise BarcodeMAEError(
-            f"none of {len(whole)} barcodes passes split={split}, phylum={phylum}, "
-            f"min_length={min_length} together; relax one of them"
-        )
-    writer.close(cache.read_report(whole))
-
-
-def _check_present(whole: datasets.Dataset, column: str, values: list[str] | None) -> None:
-    if not values:
-        return
-    present = [value for value in whole.unique(column) if value is not None]
-    for value in values:
-        if value not in present:
-            offered = ", ".join(sorted(present)) or "none at all: leave the filter out"
-            raise BarcodeMAEError(f"no barcode has the {column} {value!r}; present: {offered}")
