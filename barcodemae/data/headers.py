@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from barcodemae.data.lineage_text import is_lineage, lineage_of
+from barcodemae.data.lineage_text import begins_at_the_top, is_lineage, lineage_of
 from barcodemae.data.schemas import MARKER
 
 Parts = tuple[str, dict[str, str]]  # id, values by canonical column
@@ -117,7 +117,8 @@ def _lineage_alone(header: str) -> Parts:
 def _is_lineage_alone(header: str) -> bool:
     # DADA2 writes no blank but within a species, which stands last.
     above, _, _ = header.rstrip("; ").rpartition(";")
-    return header.count(";") >= 2 and not set("= |").intersection(above)
+    is_long = header.count(";") >= 2 or begins_at_the_top(header)
+    return is_long and not set("= |").intersection(above)
 
 
 def _species(header: str) -> Parts:

@@ -31,8 +31,17 @@ _LADDER = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 
 
 def is_lineage(text: str) -> bool:
-    """Whether a text looks like a lineage: ranks by prefix, or three names with semicolons."""
-    return bool(_ANY_PREFIX.search(text)) or "=" not in text and text.strip("; \t").count(";") >= 2
+    """Whether a text looks like a lineage: ranks by prefix, or three names with semicolons, or
+    fewer that begin with a kingdom or a domain."""
+    if _ANY_PREFIX.search(text):
+        return True
+    return "=" not in text and (text.strip("; \t").count(";") >= 2 or begins_at_the_top(text))
+
+
+def begins_at_the_top(text: str) -> bool:
+    """Whether the first of names with semicolons is a kingdom or a domain."""
+    name, semicolon, _ = text.partition(";")
+    return bool(semicolon) and plain_name(name).lower() in _KINGDOMS | _DOMAINS
 
 
 def lineage_of(text: str) -> dict[str, str]:

@@ -44,8 +44,11 @@ _MAYBE_PLACEHOLDER = (
 )
 
 _PREFIX = re.compile(r"^\s*(?:sk|[dkpcofgst])(?:__|:)\s*", re.I)
+# Not one digit alone, but for the root: "Family_1" is a name that somebody gave.
 _TAX_ID = re.compile(
-    r"(?<![ _]sp)(?<![ _]sp\.)_\d+$|\s*[(\[](?:taxid|taxon)?[: ]*\d+(?:\.\d+)?%?[)\]]$", re.I
+    r"(?<![ _]sp)(?<![ _]sp\.)_\d\d+$|(?<=^root)_1$"
+    r"|\s*[(\[](?:taxid|taxon)?[: ]*\d+(?:\.\d+)?%?[)\]]$",
+    re.I,
 )
 
 _AUTHOR = r"(?:\([A-Z][a-z]+\) )?[a-z-]+ (?:\([^\W\d]\D*[ ,]|[^\W\d]\D*, ?)(?:1[789]|20)\d\d\)?$"
@@ -102,4 +105,5 @@ def open_names(species: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 def plain_name(text: str) -> str:
     """A name without its rank's prefix, its tax id or bootstrap value: "g__Aus_123" is "Aus"."""
-    return _TAX_ID.sub("", _PREFIX.sub("", text.strip())).strip().strip('"')
+    name = _TAX_ID.sub("", _PREFIX.sub("", text.strip())).strip()
+    return name[1:-1] if re.fullmatch('"[^"]*"', name) else name

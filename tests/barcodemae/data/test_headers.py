@@ -98,6 +98,14 @@ def test_fields_of_bold_in_any_order(header, columns):
     assert HEADER_FORMATS["bold"].parts(header) == ("A1", columns)
 
 
+def test_a_lineage_of_two_names_is_one_too():
+    top = {"kingdom": "Animalia", "phylum": "Arthropoda"}
+    headers = {"dada2": "Animalia;Arthropoda", "lineage": "A1 Animalia;Arthropoda;"}
+    for name, header in headers.items():
+        assert recognise([header]).name == name
+        assert HEADER_FORMATS[name].parts(header)[1] == top
+
+
 def test_a_subgenus_is_not_taken_for_the_species():
     header = "KJ123456.1 Musca (Musca) domestica isolate 7"
     found = HEADER_FORMATS["genbank"].parts(header)[1]

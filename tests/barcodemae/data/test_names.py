@@ -75,6 +75,10 @@ def test_open_names(name, mark):
         ("Gammarus", "Gammarus"),
         ("Pieris sp. 2", "Pieris sp. 2"),
         ("s__Pieris_sp_2", "Pieris_sp_2"),
+        ("f:Family_1", "Family_1"),
+        ("root_1", "root"),
+        ('s__"Musca domestica"', "Musca domestica"),
+        ('s__Musca "minor"', 'Musca "minor"'),
     ],
 )
 def test_prefixes_and_tax_ids_come_off(text, name):
