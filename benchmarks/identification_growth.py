@@ -31,10 +31,11 @@ def measure(references: int, queries: int, seed: int = 0) -> dict:
     from safetensors.numpy import save_file
 
     from barcodemae.identification import bits
+    from barcodemae.identification.cosine import CosineSearch
     from barcodemae.identification.evidence import CANDIDATES
     from barcodemae.identification.library import _mapped
     from barcodemae.identification.metric import SIZE
-    from barcodemae.identification.search import compared, nearest_by_cosine
+    from barcodemae.identification.search import compared
     from barcodemae.identification.vectors import unit
 
     rng = np.random.default_rng(seed)
@@ -52,10 +53,11 @@ def measure(references: int, queries: int, seed: int = 0) -> dict:
         planes, vectors = _mapped(path)
         opened = time.process_time() - start
         start = time.process_time()
+        search = CosineSearch(vectors)
         for first in range(0, queries, _PIECE):
             count = min(_PIECE, queries - first)
             found = unit(rng.normal(size=(count, SIZE)).astype(np.float32))
-            places, cosines = nearest_by_cosine(found, vectors, min(CANDIDATES, references))
+            places, cosines = search.nearest(found, min(CANDIDATES, references))
             compared(planes[:count], planes, places, cosines)
         searched = time.process_time() - start
     return {

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.identification.search import nearest_by_cosine
+from barcodemae.identification.cosine import CosineSearch
 from barcodemae.identification.vectors import unit
 from barcodemae.outputs import write_whole
 
@@ -60,7 +60,7 @@ def _enough_probes(index, vectors: np.ndarray, tried: np.ndarray, lists: int) ->
     """The fewest probes, a power of two, whose recall is enough; and that recall."""
     queries = _read(vectors, tried)
     count = min(_NEAREST + 1, len(vectors))
-    exact = nearest_by_cosine(queries, vectors, count)[0]
+    exact = CosineSearch(vectors).nearest(queries, count)[0]
     probes = 1
     while True:
         index.nprobe = probes

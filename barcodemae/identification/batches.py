@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import datasets
 
 MANIFEST = "_identify.json"
-# Queries answered at a time: the vectors of all references are read anew for each piece.
-_FEWEST, _MOST, _PAIRS = 512, 4096, 1 << 29
+# Queries answered at a time, fewer among many references: a bound is held for each 256 of those.
+_FEWEST, _MOST, _PAIRS = 512, 8192, 1 << 30
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from barcodemae.identification.evidence import (
     Taxa,
     weigh,
 )
-from barcodemae.identification.search import compared, highest, shared
+from barcodemae.identification.search import compared, shared
 
 # What is left out -> the share of queries that it stands for. A choice, not a measurement: most
 # barcodes that a lab reads are of species in its library, and few of genera that it lacks.
@@ -169,7 +169,7 @@ def _trials(source, embedded, each, rows, window: slice) -> dict[str, _Trials]:
     for name in SCENARIOS:
         kept, blocked = _blocked(source.taxa, name, rows)
         allowed = np.where(blocked, -np.inf, scores[kept])
-        places, values = highest(allowed, min(CANDIDATES, len(mapped)))
+        places, values = _highest(allowed, min(CANDIDATES, len(mapped)))
         similarities = np.einsum("nk,nck->nc", mapped[rows[kept]], mapped[places])
         places = np.where(np.isfinite(values), places, -1)
         candidates = compared(planes[kept], source.planes, places, similarities)
@@ -182,6 +182,15 @@ def _trials(source, embedded, each, rows, window: slice) -> dict[str, _Trials]:
                 _count_one_less(each, source.taxa, rows[kept], candidates)
         found[name] = _Trials(rows[kept], evidence)
     return found
+
+
+def _highest(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and values (n, count) of the highest in each row, in no order."""
+    if count < values.shape[1]:
+        at = np.argpartition(values, -count, axis=1)[:, -count:]
+    else:
+        at = np.broadcast_to(np.arange(values.shape[1]), values.shape)
+    return at, np.take_along_axis(values, at, axis=1)
 
 
 def _count_one_less(evidence: Evidence, taxa: Taxa, rows: np.ndarray, candidates) -> None:

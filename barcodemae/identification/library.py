@@ -31,8 +31,9 @@ from barcodemae.identification import bits, records, vectors
 from barcodemae.identification.approximate import FILE as INDEX
 from barcodemae.identification.approximate import Index
 from barcodemae.identification.confidence import Calibration
+from barcodemae.identification.cosine import CosineSearch
 from barcodemae.identification.evidence import CANDIDATES, Candidates, Taxa
-from barcodemae.identification.search import compared, nearest_by_cosine, nearest_by_identity
+from barcodemae.identification.search import compared, nearest_by_identity
 
 FORMAT = 1
 CARD, CALIBRATION, MAP, PARTS = "library.json", "calibration.json", "map.safetensors", "parts"
@@ -101,6 +102,10 @@ class Library:
         self.open_names, self.approximate = open_names, approximate
         self._index = self._opened_index() if approximate else None
 
+    @cached_property
+    def _search(self) -> CosineSearch | Index:
+        return self._index or CosineSearch(self.vectors)
+
     def _opened_index(self) -> Index:
         if "index" not in self.card:
             raise BarcodeMAEError(
@@ -140,22 +145,21 @@ class Library:
     def nearest(self, planes: np.ndarray, embedded: np.ndarray) -> Candidates:
         """The references nearest to n queries by cosine: planes (n, 3, words), vectors (n, k)."""
         count = min(CANDIDATES, len(self))
-        if self._index is None:
-            places, similarities = nearest_by_cosine(embedded, self.vectors, count)
-        else:
-            places, similarities = self._index.nearest(embedded, count)
+        places, similarities = self._search.nearest(embedded, count)
         return compared(planes, self.planes, places, similarities)
 
-    def nearest_in_window(
-        self, planes: np.ndarray, embedded: np.ndarray, window: np.ndarray
-    ) -> Candidates:
-        """The same for fragments: the references are masked to the window (sites,) bool.
+    def sharing(self, planes: np.ndarray) -> np.ndarray:
+        """Places (n, count) of the references that share most nucleotides with n fragments."""
+        return nearest_by_identity(planes, self.planes, min(CANDIDATES, len(self)))
 
-        Those that share most nucleotides with a query are embedded anew, without what lies outside
-        the window.
+    def nearest_in_window(
+        self, planes: np.ndarray, embedded: np.ndarray, places: np.ndarray, window: np.ndarray
+    ) -> Candidates:
+        """As `nearest` for fragments: the references are masked to the window (sites,) bool.
+
+        Those at places (n, count), which `sharing` found, are embedded anew, without what lies
+        outside the window.
         """
-        count = min(CANDIDATES, len(self))
-        places = nearest_by_identity(planes, self.planes, count)
         used, inverse = np.unique(np.maximum(places, 0), return_inverse=True)
         codes = bits.unpack(bits.masked(self.planes[used], window))
         theirs = self.embed(codes)[inverse.reshape(places.shape)]  # (n, count, k)

@@ -85,24 +85,22 @@ def identify(
 def _candidates(library: Library, codes, planes, usable: np.ndarray) -> Candidates:
     """Of whole queries by stored vectors, of fragments window by window."""
     first, last = flags.spans(codes)
-    whole = usable & (last - first + 1 >= _WHOLE)
-    groups: list[tuple[np.ndarray, np.ndarray | None]] = [(np.flatnonzero(whole), None)]
-    cut = np.flatnonzero(usable & ~whole)
+    is_whole = usable & (last - first + 1 >= _WHOLE)
+    parts, order = [], []
+    if len(whole := np.flatnonzero(is_whole)):
+        order.append(whole)
+        parts.append(library.nearest(planes[whole], library.embed(codes[whole])))
+    cut = np.flatnonzero(usable & ~is_whole)
+    sharing = library.sharing(planes[cut])
     windows = np.stack([first[cut] // _STEP * _STEP, -(-(last[cut] + 1) // _STEP) * _STEP], axis=1)
     for window in np.unique(windows, axis=0):
+        inside = (windows == window).all(axis=1)
+        rows = cut[inside]
         sites = np.zeros(bits.SITES, dtype=bool)
         sites[slice(*window)] = True
-        groups.append((cut[(windows == window).all(axis=1)], sites))
-    parts, order = [], []
-    for rows, inside in groups:
-        if not len(rows):
-            continue
         order.append(rows)
         embedded = library.embed(codes[rows])
-        if inside is None:
-            parts.append(library.nearest(planes[rows], embedded))
-        else:
-            parts.append(library.nearest_in_window(planes[rows], embedded, inside))
+        parts.append(library.nearest_in_window(planes[rows], embedded, sharing[inside], sites))
     return _scattered(parts, order, len(codes))
 
 

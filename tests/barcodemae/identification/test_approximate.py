@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.identification import approximate, building, search
+from barcodemae.identification import approximate, building
 from barcodemae.identification.card import library_faults, summary
+from barcodemae.identification.cosine import CosineSearch
 from barcodemae.identification.library import Library
 from barcodemae.identification.vectors import unit
 from barcodemae.identification.verdicts import identify
@@ -31,7 +32,7 @@ def test_it_finds_as_much_of_the_exact_search_as_it_says(vectors, index):
     opened, told = index
     assert told["recall"] >= approximate.RECALL and told["probes"] < told["lists"]
     queries = unit(vectors[::7].astype("f4") + 0.01)
-    exact, cosines = search.nearest_by_cosine(queries, vectors, 10)
+    exact, cosines = CosineSearch(vectors).nearest(queries, 10)
     places, found = opened.nearest(queries, 10)
     hit = (exact[:, :, None] == places[:, None]).any(axis=2).mean()
     assert hit >= 0.97
@@ -67,16 +68,3 @@ def test_a_library_with_an_index_answers_as_without_and_loses_it_with_new_record
     assert (exact["nearest_id"] == found["nearest_id"]).mean() >= told["recall"] - 0.05
     building.add(Library(folder), references_of(queries), progress=False)
     assert "index" not in Library(folder).card and not (folder / approximate.FILE).exists()
-
-
-def test_cosine_search_is_exact_whatever_the_tiles_and_by_faiss(vectors, monkeypatch):
-    queries = unit(vectors[::11].astype("f4") + 0.05)
-    scores = queries @ unit(vectors.astype("f4")).T
-    expected = -np.sort(-scores, axis=1)[:, :20]
-    for tile, least in ((7, 1e9), (100, 1e9), (5000, 1e9), (100, 0), (5000, 0)):
-        monkeypatch.setattr(search, "_REFERENCES", tile)
-        monkeypatch.setattr(search, "_FAISS_FROM", least)
-        places, cosines = search.nearest_by_cosine(queries, vectors, 20)
-        np.testing.assert_allclose(cosines, expected, atol=1e-6)
-        np.testing.assert_allclose(np.take_along_axis(scores, places, 1), cosines, atol=1e-6)
-        assert all(len(set(row)) == 20 for row in places.tolist())
