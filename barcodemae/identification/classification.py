@@ -96,11 +96,12 @@ class Classifier:
         return self.head(torch.from_numpy(embeddings).to(self.embedder.device)).float().cpu()
 
     def classify(self, sequences: Sequence[str], batch_size: int = 64) -> dict[str, Calls]:
-        """Name n barcodes, each cut at 660 nucleotides, at every rank that the model knows.
+        """Name n barcodes at every rank that the model knows.
 
-        The likeliest taxon of each rank is named; ranks are judged one by one, so a barcode of an
-        unknown species may be confident in genus alone. Without a calibrated threshold (a model
-        that `train.finetune` did not make) nothing is called confident.
+        Each is laid on the model's grid, or else cut at 660 nucleotides. The likeliest taxon of
+        each rank is named; ranks are judged one by one, so a barcode of an unknown species may be
+        confident in genus alone. Without a calibrated threshold (a model that `train.finetune` did
+        not make) nothing is called confident.
         """
         embeddings = self.embedder.embed(sequences, batch_size)
         # A barcode without a real k-mer has the embedding 0: the bias alone would name it.

@@ -51,7 +51,7 @@ def joined_map(
             "--fold-metric is for models that pool by site (pooling = 'sites'): the embedding of "
             f"{model} is no linear map, so that there is nothing to fold a metric into"
         )
-    table = read_barcodes([str(labelled)]).data
+    table = read_barcodes([str(labelled)], whole=True).data
     labels = np.array(table.column(rank).fill_null("").to_pylist(), dtype=object).astype(str)
     if not (labels != "").any():
         raise BarcodeMAEError(f"{labelled}: no barcode has a {rank}; a metric needs labels")

@@ -47,6 +47,7 @@ class Contrasting(TrainingRun):
     """Learns from laid barcodes to name masked k-mers, to bring taxa together, or both."""
 
     script = "train.pretrain"
+    whole = True
 
     def __init__(self, arguments: PretrainArguments):
         self.masked, self.contrasts = arguments.masked_weight > 0, bool(arguments.label_rank)

@@ -65,6 +65,7 @@ class EnbedPretraining(TrainingRun):
 
     script = "train.pretrain"
     measures = (("loss", "accuracy"),)
+    whole = True
 
     def __init__(self, arguments: EnbedArguments):
         config = make_config(arguments)

@@ -57,6 +57,7 @@ def read_splits(arguments: FinetuneArguments) -> dict[str, pd.DataFrame]:
     """
     barcodes = read_barcodes(
         arguments.train_data,
+        whole=True,  # tokens are made of 660 nucleotides, from the first or on the grid
         repeats="join",
         ids="keep",
         degap=arguments.degap,

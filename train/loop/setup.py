@@ -38,12 +38,15 @@ class RunSetup(ABC):
         next_command: what to do with the model in `{best}`.
         measures: what `loss_of` sums up, by its name in the log, in groups that are summed over the
             same; the loss is the first.
+        whole: barcodes are read as long as they are, since a grid finds their region; else they
+            are cut at 660 nucleotides, as in the paper.
         fresh: barcodes of a step that an epoch is made of.
     """
 
     script: str
     next_command = "barcodemae embed QUERIES -o embeddings.parquet --model {best}"
     measures: tuple[tuple[str, ...], ...] = (("loss",),)
+    whole = False
 
     def __init__(self, arguments: LoopArguments, config: BarcodeMAEConfig):
         self.arguments = arguments
@@ -117,6 +120,7 @@ class RunSetup(ABC):
             split=self.arguments.split or None,
             phylum=self.arguments.phylum or None,
             min_length=self.arguments.min_length or None,
+            whole=self.whole,
             # Of equal barcodes the first may lack the label that another has.
             repeats=MERGE if labelled else FIRST,
             labels_matter=labelled,

@@ -15,6 +15,7 @@ from barcodemae import BarcodeMAEConfig, BarcodeMAEForMaskedLM, BarcodeMAEModel
 from barcodemae.data import read_barcodes
 from barcodemae.data.grid import coi_grid
 from barcodemae.errors import BarcodeMAEError
+from coi import noise
 from grid_barcodemae import Grid
 from runs import OPTIONS, kill, start, train, wait_for
 from train import finetune
@@ -217,6 +218,18 @@ def test_arguments_that_make_no_sense_are_refused(coi_data, tmp_path, changes, m
     with pytest.raises(BarcodeMAEError, match=message):
         arguments.check()
         run_of(arguments)
+
+
+def test_records_longer_than_a_barcode_are_laid_whole(coi_data, tmp_path):
+    data = tmp_path / "long.csv"
+    lines = coi_data.read_text().splitlines(keepends=True)
+    id, barcode, rest = lines[1].split(",", 2)
+    data.write_text("".join([lines[0], f"{id},{noise(700) + barcode},{rest}", *lines[2:]]))
+    files = {"train_data": [str(data)], "output_dir": str(tmp_path / "run")}
+    laid = run_of(PretrainArguments(**{**files, **OPTIONS, **CONTRAST})).laid
+    expected = LaidBarcodes(read_barcodes([str(coi_data)]), coi_grid(), 3)
+    assert (laid.codes == expected.codes).all(axis=1).sum() == 200  # foreign letters may go on
+    assert (laid.codes[0] == expected.codes[0]).mean() > 0.98
 
 
 def test_the_papers_models_keep_their_run(coi_data, tmp_path):

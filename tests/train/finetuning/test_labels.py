@@ -103,8 +103,11 @@ def test_no_label_at_a_rank_and_no_known_taxon():
 
 def test_splits_are_read_or_held_out(tmp_path):
     path = tmp_path / "barcodes.csv"
-    table().to_csv(path, index=False)
+    records = table()
+    records.loc[0, "nucleotides"] += "C" * 900
+    records.to_csv(path, index=False)
     splits = read_splits(arguments(train_data=[str(path)]))
+    assert splits["train"]["nucleotides"].str.len().max() == 904  # the grid is to find the barcode
     assert {name: len(part) for name, part in splits.items()} == {"train": 17, "val": 3}
     with pytest.raises(BarcodeMAEError, match="of the split 'test'; present: train, val"):
         read_splits(arguments(train_data=[str(path)], test_splits=["test"]))
