@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from barcodemae.cli import options
+from barcodemae.evaluation.tasks import HARMONIC_MEAN, NAMES
 
 # Options that go into `Settings` as they are.
 _PROTOCOL = (
@@ -28,10 +29,7 @@ _Data = Annotated[
 ]
 _Tasks = Annotated[
     str,
-    typer.Option(
-        help="genus-probe, open-set, bin-clustering, harmonic-mean, linear-probe, robustness, "
-        "t-sne; all."
-    ),
+    typer.Option(help=f"{', '.join((*NAMES, HARMONIC_MEAN))}; all."),
 ]
 _Reference = Annotated[str, typer.Option(help="Split whose labels are known.")]
 _Clustering = Annotated[str, typer.Option(help="Splits that are clustered together.")]

@@ -16,7 +16,7 @@ class SourceSettings:
         header_format: of FASTA headers, a name of `headers.HEADER_FORMATS`; None: recognised.
         extra: further columns of tables to keep, by any spelling.
         degap: gaps are taken out.
-    whole_headers: the whole header is the id, since first words repeat.
+        whole_headers: the whole header is the id, since first words repeat.
         numbered: the id column is not used, since its values repeat.
         found: the format that the content turned out to have.
         id_column: the name of the column that the ids come from; "" where there is none, None where
