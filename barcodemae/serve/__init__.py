@@ -56,8 +56,12 @@ def run(
     for library in opened:
         library.encoder  # noqa: B018  (loaded now, so that the first visitor need not wait)
     options = {} if target is None else {"target": target}
+
+    def answers(library, ids, barcodes, seen):
+        return identify(library, ids, barcodes, seen=seen, **options)
+
     named = {
-        name: partial(identify, library, **options)
+        name: partial(answers, library)
         for name, library in zip(_names(libraries), opened, strict=True)
     }
     # Visitors' ids are none of the console's business.

@@ -23,7 +23,8 @@ from barcodemae.reports.details import Details, style_of_details
 from barcodemae.reports.page import SHOWN
 from barcodemae.serve.queries import ENDINGS, Limits, Queries, read_text, read_upload
 
-Identify = Callable[[Sequence[str], Sequence[str]], Answers]
+# Ids, barcodes, and those that were met before, which `identify` calls `seen`.
+Identify = Callable[[Sequence[str], Sequence[str], dict[bytes, str]], Answers]
 
 BATCH = 50  # barcodes identified before the page shows more
 KEPT = 3600  # seconds that answers and files are kept for their visitor
@@ -70,10 +71,10 @@ class Page:
         """
         if library not in self.libraries:
             raise BarcodeMAEError(f"no library {library!r}; give {', '.join(self.libraries)}")
-        parts, started = [], time.monotonic()
+        parts, seen, started = [], {}, time.monotonic()
         for start in range(0, len(queries.ids), BATCH):
-            ids = queries.ids[start : start + BATCH]
-            parts.append(self.libraries[library](ids, queries.barcodes[start : start + BATCH]))
+            some = slice(start, start + BATCH)
+            parts.append(self.libraries[library](queries.ids[some], queries.barcodes[some], seen))
             late = time.monotonic() - started > self.limits.seconds
             yield concatenate(parts), late and start + BATCH < len(queries.ids)
             if late:

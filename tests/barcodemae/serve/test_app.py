@@ -11,7 +11,7 @@ from made_answers import HOSTILE, answers  # noqa: E402
 BARCODE = "ACGT" * 100
 
 
-def identify(ids, barcodes):
+def identify(ids, barcodes, seen):
     assert len(ids) == len(barcodes) <= app.BATCH
     return answers(len(ids), ids=list(ids))
 
@@ -31,6 +31,20 @@ def test_verdicts_come_batch_by_batch(page):
     assert ", 70 to go" in steps[1][0] and "to go" not in steps[-1][0]
     assert [len(step[2].table) for step in steps[1:]] == [50, 100, 120]
     assert steps[-1][1]["Id"].tolist() == [f"q{n}" for n in range(120)]
+
+
+def test_what_was_met_before_is_known_to_later_batches_of_a_request():
+    met = []
+
+    def recalling(ids, barcodes, seen):
+        met.append(len(seen))
+        seen.update((id.encode(), id) for id in ids)
+        return identify(ids, barcodes, seen)
+
+    page = app.Page({"mine": recalling}, Limits())
+    for _ in range(2):  # and not to another request
+        page.identify(fasta(120))
+    assert met == [0, 50, 100] * 2
 
 
 def test_an_upload_is_read_and_gone(page, tmp_path):
@@ -62,9 +76,9 @@ def test_refusals_and_what_is_left_out_are_escaped(page):
 
 
 def test_the_time_is_limited():
-    def slow(ids, barcodes):
+    def slow(ids, barcodes, seen):
         time.sleep(0.05)
-        return identify(ids, barcodes)
+        return identify(ids, barcodes, seen)
 
     page = app.Page({"mine": slow}, Limits(seconds=0.08))
     *_, last = page.show(fasta(400), None, "mine")
