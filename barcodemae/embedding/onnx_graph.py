@@ -146,11 +146,16 @@ class Int8Encoder(nn.Module):
 
 
 def _quantized(encoder: TensorsAlone) -> bytes:
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory() as folder:
         exact, near = (Path(folder) / name for name in ("fp32.onnx", "int8.onnx"))
         write_graph(encoder, exact)
+        graph = onnx.load(exact)
+        # The quantizer turns weights, and then trips over shapes that were noted before.
+        del graph.graph.value_info[:]
+        onnx.save(graph, exact)
         logging.disable(logging.WARNING)  # on what else could be done before
         try:
             products = ["MatMul", "Gemm"]

@@ -52,6 +52,17 @@ def test_records_of_one_barcode_have_one_embedding_on_every_way(saved, embedder)
     assert at_precision(embedder, "fp32").grid is embedder.grid
 
 
+def test_eight_bits_give_nearly_the_same_alone_and_among_others(embedder):
+    barcodes = [*draw(4), draw(1)[0][200:500]]
+    eight = at_precision(embedder, "int8")
+    exact, near = embedder.embed(barcodes), eight.embed(barcodes)
+    lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(near, axis=1)
+    cosines = (exact * near).sum(axis=1) / lengths
+    assert cosines.min() > 0.98
+    alone = eight.embed(barcodes[-1:])
+    np.testing.assert_array_equal(alone[0], near[-1])
+
+
 def test_what_fits_nowhere_has_no_embedding_and_is_named(embedder, tmp_path):
     barcode = draw(1)[0]
     assert embedder.embed([noise(600), barcode, ""]).any(axis=1).tolist() == [False, True, False]
