@@ -1,10 +1,7 @@
-"""Embedding and tokenization, beside the plain baseline; what fewer bits cost in accuracy."""
+"""Embedding and tokenization, beside the plain baseline."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import datasets
 import numpy as np
 import torch
 
@@ -12,7 +9,6 @@ from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.embedding.precision import at_precision
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.tokens import kmer_ids
-from barcodemae.identification.neighbours import nearest, neighbour_agreement
 from benchmarks.flops import encoder_flops
 from benchmarks.plain_baseline import PlainBarcodeMAE, PlainTokenizer
 from benchmarks.timing import ratio, summary, take_turns
@@ -85,32 +81,3 @@ def compare_tokenization(
         "vectorised": summary(times["vectorised"], len(barcodes)),
         "faster_than_plain": ratio(times["plain"], times["vectorised"]),
     }
-
-
-def compare_precisions(
-    model: Path, reference: datasets.Dataset, query: datasets.Dataset
-) -> dict[str, dict]:
-    """1-NN genus accuracy of a trained model in fp32 and fewer bits, and neighbours kept."""
-    full = Embedder.from_pretrained(model, "cpu")
-    results = {}
-    for precision in ("fp32", "bf16", "int8"):
-        embedder = at_precision(full, precision)
-        references = embedder.embed(reference["nucleotides"][:])
-        queries = embedder.embed(query["nucleotides"][:])
-        _, index = nearest(references, queries)
-        if precision == "fp32":
-            exact = index
-        genera = np.array(reference["genus"][:], dtype=object)[index[:, 0]]
-        named = np.array([genus is not None for genus in query["genus"][:]])
-        right = genera == np.array(query["genus"][:], dtype=object)
-        both = [*reference["nucleotides"][:], *query["nucleotides"][:]]
-        sample = both[:: max(1, len(both) // 512)]
-        results[precision] = {
-            "genus_accuracy": float(right[named].mean()),
-            "queries": int(named.sum()),
-            "same_neighbour_as_fp32": float((index == exact).mean()),
-            "neighbour_agreement_as_the_command_says_it": neighbour_agreement(
-                full.embed(sample), embedder.embed(sample)
-            ),
-        }
-    return results

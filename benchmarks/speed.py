@@ -1,7 +1,7 @@
 """Training step, embedding and tokenization, beside a plain baseline and the machine's ceiling.
 
     python -m benchmarks.speed                                 # this machine's CPU, fp32
-    python -m benchmarks.speed --device cuda --precision bf16 --batch-size 512 --profile
+    python -m benchmarks.speed --device cuda --precision bf16 --batch-size 512
 
 Everything in one process, in turns; results with the machine's description go to
 benchmarks/results/NAME.json and .md. On a GPU the whole takes less than 8 minutes.
@@ -17,8 +17,7 @@ from pathlib import Path
 import torch
 
 from barcodemae.data import read_barcodes, write_simulated
-from benchmarks.embedding import compare_embedding, compare_precisions, compare_tokenization
-from benchmarks.operations import busiest_operations
+from benchmarks.embedding import compare_embedding, compare_tokenization
 from benchmarks.tables import markdown
 from benchmarks.timing import CLOCKS, machine
 from benchmarks.training import Ours, compare_steps
@@ -52,24 +51,6 @@ def measure(arguments: argparse.Namespace) -> dict:
         result["tokenization"] = compare_tokenization(
             barcodes[:2048], kmer_size, arguments.repeats, arguments.clock
         )
-        if arguments.profile:
-            result["profile"] = busiest_operations(
-                Ours(
-                    data,
-                    arguments.batch_size,
-                    preset=arguments.preset,
-                    mixed_precision=mixed,
-                    cpu=cpu,
-                )
-            )
-    if arguments.model:
-        reference, query = (
-            read_barcodes(arguments.labelled, split=split, progress=False)
-            for split in ("train", "val_unseen")
-        )
-        result["precisions"] = compare_precisions(
-            arguments.model, reference.select(range(0, len(reference), 4)), query
-        )
     return result
 
 
@@ -85,9 +66,6 @@ def main() -> None:
         "--clock", choices=CLOCKS, default="day", help="processor: on a busy machine, CPU only"
     )
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--profile", action="store_true", help="the busiest operations of a step")
-    parser.add_argument("--model", type=Path, help="trained, to measure bf16 and int8 on")
-    parser.add_argument("--labelled", type=Path, help="barcodes with splits and genera for it")
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     if arguments.device == "cuda" and not torch.cuda.is_available():

@@ -14,10 +14,6 @@ def markdown(result: dict) -> str:
         f"{tokens['vectorised']['barcodes_per_second']:,.0f} barcodes/s, "
         f"{tokens['faster_than_plain']:.1f} times the loop over a dictionary.",
     ]
-    if "precisions" in result:
-        lines += ["", *_precisions(result["precisions"])]
-    if "profile" in result:
-        lines += ["", *_profile(result["profile"])]
     return "\n".join(lines) + "\n"
 
 
@@ -80,19 +76,3 @@ def _embedding(embedding: dict) -> list[str]:
         "",
         *_table(head, rows),
     ]
-
-
-def _precisions(precisions: dict) -> list[str]:
-    head = ["trained model", "genus accuracy, 1-NN", "same neighbour as fp32", "queries"]
-    shares = ("genus_accuracy", "same_neighbour_as_fp32")
-    rows = [
-        [name, *(f"{row[share]:.1%}" for share in shares), str(row["queries"])]
-        for name, row in precisions.items()
-    ]
-    return _table(head, rows)
-
-
-def _profile(profile: list[dict]) -> list[str]:
-    head = ["operation", "share of the step", "calls in a step"]
-    rows = [[f"`{e['operation'][:60]}`", f"{e['share']:.1%}", str(e["calls"])] for e in profile]
-    return _table(head, rows)

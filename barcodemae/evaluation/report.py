@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from types import NoneType
 
 from jinja2 import Environment, PackageLoader
 
@@ -17,6 +16,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import figures, tables
 from barcodemae.evaluation.comparison import DIFFERENCES, paired_tests
 from barcodemae.evaluation.context import Context, Row
+from barcodemae.hub.results import fault_of
 from barcodemae.outputs import write_whole_text
 
 _BY_SPLIT = ("sha256", "barcodes")
@@ -33,7 +33,7 @@ _PARTS = {
     "machine": dict,
     "created": str,
 }
-_OF_RECORD = {"model", "task", "metric", "value", "interval", "settings", "seed"}
+_OF_RECORD = ("model", "task", "metric", "value", "interval", "settings", "seed")
 _PROTOCOL = ("reference", "query", "rank", "splits", "clusters_from")
 _PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "umap-learn", "evaluate")
 
@@ -150,12 +150,8 @@ def _fault_of(results: dict) -> str:
         if not isinstance(results["data"].get(name), dict):
             return f"data.{name} is absent or of another kind"
     for number, record in enumerate(results["records"], 1):
-        if not isinstance(record, dict) or not record.keys() >= _OF_RECORD:
-            return f"record {number} does not have {', '.join(sorted(_OF_RECORD))}"
-        if not isinstance(record["settings"], dict):
-            return f"record {number}: its settings are no object"
-        if not isinstance(record["value"], (int, float, NoneType)):
-            return f"record {number}: its value is {record['value']!r}"
+        if fault := fault_of(record, _OF_RECORD):
+            return f"record {number}: {fault}"
     return ""
 
 

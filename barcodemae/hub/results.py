@@ -3,6 +3,7 @@
 import json
 import math
 import statistics
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def read_results(path: Path, model: str | None, names: tuple[str, ...], new_name
     if not records or not isinstance(records, list):
         raise BarcodeMAEError(f"{path}: holds no records. Give the results.json of a finished run.")
     for number, record in enumerate(records, start=1):
-        if fault := _fault_of(record):
+        if fault := fault_of(record):
             raise BarcodeMAEError(
                 f"{path}, record {number}: {fault}. Evaluate again with `barcodemae evaluate`."
             )
@@ -117,11 +118,11 @@ def read_results(path: Path, model: str | None, names: tuple[str, ...], new_name
     return {**_renamed(results, ours[0], new_name), "data": data, "model": new_name}
 
 
-def _fault_of(record: object) -> str:
-    """What a record lacks, or holds that is no figure; "": nothing."""
+def fault_of(record: object, fields: Collection[str] = _FIELDS) -> str:
+    """What a record lacks of `fields`, or holds that is no figure; "": nothing."""
     if not isinstance(record, dict):
         return f"is {record!r} and no object"
-    if lacking := [name for name in _FIELDS if name not in record]:
+    if lacking := [name for name in fields if name not in record]:
         return f"lacks {', '.join(lacking)}"
     for name in ("model", "task", "metric"):
         if not isinstance(record[name], str):
@@ -133,7 +134,8 @@ def _fault_of(record: object) -> str:
         isinstance(interval, list) and len(interval) == 2 and all(map(_is_figure, interval))
     ):
         return f"interval is {interval!r} and not two numbers"
-    if not isinstance(record.get("settings") or {}, dict):
+    may_lack_settings = "settings" not in fields and record.get("settings") is None
+    if not (may_lack_settings or isinstance(record["settings"], dict)):
         return f"settings is {record['settings']!r} and no object"
     return ""
 

@@ -65,7 +65,9 @@ def test_results_that_are_incomplete_are_not_merged(tmp_path):
     broken = [{**RESULTS, name: 5} for name in RESULTS if name != "records"]
     broken += [{key: RESULTS[key] for key in RESULTS if key != name} for name in RESULTS]
     broken += [{**RESULTS, "data": {}}, {**RESULTS, "records": [{"model": "a"}]}]
-    broken += [{**RESULTS, "records": [{**RECORD, "value": "high"}]}, [RESULTS], "text"]
+    faulty = ({"value": "high"}, {"settings": None}, {"interval": [1, "2"]}, {"model": 3})
+    broken += [{**RESULTS, "records": [{**RECORD, **fault}]} for fault in faulty]
+    broken += [[RESULTS], "text"]
     for results in broken:
         path.write_text(json.dumps(results))
         with pytest.raises(BarcodeMAEError, match="results.json: (incomplete|not the results)"):
