@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import cached_property, partial
 
 import pandas as pd
 
@@ -29,9 +30,12 @@ LONG_COLUMNS = ("id", "rank", "taxon", "similarity", "probability", "nearest")
 _OF_RANK = {"species": "p_species_known", "genus": "p_genus", "family": "p_family"}
 
 
-@dataclass
 class Answers:
     """Verdicts on n queries.
+
+    Args:
+        table, queries, library: the attributes.
+        neighbours: the attribute, or what makes it once it is asked for: most files hold none.
 
     Attributes:
         table: (n) rows in the order of the queries, columns `COLUMNS`. `verdict` is one of
@@ -47,10 +51,19 @@ class Answers:
         library: the card of the library.
     """
 
-    table: pd.DataFrame
-    neighbours: pd.DataFrame
-    queries: pd.DataFrame
-    library: dict = field(default_factory=dict)
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        neighbours: pd.DataFrame | Callable[[], pd.DataFrame],
+        queries: pd.DataFrame,
+        library: dict | None = None,
+    ):
+        self.table, self.queries, self.library = table, queries, library or {}
+        self._neighbours = neighbours
+
+    @cached_property
+    def neighbours(self) -> pd.DataFrame:
+        return self._neighbours() if callable(self._neighbours) else self._neighbours
 
     def long(self, ranks: tuple[str, ...] = ("genus", "species")) -> pd.DataFrame:
         """A row for each query and rank, coarse to fine: `LONG_COLUMNS`.
@@ -79,8 +92,9 @@ class Answers:
 
 def concatenate(parts: list[Answers]) -> Answers:
     """The answers to the queries of all parts, in order; the library is the first part's."""
-    tables = {
-        name: pd.concat([getattr(part, name) for part in parts], ignore_index=True)
-        for name in ("table", "neighbours", "queries")
-    }
-    return Answers(**tables, library=parts[0].library)
+
+    def joined(name: str) -> pd.DataFrame:
+        return pd.concat([getattr(part, name) for part in parts], ignore_index=True)
+
+    neighbours = partial(joined, "neighbours")
+    return Answers(joined("table"), neighbours, joined("queries"), parts[0].library)

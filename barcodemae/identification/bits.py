@@ -69,17 +69,19 @@ def shared(query: np.ndarray, references: np.ndarray) -> np.ndarray:
 
 
 def compare_at(
-    queries: np.ndarray, references: np.ndarray, places: np.ndarray
+    queries: np.ndarray, references: np.ndarray, places: np.ndarray, words: slice = slice(None)
 ) -> tuple[np.ndarray, np.ndarray]:
     """Equal nucleotides and common sites (n, k) of n queries with references[places] (n, k).
 
-    A place of -1 has neither.
+    A place of -1 has neither. Counted are those of some words alone, if they are given.
     """
     equal, common = np.zeros((2, *places.shape), dtype=np.int32)
     step = max(1, _PAIRS_AT_ONCE // max(places.shape[1], 1) // WORDS)
+    whole = references.reshape(len(references), -1)  # of one piece each, which are quick to take
     for start in range(0, len(queries), step):
         piece = slice(start, start + step)
-        theirs = references[np.maximum(places[piece], 0)]  # (step, k, 3, WORDS)
-        equal[piece], common[piece] = compare(queries[piece, None], theirs)
+        theirs = whole.take(np.maximum(places[piece], 0), axis=0)
+        theirs = theirs.reshape(*places[piece].shape, *references.shape[1:])
+        equal[piece], common[piece] = compare(queries[piece, None, :, words], theirs[..., words])
     equal[places < 0] = common[places < 0] = 0
     return equal, common

@@ -19,7 +19,8 @@ _BLOCK = 256  # references
 _CENTRES = 128  # of the order in which references stand
 _SAMPLE = 4096  # references by which the directions are found
 _FIRST = 6  # blocks with the highest bounds, which are searched first
-_QUERIES, _REFERENCES = 128, 4096  # in a tile of bounds, 2 MiB
+_QUERIES = 4096  # in a tile of bounds, 4 MiB
+_READ = 4096  # references read at a time
 _SLACK = 1e-5  # of bounds and cosines, for what 32 bits round off
 _PAIRS = 1 << 24  # found ones that are held at most, before all but the nearest are dropped
 
@@ -34,8 +35,8 @@ class CosineSearch:
         BarcodeMAEError: one is not finite.
     """
 
-    # _order: (m,) places, alike ones side by side; _sides: (directions + 1, m and a few zeros), in
-    # that order, what is multiplied for the bounds.
+    # _order: (m,) places, alike ones side by side; _sides: (m, directions + 1), in that order, what
+    # is multiplied for the bounds.
 
     def __init__(self, vectors: np.ndarray):
         self.vectors = vectors
@@ -44,8 +45,8 @@ class CosineSearch:
         self._directions = directions[:, : -_LEADING - 1 : -1]
         leading = np.concatenate(
             [
-                self._leading(self._read(slice(start, start + _REFERENCES)))
-                for start in range(0, len(vectors), _REFERENCES)
+                self._leading(self._read(slice(start, start + _READ)))
+                for start in range(0, len(vectors), _READ)
             ]
         )
         if not np.isfinite(leading).all():
@@ -54,8 +55,7 @@ class CosineSearch:
             )
         centres = leading[:: -(-len(leading) // _CENTRES), :-1]
         self._order = np.argsort((leading[:, :-1] @ unit(centres).T).argmax(axis=1), kind="stable")
-        missing = -len(leading) % _BLOCK
-        self._sides = np.pad(leading[self._order], ((0, missing), (0, 0))).T.copy()
+        self._sides = leading[self._order]
 
     def _read(self, places) -> np.ndarray:
         return unit(np.asarray(self.vectors[places], dtype=np.float32))
@@ -75,7 +75,7 @@ class CosineSearch:
         bounds = self._highest_bounds(queries)
         lowest = self._reached(queries, bounds, count) - _SLACK
         found = _Found(count, len(queries))
-        for block, wanted in enumerate((bounds >= lowest[:, None]).T):
+        for block, wanted in enumerate(bounds >= lowest):
             rows = np.flatnonzero(wanted)
             places, cosines = self._multiplied(queries[rows], block)
             row, column = np.nonzero(cosines >= lowest[rows, None])
@@ -84,8 +84,8 @@ class CosineSearch:
 
     def _reached(self, queries: np.ndarray, bounds: np.ndarray, count: int) -> np.ndarray:
         """(n,) the cosine that `count` references of the blocks with the highest bounds reach."""
-        few = min(max(_FIRST, count // _BLOCK + 2), bounds.shape[1])
-        chosen = np.argpartition(-bounds, few - 1, axis=1)[:, :few]
+        few = min(max(_FIRST, count // _BLOCK + 2), len(bounds))
+        chosen = np.argpartition(-bounds.T, few - 1, axis=1)[:, :few]
         found = np.full((len(queries), few, _BLOCK), -np.inf, dtype=np.float32)
         for block in np.unique(chosen).tolist():
             rows, slots = np.nonzero(chosen == block)
@@ -99,15 +99,14 @@ class CosineSearch:
         return places, queries @ self._read(places).T
 
     def _highest_bounds(self, queries: np.ndarray) -> np.ndarray:
-        """(n, blocks) no less than the cosine with any reference of a block."""
-        leading = self._leading(queries)
-        highest = np.empty((len(queries), self._sides.shape[1] // _BLOCK), dtype=np.float32)
+        """(blocks, n) no less than the cosine with any reference of a block."""
+        sides = self._leading(queries).T
+        highest = np.empty((-(-len(self._order) // _BLOCK), len(queries)), dtype=np.float32)
         for start in range(0, len(queries), _QUERIES):
-            rows = slice(start, start + _QUERIES)
-            for begin in range(0, self._sides.shape[1], _REFERENCES):
-                tile = leading[rows] @ self._sides[:, begin : begin + _REFERENCES]
-                blocks = slice(begin // _BLOCK, (begin + _REFERENCES) // _BLOCK)
-                highest[rows, blocks] = tile.reshape(len(tile), -1, _BLOCK).max(axis=2)
+            some = slice(start, start + _QUERIES)
+            for block, row in enumerate(highest):
+                theirs = self._sides[block * _BLOCK : (block + 1) * _BLOCK]
+                row[some] = (theirs @ sides[:, some]).max(axis=0)
         return highest
 
 

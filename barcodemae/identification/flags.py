@@ -69,15 +69,12 @@ def chimeras(
     doubtful = np.flatnonzero((identities > 0) & (identities < _LOOK))
     nearer = np.zeros(len(doubtful), dtype=bool)
     for words in _HALVES:  # a parent is among the candidates, and nearer in its own half
-        part = planes[doubtful][..., words], references[..., words], places[doubtful]
-        equal, common = bits.compare_at(*part)
+        equal, common = bits.compare_at(planes[doubtful], references, places[doubtful], words)
         share = np.where(common >= _LEAST_OF_HALF, equal / np.maximum(common, 1), 0)
         nearer |= share.max(axis=1) >= identities[doubtful] + _GAIN
     rows = doubtful[nearer]
     named = [
-        _nearest_families(
-            planes[rows][..., words], references[..., words], identities[rows], families
-        )
+        _nearest_families(planes[rows], references, words, identities[rows], families)
         for words in _HALVES
     ]
     for row, first, second in zip(rows.tolist(), *named, strict=True):
@@ -86,15 +83,15 @@ def chimeras(
     return found
 
 
-def _nearest_families(halves, references, identities: np.ndarray, families: np.ndarray):
-    """(n,) the families of the references nearest to n halves.
+def _nearest_families(planes, references, words: slice, identities, families):
+    """(n,) the families of the references nearest to n queries in some words.
 
-    "" for a half that is not clearly nearer to it than the whole is to any.
+    "" for one that is not clearly nearer to it there than the whole is to any.
     """
-    if not len(halves):
+    if not len(planes):
         return np.zeros(0, dtype=object)
-    at = nearest_by_identity(halves, references, 1)
-    equal, common = bits.compare_at(halves, references, at)
+    at = nearest_by_identity(planes[..., words], references[..., words], 1)
+    equal, common = bits.compare_at(planes, references, at, words)
     share = np.where(common >= _LEAST_OF_HALF, equal / np.maximum(common, 1), 0)[:, 0]
     return np.where(share >= identities + _GAIN, families[at[:, 0]], "")
 

@@ -7,6 +7,7 @@ taxa of all ranks come from the lineage of one reference, so they agree.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -76,7 +77,7 @@ def identify(
     letters = vectors.texts(codes)
     return Answers(
         table[list(named.COLUMNS)],
-        _neighbours(library, ids, candidates),
+        partial(_neighbours, library, list(ids), *_shown(candidates)),
         pd.DataFrame({"id": list(ids), "barcode": letters}),
         library.card,
     )
@@ -245,8 +246,14 @@ def _flags(library, planes, candidates, described, copies: list[str], table) -> 
     return ["; ".join(each) for each in described]
 
 
-def _neighbours(library: Library, ids: Sequence[str], candidates: Candidates) -> pd.DataFrame:
-    places = candidates.places[:, :SHOWN]
+def _shown(candidates: Candidates) -> list[np.ndarray]:
+    """Places, similarities and identities of the neighbours that are reported."""
+    found = candidates.places, candidates.similarities, candidates.identities
+    return [each[:, :SHOWN].copy() for each in found]
+
+
+def _neighbours(library: Library, ids: Sequence[str], places, similarities, identities):
+    """The table of them: see `Answers`."""
     rows, columns = np.nonzero(places >= 0)
     at = places[rows, columns]
     return pd.DataFrame(
@@ -255,8 +262,8 @@ def _neighbours(library: Library, ids: Sequence[str], candidates: Candidates) ->
             "position": columns + 1,
             "nearest_id": library.ids(at),
             **{rank: library.labels(rank, at) for rank in RANKS},
-            "similarity": candidates.similarities[rows, columns],
-            "identity": candidates.identities[rows, columns],
+            "similarity": similarities[rows, columns],
+            "identity": identities[rows, columns],
             "barcode": vectors.texts(bits.unpack(library.planes[at])) if len(at) else [],
         }
     )

@@ -22,7 +22,7 @@ def vectors() -> np.ndarray:
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    for name, value in (("_BLOCK", 16), ("_FIRST", 3), ("_QUERIES", 7), ("_REFERENCES", 64)):
+    for name, value in (("_BLOCK", 16), ("_FIRST", 3), ("_QUERIES", 7), ("_READ", 64)):
         monkeypatch.setattr(cosine, name, value)
 
 
