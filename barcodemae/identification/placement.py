@@ -14,7 +14,7 @@ from barcodemae.data.grid import coi_grid, fit_grid
 from barcodemae.errors import BarcodeMAEError
 from grid_barcodemae import Grid
 
-_SAMPLE = 2000  # references by which the grid is chosen
+_SAMPLE = 2000  # references by which the grid is found; a choice
 _ENOUGH = 0.5  # share of them that has to fit on that of COI; chosen, COI nearly always fits
 
 

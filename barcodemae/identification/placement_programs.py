@@ -25,8 +25,8 @@ EPA_NG, APPLES = "epa-ng", "apples"
 EXECUTABLES = {EPA_NG: "epa-ng", APPLES: "run_apples.py"}  # in the order of preference
 _HINTS = {EPA_NG: "conda install -c bioconda epa-ng", APPLES: "pip install apples 'setuptools<81'"}
 _SHAPE = 0.5  # of the gamma distribution of rates among sites; a choice, usual for COI
-_BEFORE = 10.0  # differences that are counted before any was seen, all rates alike
-_NEAR = 0.85  # identity of pairs of references from which rates of exchange are counted
+_BEFORE = 10.0  # differences that are counted before any was seen, all rates alike; chosen
+_NEAR = 0.85  # identity of pairs of references from which rates of exchange are counted; chosen
 _QUOTED_OR_NUMBER = re.compile(r"'(?:[^']|'')*'|\{\d+\}")
 _TIP = re.compile(r"(?<=[(,])'?t(\d+)'?(?=:)")
 

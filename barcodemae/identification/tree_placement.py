@@ -26,8 +26,8 @@ from barcodemae.identification.search import nearest_by_identity
 BACKBONE = 200  # references that a joined backbone holds; a choice: neighbour joining is cubic
 LEAST_SQUARES = "least-squares"
 FIELDS = ("edge_num", "residual", "distal_length", "pendant_length", "taxon")
-_ENOUGH = 100  # common sites, without a difference, that make a query a copy of a reference
-_LEAST_DISTANCE = 1e-3  # below which references count alike: less than one site of 658
+_ENOUGH = 100  # common sites, without a difference, that make a query a copy of a reference; chosen
+_LEAST_DISTANCE = 1e-3  # below which references count alike; chosen: less than one of 658 sites
 _SATURATED = 0.7  # share of differing sites; Jukes and Cantor's formula has no answer from 0.75 on
 
 

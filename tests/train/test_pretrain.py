@@ -101,6 +101,9 @@ def test_the_global_batch_is_what_is_asked_for_however_it_is_shared_out(how, dat
     torch.testing.assert_close(shared, whole, atol=1e-4, rtol=0)
     for run in runs:
         assert steps(run)[-1]["barcodes"] == 96
+    # What the training is compared with rests on all held-out barcodes, too.
+    first = [json.loads((run / "metrics.jsonl").read_text().splitlines()[0]) for run in runs]
+    assert first[1]["guess_loss"] == pytest.approx(first[0]["guess_loss"], rel=1e-5)
 
 
 def test_a_run_stops_where_it_is_asked_to_and_the_folder_belongs_to_it(data, tmp_path):

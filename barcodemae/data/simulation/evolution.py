@@ -28,7 +28,8 @@ AMINO_ACIDS = np.array(
     ]
 )  # (64,), "*" is a stop
 
-# What insects share of the protein in the barcode region: evolution starts from it.
+# What insects share of the protein in the barcode region: evolution starts from it. Of the codons
+# that the grid of COI has whole, 194 of 219 mean the same amino acid where its shares are highest.
 CONSENSUS = (
     "GTLYFIFGAWAGMVGTSLSLLIRAELGHPGSLIGDDQIYNVIVTAHAFIMIFFMVMPIMIGGFGNWLVPLMLGAPDMAFPRMNNMSF"
     "WLLPPSLTLLLSSSIVENGAGTGWTVYPPLSSNIAHSGASVDLAIFSLHLAGISSILGAINFITTIINMRPNGMTFDRMPLFVWSVL"
