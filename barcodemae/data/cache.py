@@ -15,7 +15,8 @@ import datasets
 import pyarrow as pa
 from filelock import FileLock
 
-from barcodemae.data.problems import LeftOut, ReadReport
+from barcodemae.data.problems import LeftOut
+from barcodemae.data.read_report import ReadReport
 from barcodemae.data.schemas import BATCH, SCHEMA
 from barcodemae.errors import BarcodeMAEError
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from barcodemae.data import cache
 from barcodemae.data.copies import Joined, Merged, count_open_names
 from barcodemae.data.preparation import cut
-from barcodemae.data.problems import ReadReport
+from barcodemae.data.read_report import ReadReport
 from barcodemae.data.schemas import BATCH
 from barcodemae.errors import BarcodeMAEError
 

@@ -13,18 +13,8 @@ _PREFIXED = re.compile(r"^\s*(sk|[dkpcofgst])(?:__|:)", re.I)
 _ANY_PREFIX = re.compile(r"(?:^|[;,|\s=])\s*(?:sk|[dkpcofgs])(?:__|:)", re.I)
 _ROOTS = frozenset(("root", "life", "cellular organisms", "all"))
 _DOMAINS = frozenset(("eukaryota", "eukarya", "eukaryotes", "bacteria", "archaea", "viruses"))
-_KINGDOMS = frozenset(
-    (
-        "animalia",
-        "metazoa",
-        "fungi",
-        "plantae",
-        "viridiplantae",
-        "protista",
-        "chromista",
-        "protozoa",
-    )
-)
+_KINGDOMS = frozenset(("animalia", "metazoa", "fungi", "plantae", "viridiplantae", "protista"))
+_KINGDOMS |= {"chromista", "protozoa"}
 _BINOMIAL = re.compile(r"^([A-Z][a-z-]+)[ _](?:\([A-Z][a-z]+\)[ _])?[a-z]")
 # What stands at n places where nothing else tells: DADA2, mothur and QIIME leave subfamilies out.
 _LADDER = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
@@ -53,7 +43,7 @@ def lineage_of(text: str) -> dict[str, str]:
     that fill a gap ("s__", "order_Insecta_50557") are left to whoever knows placeholders.
     """
     separator = ";" if ";" in text else "," if "," in text else "|"
-    fields = [field for field in text.split(separator)]
+    fields = text.split(separator)
     while fields and not fields[-1].strip():
         fields.pop()
     if any(_PREFIXED.match(field) for field in fields):
@@ -73,7 +63,6 @@ def _by_prefix(fields: list[str]) -> dict[str, str]:
 
 
 def _by_place(names: list[str]) -> dict[str, str]:
-    names = list(names)
     while names and names[0].lower() in _ROOTS:
         names.pop(0)
     is_domain = bool(names) and names[0].lower() in _DOMAINS

@@ -18,7 +18,8 @@ from barcodemae.data.derived import cut_table, hold_gaps, write_filtered, write_
 from barcodemae.data.headers import HEADER_FORMATS
 from barcodemae.data.ids import KEEP, NUMBER, REFUSE, Ids, ReadAgain
 from barcodemae.data.pipeline import labels, sound_tables
-from barcodemae.data.problems import Problems, ReadReport
+from barcodemae.data.problems import Problems
+from barcodemae.data.read_report import ReadReport
 from barcodemae.data.repeats import Seen
 from barcodemae.data.schemas import COLUMNS, RANKS, rank_column, table_schema
 from barcodemae.data.source_settings import SourceSettings

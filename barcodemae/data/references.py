@@ -26,7 +26,7 @@ from barcodemae.data.cache import read_report
 from barcodemae.data.copies import COPIES, GROUP
 from barcodemae.data.ids import NUMBER
 from barcodemae.data.names import open_names
-from barcodemae.data.problems import ReadReport
+from barcodemae.data.read_report import ReadReport
 from barcodemae.data.reading import JOIN, read_barcodes
 from barcodemae.data.schemas import COLUMNS, RANKS, rank_column
 

@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from barcodemae.data.headers import HEADER_FORMATS, PLAIN, HeaderFormat, recognise
-from barcodemae.data.packed import PACKING_ERRORS
-from barcodemae.data.problems import Unreadable
+from barcodemae.data.packed import PACKING_ERRORS, Unreadable
 from barcodemae.data.schemas import BATCH, MARKER, RANKS
 from barcodemae.data.source_settings import NAMED, SourceSettings
 

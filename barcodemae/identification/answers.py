@@ -70,24 +70,18 @@ class Answers:
 
         A rank that is not called has no taxon; `probability` is NaN for ranks above the family.
         """
-        pieces = []
-        for rank in ranks:
-            column = _OF_RANK.get(rank)
-            pieces.append(
-                pd.DataFrame(
-                    {
-                        "id": self.table["id"],
-                        "rank": rank,
-                        "taxon": self.table[rank],
-                        "similarity": self.table["similarity"],
-                        "probability": self.table[column] if column else float("nan"),
-                        "nearest": self.table["nearest_id"],
-                    }
-                )
+        shared = self.table[["id", "similarity"]].assign(nearest=self.table["nearest_id"])
+        pieces = [
+            shared.assign(
+                rank=rank,
+                taxon=self.table[rank],
+                probability=self.table.get(_OF_RANK.get(rank), float("nan")),
             )
-        rows = pd.concat(pieces)
-        order = rows.index.argsort(kind="stable")
-        return rows.iloc[order].reset_index(drop=True)
+            for rank in ranks
+        ]
+        # Stable: the rows of a query stay in the order of the ranks.
+        rows = pd.concat(pieces).sort_index(kind="stable", ignore_index=True)
+        return rows[list(LONG_COLUMNS)]
 
 
 def concatenate(parts: list[Answers]) -> Answers:

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from barcodemae.data import cache, read_report
-from barcodemae.data.problems import LeftOut, ReadReport
+from barcodemae.data.problems import LeftOut
+from barcodemae.data.read_report import ReadReport
 from barcodemae.data.schemas import COLUMNS, SCHEMA
 from barcodemae.errors import BarcodeMAEError
 

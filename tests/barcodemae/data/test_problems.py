@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from barcodemae.data.problems import LeftOut, ReadReport, describe, line_of
+from barcodemae.data.line_numbers import line_of
+from barcodemae.data.problems import LeftOut, describe
+from barcodemae.data.read_report import ReadReport
 
 
 @pytest.mark.parametrize("pack", [lambda content: content, gzip.compress])

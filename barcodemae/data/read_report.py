@@ -1,0 +1,135 @@
+"""What became of the records that were read, and what of it is said."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from barcodemae.data.problems import LeftOut
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class ReadReport:
+    """What became of every record of one `read_barcodes` call, before its filters.
+
+    `records` = `kept` + `repeats` + the records of `left_out` + `other_markers`.
+
+    Attributes:
+        records: that were read.
+        kept: that stand in the data set.
+        repeats: barcodes seen before, or where repeats are joined, copies of a kept record.
+        left_out: what could not be used (empty unless `on_error="skip"`).
+        gapped: of those kept that hold gaps.
+        other_markers: records left out since they are not COI, by marker.
+        placeholders: labels that name nothing ("unclassified") and count as missing, by wording.
+        numbered: records without an id, called SOURCE:RECORD, by source.
+        renamed: records with the id of another source's, called SOURCE:ID, by source.
+        repeated_ids: records with an id that their source has twice, called ID:RECORD, by source.
+        without_lineage: records that the taxonomy files do not have, by source.
+        open_names: species that are open names ("Pieris sp."), by their mark.
+        formats: what each source turned out to be, and where its ids come from.
+        conflicts: barcodes whose labels contradict each other, so that they are kept several times
+            or have no label where these do.
+    """
+
+    records: int = 0
+    kept: int = 0
+    repeats: int = 0
+    left_out: list[LeftOut] = field(default_factory=list)
+    gapped: int = 0
+    other_markers: dict[str, int] = field(default_factory=dict)
+    placeholders: dict[str, int] = field(default_factory=dict)
+    numbered: dict[str, int] = field(default_factory=dict, compare=False)
+    renamed: dict[str, int] = field(default_factory=dict)
+    repeated_ids: dict[str, int] = field(default_factory=dict)
+    without_lineage: dict[str, int] = field(default_factory=dict)
+    open_names: dict[str, int] = field(default_factory=dict)
+    formats: dict[str, str] = field(default_factory=dict, compare=False)
+    conflicts: int = 0
+
+    def log(
+        self, listed: Path | None, ids_matter: bool = True, labels_matter: bool = False
+    ) -> None:
+        """Say what reading did that nobody asked for: gaps, other markers, ids that were made up or
+        told apart, placeholders; and how many records were left out and why, and where all are
+        `listed`."""
+        if self.gapped:
+            logger.warning(
+                "%d of %d barcodes hold gaps (- or .), which count as unknown nucleotides and move "
+                "the k-mers after them. If they come from an alignment, take the gaps out "
+                "(--degap; in Python degap=True).",
+                self.gapped,
+                self.kept,
+            )
+        if self.other_markers:
+            logger.warning(
+                "left out %d records of another marker than COI (%s)",
+                sum(self.other_markers.values()),
+                _listed(self.other_markers),
+            )
+        if ids_matter:
+            self._log_ids()
+        if labels_matter:
+            self._log_labels()
+        if self.left_out:
+            self._log_left_out(listed)
+
+    def _log_ids(self) -> None:
+        for source, how in self.formats.items():
+            if "repeat" in how:
+                logger.warning("%s: %s", source, how)
+        for source, count in self.numbered.items():
+            logger.warning(
+                "%d records of %s have no id that is known and are called %s:1, %s:2, ... by their "
+                "number: call the column of the ids `id`, or begin each header with one",
+                *(count, source, source, source),
+            )
+        for source, count in self.renamed.items():
+            logger.warning(
+                "%d ids of %s stand in an earlier source, too; they are told apart as %s:ID",
+                *(count, source, source),
+            )
+
+        for source, count in self.repeated_ids.items():
+            logger.warning("%d ids of %s repeat; they are told apart as ID:RECORD", count, source)
+
+    def _log_labels(self) -> None:
+        for source, count in self.without_lineage.items():
+            logger.warning("%d records of %s are not in the taxonomy files", count, source)
+        if self.placeholders:
+            logger.warning(
+                "%d labels name no taxon and count as missing (%s)",
+                sum(self.placeholders.values()),
+                _listed(self.placeholders),
+            )
+        if self.open_names:
+            logger.warning(
+                "%d records have an open name in place of a species (%s)",
+                sum(self.open_names.values()),
+                _listed(self.open_names),
+            )
+        if self.conflicts:
+            logger.warning(
+                "%d barcodes stand under conflicting labels; what these disagree on is undecided",
+                self.conflicts,
+            )
+
+    def _log_left_out(self, listed: Path | None) -> None:
+        kinds = Counter(entry.reason.split(":")[0] for entry in self.left_out)
+        logger.warning(
+            "left out %d of %d records, listed in %s:", len(self.left_out), self.records, listed
+        )
+        for kind, count in kinds.most_common(10):
+            example = next(e for e in self.left_out if e.reason.split(":")[0] == kind)
+            where = f"{example.file}, record {example.record}" if example.record else example.file
+            logger.warning("  %d: %s (first: %s)", count, kind, where)
+
+
+def _listed(counts: dict[str, int], most: int = 5) -> str:
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    shown = ", ".join(f"{name}: {count}" for name, count in ordered[:most])
+    return shown + (", ..." if len(ordered) > most else "")
