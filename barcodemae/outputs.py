@@ -85,7 +85,7 @@ def report(path: Path, found: str) -> None:
 
 def _is_special(path: Path) -> bool:
     """Whether there is something at `path` that is no file to be replaced: a device, a FIFO."""
-    # What stands for an open file (/dev/stdout, /dev/fd/3) is written through, a file too.
+    # /dev/stdout and /dev/fd/3 stand for open files: they are written to, never replaced.
     in_system = str(path.absolute()).startswith(("/dev/", "/proc/"))
     return path.exists() and not path.is_dir() and (in_system or not path.is_file())
 
@@ -118,7 +118,7 @@ def whole_file(path: Path, wait: bool = False) -> Iterator[Path]:
                 _copy_through(Path(folder) / "output", path)
             return
         target = Path(os.path.realpath(path))
-        # Hidden, so that who reads a folder of files meets none that is not complete.
+        # A name that listings leave out, so that readers of the folder find complete files alone.
         temporary = target.with_name(f".{target.name}.tmp")
         with _locked(temporary, path, wait):
             try:

@@ -192,10 +192,8 @@ class RowReader:
         quotes = np.flatnonzero(text == _QUOTE)
         if len(quotes) % 2:
             return False
-        opened, closed = (
-            quotes[0::2] - 1,
-            quotes[1::2] + 1,
-        )  # before the first is a line end: the last
+        # Before the first byte stands, as index -1 has it, the last one: a line end.
+        opened, closed = quotes[0::2] - 1, quotes[1::2] + 1
         return bool(self._is_edge[text[opened]].all() and self._is_edge[text[closed]].all())
 
     def _has_empty_row(self, table: pa.Table) -> bool:

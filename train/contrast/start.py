@@ -67,7 +67,7 @@ def read_nucleotides(encoder: BarcodeMAEModel, codes: np.ndarray) -> None:
     letters = torch.from_numpy(codes).long().clamp(max=3)
     wanted = F.one_hot(letters, 4).float().view(*is_kmer.shape, size)[is_kmer]
     seen = states[is_kmer]
-    # The constant is the centre's business.
+    # `set_centre` takes care of the mean.
     seen, wanted = seen - seen.mean(dim=0), wanted - wanted.mean(dim=0)
     encoder.site_pooling.site.weight.copy_(torch.linalg.lstsq(seen, wanted).solution.T)
     encoder.site_pooling.set_centre(states, is_kmer)

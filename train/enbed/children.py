@@ -66,7 +66,7 @@ class PairCollator:
             part = slice(start, start + width)
             ids[row, :width], ids[row, width] = _TOKENS[parent[part]], _END
             if self.end is None or draw < self.end:
-                # What is unknown in the child is no lesson.
+                # Unknown nucleotides of the child are not predicted.
                 written = np.where(child[part] < UNKNOWN, _TOKENS[child[part]], -100)
                 labels[row, :width], labels[row, width] = written, _END
         tokens = torch.from_numpy(ids)

@@ -11,7 +11,7 @@ from typing import Any
 from barcodemae.data.schemas import RANKS
 from barcodemae.errors import BarcodeMAEError
 
-Allowed = tuple[Callable[[Any], bool], str]  # whether a value is, and what is
+Allowed = tuple[Callable[[Any], bool], str]  # whether a value is allowed; what is, in words
 POSITIVE: Allowed = (lambda value: value > 0, "positive")
 NOT_NEGATIVE: Allowed = (lambda value: value >= 0, "0 or more")
 SHARE: Allowed = (lambda value: 0 <= value <= 1, "in [0, 1]")
@@ -53,7 +53,7 @@ def _is_range_of_shares(values: object) -> bool:
     try:
         low, high = values
         return 0 < low < high < 1
-    except (TypeError, ValueError):  # other than two, or a YAML file's text
+    except (TypeError, ValueError):  # not two values, or text in a YAML file
         return False
 
 
@@ -93,7 +93,7 @@ class RunArguments:
     )
 
     def __post_init__(self) -> None:
-        # What the run computes in is part of what it is, and has to be known to whoever resumes it.
+        # A run must be resumed in the precision that it began in, so what the launcher says is noted.
         self.mixed_precision = self.mixed_precision or os.environ.get(
             "ACCELERATE_MIXED_PRECISION", "no"
         )
