@@ -49,7 +49,7 @@ def paired_tests(
             continue
         if (first_flags := _flags_of(first, right)) is None:
             continue
-        for other in probes[1:]:  # the first model is compared with no other
+        for other in probes[1:]:  # the first model is a baseline alone
             flags = _flags_of(other, right)
             alike = other["model"] == first["model"] or not _same_queries(first, other)
             if not alike and flags is not None:

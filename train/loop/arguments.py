@@ -93,7 +93,7 @@ class RunArguments:
     )
 
     def __post_init__(self) -> None:
-        # A run must be resumed in the precision that it began in, so what the launcher says is noted.
+        # A run is resumed in the precision that it began in, so what the launcher says is noted.
         self.mixed_precision = self.mixed_precision or os.environ.get(
             "ACCELERATE_MIXED_PRECISION", "no"
         )
