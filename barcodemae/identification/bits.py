@@ -65,7 +65,9 @@ def shared(query: np.ndarray, references: np.ndarray) -> np.ndarray:
     differ |= theirs[1] ^ low
     differ &= both
     differing = np.bitwise_count(differ).sum(axis=0, dtype=np.int16)
-    return np.where(common > 0, common - 2 * differing, -np.inf).astype(np.float32)
+    scores = (common - 2 * differing).astype(np.float32)
+    scores[common == 0] = -np.inf
+    return scores
 
 
 def compare_at(

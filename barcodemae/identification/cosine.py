@@ -16,9 +16,9 @@ from barcodemae.identification.vectors import unit
 
 _LEADING = 31  # directions; with what is left 32 numbers
 _BLOCK = 256  # references
-_CENTRES = 128  # of the order in which references stand
+_CENTRES, _GROUPS = 512, 16  # by which references are put in order
 _SAMPLE = 4096  # references by which the directions are found
-_FIRST = 6  # blocks with the highest bounds, which are searched first
+_FIRST = 4  # blocks with the highest bounds, which are searched first
 _QUERIES = 4096  # in a tile of bounds, 4 MiB
 _READ = 4096  # references read at a time
 _SLACK = 1e-5  # of bounds and cosines, for what 32 bits round off
@@ -53,8 +53,7 @@ class CosineSearch:
             raise BarcodeMAEError(
                 "the library holds vectors that are not finite; build it again, or copy it whole"
             )
-        centres = leading[:: -(-len(leading) // _CENTRES), :-1]
-        self._order = np.argsort((leading[:, :-1] @ unit(centres).T).argmax(axis=1), kind="stable")
+        self._order = _alike(leading[:, :-1])
         self._sides = leading[self._order]
 
     def _read(self, places) -> np.ndarray:
@@ -108,6 +107,14 @@ class CosineSearch:
                 theirs = self._sides[block * _BLOCK : (block + 1) * _BLOCK]
                 row[some] = (theirs @ sides[:, some]).max(axis=0)
         return highest
+
+
+def _alike(leading: np.ndarray) -> np.ndarray:
+    """An order of m vectors in which those that are alike stand side by side."""
+    centres = unit(leading[:: -(-len(leading) // _CENTRES)])
+    groups = (centres @ centres[:: _CENTRES // _GROUPS].T).argmax(axis=1)
+    rank = np.argsort(np.argsort(groups, kind="stable"))
+    return np.argsort(rank[(leading @ centres.T).argmax(axis=1)], kind="stable")
 
 
 class _Found:

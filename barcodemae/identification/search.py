@@ -9,7 +9,7 @@ from barcodemae.identification.evidence import Candidates
 
 _REFERENCES = 16_384  # in a tile, of which every word stands beside the same of the next
 _TIE = 1e-6  # cosines no further apart are equal: what 32 bits round off decides nothing
-_SCORES = 1 << 23  # pairs of barcodes whose scores are held at a time, 32 MiB
+_SCORES = 1 << 24  # pairs of barcodes whose scores are held at a time, 64 MiB
 
 
 def nearest_by_identity(queries: np.ndarray, references: np.ndarray, count: int) -> np.ndarray:
