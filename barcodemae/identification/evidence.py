@@ -93,6 +93,36 @@ class Candidates:
     common: np.ndarray
 
 
+class Surroundings:
+    """How far the candidates of n queries are from one of them, on the queries' own sites.
+
+    The nearest labelled candidate is mostly the same at all ranks: only what differs is compared.
+
+    Args:
+        candidates: of the queries.
+        planes: (n, 3, words) of the queries.
+        references: (m, 3, words).
+    """
+
+    def __init__(self, candidates: Candidates, planes: np.ndarray, references: np.ndarray):
+        self._places, self._known, self._references = candidates.places, planes[:, 2], references
+        self._column = np.full(len(planes), -1)
+        self._apart = np.zeros(candidates.places.shape)
+        self._compare = np.zeros(candidates.places.shape, dtype=bool)
+
+    def of(self, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Distances (n, k) from the candidates in the columns (n,); whether they have any."""
+        rows = np.flatnonzero(column != self._column)
+        places = self._places[rows]
+        centre = places[np.arange(len(rows)), column[rows]]
+        theirs = self._references[np.maximum(centre, 0)].copy()
+        theirs[:, 2] &= self._known[rows]
+        equal, common = bits.compare_at(theirs, self._references, places)
+        self._apart[rows], self._compare[rows] = 1 - equal / np.maximum(common, 1), common > 0
+        self._column = column
+        return self._apart, self._compare
+
+
 @dataclass
 class Evidence:
     """For one rank and n queries.
@@ -110,10 +140,8 @@ class Evidence:
     features: np.ndarray
 
 
-def weigh(
-    candidates: Candidates, taxa: Taxa, rank: str, planes: np.ndarray, references: np.ndarray
-) -> Evidence:
-    """What the candidates of n queries say at one rank: planes (n, 3, words), (m, 3, words)."""
+def weigh(candidates: Candidates, taxa: Taxa, rank: str, surroundings: Surroundings) -> Evidence:
+    """What the candidates of n queries say at one rank."""
     places = candidates.places
     present = places >= 0
     codes = np.where(present, taxa.codes[rank][np.maximum(places, 0)], -1)
@@ -135,7 +163,7 @@ def weigh(
             *(identity, identity - second_identity, similarity, similarity - second, kin),
             candidates.common[rows, np.maximum(nearest, 0)],
             np.log1p(species),
-            *_around(candidates, nearest, identity, same, other, planes, references),
+            *_around(surroundings, nearest, identity, same, other),
         ],
         axis=1,
     )
@@ -143,17 +171,13 @@ def weigh(
     return Evidence(nearest, taxon, runner, features.astype(np.float32))
 
 
-def _around(candidates, nearest, identity, same, other, planes, references):
+def _around(surroundings: Surroundings, nearest, identity, same, other):
     """Isolation, spread, nearness and excess, each (n,)."""
-    rows = np.arange(len(nearest))
-    column = np.maximum(nearest, 0)
-    theirs = references[np.maximum(candidates.places[rows, column], 0)].copy()
-    theirs[:, 2] &= planes[:, 2]
-    equal, common = bits.compare_at(theirs, references, candidates.places)
-    apart = 1 - equal / np.maximum(common, 1)
-    kin = same & (common > 0)
+    rows, column = np.arange(len(nearest)), np.maximum(nearest, 0)
+    apart, compare = surroundings.of(column)
+    kin = same & compare
     kin[rows, column] = False
-    isolation = np.where(other & (common > 0), apart, _REMOTE).min(axis=1, initial=_REMOTE)
+    isolation = np.where(other & compare, apart, _REMOTE).min(axis=1, initial=_REMOTE)
     count = kin.sum(axis=1)
     mean = np.where(kin, apart, 0).sum(axis=1) / np.maximum(count, 1)
     spread = np.where(count > 0, mean, _ALONE)

@@ -20,6 +20,7 @@ from barcodemae.identification.evidence import (
     FEATURES,
     IDENTITY_FEATURES,
     Evidence,
+    Surroundings,
     Taxa,
     weigh,
 )
@@ -173,9 +174,9 @@ def _trials(source, embedded, each, rows, window: slice) -> dict[str, _Trials]:
         similarities = np.einsum("nk,nck->nc", mapped[rows[kept]], mapped[places])
         places = np.where(np.isfinite(values), places, -1)
         candidates = compared(planes[kept], source.planes, places, similarities)
+        around = Surroundings(candidates, planes[kept], source.planes)
         evidence = {
-            rank: weigh(candidates, source.taxa, rank, planes[kept], source.planes)
-            for rank in OUTCOMES.values()
+            rank: weigh(candidates, source.taxa, rank, around) for rank in OUTCOMES.values()
         }
         if name == "species":
             for each in evidence.values():

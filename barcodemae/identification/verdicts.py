@@ -18,7 +18,7 @@ from barcodemae.identification import answers as named
 from barcodemae.identification import bits, flags, vectors
 from barcodemae.identification.answers import RANKS, Answers
 from barcodemae.identification.confidence import TARGET
-from barcodemae.identification.evidence import CALLED, Candidates, Evidence, weigh
+from barcodemae.identification.evidence import CALLED, Candidates, Evidence, Surroundings, weigh
 from barcodemae.identification.library import Library
 
 MIN_OVERLAP = 100  # sites, below which nothing is called
@@ -60,9 +60,8 @@ def identify(
     sites = (codes < 4).sum(axis=1)
     usable = placements.placed & (sites > 0)
     candidates = _candidates(library, codes, planes, usable)
-    evidence = {
-        rank: weigh(candidates, library.taxa, rank, planes, library.planes) for rank in CALLED
-    }
+    around = Surroundings(candidates, planes, library.planes)
+    evidence = {rank: weigh(candidates, library.taxa, rank, around) for rank in CALLED}
     probabilities = _probabilities(library, evidence, sites)
     table = _table(library, ids, candidates, evidence, probabilities)
     table["strand"] = np.where(placements.strand < 0, "-", "+")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from barcodemae.identification import bits
-from barcodemae.identification.evidence import FEATURES, Taxa, weigh
+from barcodemae.identification.evidence import FEATURES, Surroundings, Taxa, weigh
 from barcodemae.identification.search import compared
 
 RANKS = ("phylum", "class", "order", "family", "genus", "species")
@@ -35,7 +35,7 @@ def test_distances_around_the_nearest_reference_count_the_querys_sites(made, sit
     planes, theirs = bits.pack(query[None]), bits.pack(references)
     places = np.array([[0, 1, 2]])
     candidates = compared(planes, theirs, places, np.array([[0.9, 0.8, 0.7]]))
-    found = weigh(candidates, taxa, "species", planes, theirs)
+    found = weigh(candidates, taxa, "species", Surroundings(candidates, planes, theirs))
     features = dict(zip(FEATURES, found.features[0].tolist(), strict=True))
     assert (found.taxon[0], found.runner_up[0]) == (0, 1)
     assert features["isolation"] == pytest.approx(apart / sites)
@@ -49,8 +49,22 @@ def test_a_reference_without_others_is_remote_and_alone(made):
     query, references, taxa = made
     planes, theirs = bits.pack(query[None]), bits.pack(references)
     candidates = compared(planes, theirs, np.array([[0, -1, -1]]), np.array([[0.9, 0.0, 0.0]]))
-    found = weigh(candidates, taxa, "species", planes, theirs)
+    found = weigh(candidates, taxa, "species", Surroundings(candidates, planes, theirs))
     features = dict(zip(FEATURES, found.features[0].tolist(), strict=True))
     assert features["isolation"] == pytest.approx(0.3)
     assert features["spread"] == pytest.approx(-0.01)
     assert features["excess"] == pytest.approx(3 / 658, abs=1e-6)
+
+
+def test_surroundings_of_another_candidate_are_compared_anew_where_it_is_another(made):
+    query, references, _ = made
+    planes, theirs = bits.pack(np.stack([query, query])), bits.pack(references)
+    candidates = compared(
+        planes, theirs, np.array([[0, 1, 2]] * 2), np.array([[0.9, 0.8, 0.7]] * 2)
+    )
+    around = Surroundings(candidates, planes, theirs)
+    for column in ([0, 0], [0, 2], [1, 2]):
+        apart, compare = around.of(np.array(column))
+        assert compare.all()
+        by_hand = (references[column][:, None] != references[None]).mean(axis=2)
+        np.testing.assert_allclose(apart, by_hand)
