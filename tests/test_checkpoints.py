@@ -34,7 +34,7 @@ def test_it_is_small_and_complete():
 
 
 def test_its_python_files_are_the_projects():
-    for part in ("configuration", "grid", "modeling", "tokenization"):
+    for part in ("configuration", "grid", "layers", "modeling", "tokenization"):
         name = f"{part}_barcodemae"
         here, there = (folder / f"{name}.py" for folder in (PROJECT, Path(shipped_model())))
         assert here.read_bytes() == there.read_bytes(), f"export the model anew: {name}.py differs"

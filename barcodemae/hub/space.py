@@ -15,14 +15,12 @@ from huggingface_hub import HfApi
 
 import space
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.families import FAMILIES
 from barcodemae.hub.push import Retrying, check_ready
 from barcodemae.identification.library import CARD, read_card
 
 # What the page imports of this project.
 _PACKAGES = ("barcodemae", "checkpoints", "enbed", "model_card", "space")
-_MODULES = tuple(
-    f"{part}_barcodemae" for part in ("configuration", "grid", "tokenization", "modeling")
-)
 _LIBRARY, _MODEL = "library", "model"
 
 
@@ -44,8 +42,8 @@ def assemble(library: Path, output: Path) -> None:
     for name in _PACKAGES:
         package = Path(importlib.import_module(name).__file__).parent
         shutil.copytree(package, output / name, ignore=passed_over)
-    for name in _MODULES:
-        shutil.copy(importlib.import_module(name).__file__, output)
+    for path in FAMILIES["barcodemae"].hub_files:
+        shutil.copy(path, output)
     shutil.copytree(library, output / _LIBRARY, ignore=passed_over)
     model = Path(str(card["encoder"]))
     if model.is_dir():

@@ -38,8 +38,8 @@ BARCODES = [
 
 _WITHOUT_THE_PROJECT = """
 import sys
-PROJECT = {"barcodemae", "model_card", "train"} | {
-    part + "_barcodemae" for part in ("configuration", "modeling", "tokenization")}
+PARTS = ("configuration", "grid", "layers", "modeling", "tokenization")
+PROJECT = {"barcodemae", "model_card", "train"} | {part + "_barcodemae" for part in PARTS}
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in PROJECT | BLOCKED:

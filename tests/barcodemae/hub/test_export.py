@@ -53,7 +53,7 @@ def test_repository_holds_every_file(complete):
 
 
 def test_python_files_are_the_projects_own(complete):
-    for part in ("configuration", "grid", "modeling", "tokenization"):
+    for part in ("configuration", "grid", "layers", "modeling", "tokenization"):
         name = f"{part}_barcodemae.py"
         assert (complete / name).read_bytes() == (ROOT / name).read_bytes()
 

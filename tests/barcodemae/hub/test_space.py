@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ pytest.importorskip("barcodemae.identification.library")
 
 from barcodemae.cli.push import push as push_command  # noqa: E402
 from barcodemae.errors import BarcodeMAEError  # noqa: E402
+from barcodemae.families import FAMILIES  # noqa: E402
 from barcodemae.hub.space import assemble  # noqa: E402
 
 from .test_push import hub  # noqa: E402, F401
@@ -41,12 +43,19 @@ def test_a_space_holds_all_that_it_needs(library, tmp_path):
     needed = (output / "requirements.txt").read_text()
     assert "torch" in needed and "scikit-learn" in needed and "extra ==" not in needed
     assert not list(output.rglob(".env")) and not list(output.rglob("__pycache__"))
-    code = "import app, barcodemae.serve.app, enbed; print(barcodemae.__file__)"
+    code = (
+        "import sys, app, barcodemae.serve.app, barcodemae.auto, enbed; "
+        "print(*(module.__file__ for name, module in list(sys.modules.items()) "
+        "if name == 'barcodemae' or name.endswith('_barcodemae')))"
+    )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=output, env=environment, capture_output=True, text=True
     )
-    assert ran.stdout.strip() == str(output / "barcodemae" / "__init__.py"), ran.stderr
+    loaded = {Path(file) for file in ran.stdout.split()}
+    hub_files = FAMILIES["barcodemae"].hub_files
+    expected = [output / "barcodemae" / "__init__.py", *(output / file.name for file in hub_files)]
+    assert loaded == set(expected), ran.stderr
 
 
 def test_a_space_is_pushed(hub, library, capsys):  # noqa: F811
