@@ -22,7 +22,7 @@ _FIRST = 4  # blocks with the highest bounds, which are searched first
 _QUERIES = 4096  # in a tile of bounds, 4 MiB
 _READ = 4096  # references read at a time
 _SLACK = 1e-5  # of bounds and cosines, for what 32 bits round off
-_PAIRS = 1 << 24  # found ones that are held at most, before all but the nearest are dropped
+_HELD = 4  # times as many found references as are wanted, before all but the nearest are dropped
 
 
 class CosineSearch:
@@ -72,12 +72,11 @@ class CosineSearch:
         """
         queries = np.nan_to_num(queries)  # a vector that is not finite is near to nothing
         bounds = self._highest_bounds(queries)
-        lowest = self._reached(queries, bounds, count) - _SLACK
-        found = _Found(count, len(queries))
-        for block, wanted in enumerate(bounds >= lowest):
-            rows = np.flatnonzero(wanted)
+        found = _Found(self._reached(queries, bounds, count) - _SLACK, count)
+        for block, highest in enumerate(bounds):
+            rows = np.flatnonzero(highest >= found.lowest)
             places, cosines = self._multiplied(queries[rows], block)
-            row, column = np.nonzero(cosines >= lowest[rows, None])
+            row, column = np.nonzero(cosines >= found.lowest[rows, None])
             found.add(rows[row], places[column], cosines[row, column])
         return found.nearest()
 
@@ -118,10 +117,15 @@ def _alike(leading: np.ndarray) -> np.ndarray:
 
 
 class _Found:
-    """Pairs of queries and references, of which the nearest of each query are wanted."""
+    """Pairs of queries and references, of which the `count` nearest of each query are wanted.
 
-    def __init__(self, count: int, queries: int):
-        self._count, self._queries = count, queries
+    Attributes:
+        lowest: (n,) the cosine from which on a pair may be one of them.
+    """
+
+    def __init__(self, lowest: np.ndarray, count: int):
+        self.lowest = lowest
+        self._count = count
         self._parts: list[tuple[np.ndarray, ...]] = []
         self._held = 0
 
@@ -129,9 +133,13 @@ class _Found:
         """Rows, places and cosines (pairs,)."""
         self._parts.append(part)
         self._held += len(part[0])
-        if self._held > _PAIRS:
-            self._parts = [self._nearest()]
-            self._held = len(self._parts[0][0])
+        if self._held > _HELD * self._count * len(self.lowest):
+            rows, _, cosines = self._parts[0] = self._nearest()
+            del self._parts[1:]
+            self._held = len(rows)
+            last = np.flatnonzero(np.diff(rows, append=-1) != 0)
+            last = last[np.bincount(rows)[rows[last]] == self._count]
+            self.lowest[rows[last]] = np.maximum(self.lowest[rows[last]], cosines[last] - _SLACK)
 
     def nearest(self) -> tuple[np.ndarray, np.ndarray]:
         _, places, cosines = self._nearest()
@@ -140,7 +148,7 @@ class _Found:
     def _nearest(self) -> tuple[np.ndarray, ...]:
         rows, places, cosines = map(np.concatenate, zip(*self._parts, strict=True))
         order = nearest_first(rows, places, cosines)
-        many = np.bincount(rows, minlength=self._queries)
+        many = np.bincount(rows)
         rank = np.arange(len(rows)) - np.repeat(np.cumsum(many) - many, many)
         order = order[rank < self._count]
         return rows[order], places[order], cosines[order]

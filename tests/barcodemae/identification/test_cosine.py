@@ -49,14 +49,14 @@ def test_all_the_nearest_are_found_though_most_blocks_are_left_out(
     assert sum(map(len, multiplied)) * 16 < 0.5 * len(queries) * len(vectors)
 
 
-@pytest.mark.parametrize("pairs", [1, 500])
+@pytest.mark.parametrize("held", [0, 1.2])
 def test_what_is_found_depends_on_no_query_beside_and_on_no_limit_of_memory(
-    vectors, small_blocks, monkeypatch, pairs
+    vectors, small_blocks, monkeypatch, held
 ):
     queries = unit(vectors[::97].astype(np.float32) + 0.02)
     queries[3] = 0  # is as near to all of them
     together, _ = CosineSearch(vectors).nearest(queries, COUNT)
-    monkeypatch.setattr(cosine, "_PAIRS", pairs)
+    monkeypatch.setattr(cosine, "_HELD", held)
     search = CosineSearch(vectors)
     np.testing.assert_array_equal(search.nearest(queries, COUNT)[0], together)
     for row, query in enumerate(queries):
