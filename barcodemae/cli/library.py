@@ -39,7 +39,7 @@ def build(
 ) -> None:
     """Build a library: lay the barcodes on the grid, embed them, learn the metric, calibrate."""
     from barcodemae.identification import building
-    from barcodemae.identification.card import summary
+    from barcodemae.identification.library_card import summary
 
     building.check_folder(output)
     found = read(references, taxonomy, format, split, on_error)
@@ -67,8 +67,8 @@ def check(
 ) -> None:
     """Compare a library's files with their hashes, and look for what is not finite."""
     from barcodemae.errors import BarcodeMAEError
-    from barcodemae.identification.card import library_faults
     from barcodemae.identification.library import Library
+    from barcodemae.identification.library_card import library_faults
     from barcodemae.outputs import check_output
 
     if report is not None:
@@ -88,8 +88,8 @@ def check(
 @app.command()
 def info(library: _Folder) -> None:
     """Say what a library holds and how far its probabilities can be relied on."""
-    from barcodemae.identification.card import summary
     from barcodemae.identification.library import read_card
+    from barcodemae.identification.library_card import summary
 
     for line in summary(read_card(library)):
         print(line)

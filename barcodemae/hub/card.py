@@ -11,7 +11,8 @@ from safetensors import safe_open
 import model_card
 from barcodemae.cells import markdown
 from barcodemae.families import FAMILIES, Family
-from barcodemae.hub.results import RESULTS, eval_results, score_tables, scores
+from barcodemae.hub.results import RESULTS, eval_results
+from barcodemae.hub.score_tables import score_tables, scores
 from barcodemae.hub.source import read_training
 from barcodemae.loading import read_json
 

@@ -12,8 +12,8 @@ from barcodemae.directories import whole_directory
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import building
 from barcodemae.identification.approximate import FILE as INDEX
-from barcodemae.identification.card import library_faults
 from barcodemae.identification.library import CARD, Library, read_card
+from barcodemae.identification.library_card import library_faults
 
 # Nothing else is fetched from a data set, and nothing else of a folder is uploaded.
 FILES = (

@@ -113,7 +113,7 @@ def _kept(wanted: Wanted) -> Path:
 def _build(wanted: Wanted, folder: Path) -> None:
     from barcodemae.data.references import read_references
     from barcodemae.identification import building
-    from barcodemae.identification.card import warnings
+    from barcodemae.identification.library_card import warnings
 
     found = read_references(
         list(wanted.reference),

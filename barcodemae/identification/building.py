@@ -16,10 +16,10 @@ from barcodemae.directories import whole_directory
 from barcodemae.encoders import Encoder, load_encoder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import approximate, bits, leave_out, records, vectors
-from barcodemae.identification.card import new_card, taxa_counts, write_card
 from barcodemae.identification.confidence import Calibration
 from barcodemae.identification.evidence import Taxa
 from barcodemae.identification.library import CALIBRATION, CARD, MAP, PARTS, Library
+from barcodemae.identification.library_card import new_card, taxa_counts, write_card
 from barcodemae.outputs import write_whole_text
 
 if TYPE_CHECKING:

@@ -90,12 +90,8 @@ def profile_places(places: int, width: int, seed: int) -> torch.Tensor:
 
     A random projection: what nucleotides are common where then need not be learned first.
     """
-    profile = coi_grid().profile
-    around = np.zeros((places, 3, 4), dtype=np.float32)
-    for number, step in enumerate((-1, 0, 1)):
-        at = np.arange(places) + step
-        inside = (at >= 0) & (at < profile.shape[1])
-        around[inside, number] = profile[:, at[inside]].T
+    profile = np.pad(coi_grid().profile.astype(np.float32), ((0, 0), (1, places + 1)))
+    around = np.stack([profile[:, step : step + places].T for step in range(3)], axis=1)
     features = torch.from_numpy(around.reshape(places, 12) / around.std())
     generator = torch.Generator().manual_seed(seed)
     return features @ torch.randn(12, width, generator=generator) * 0.03

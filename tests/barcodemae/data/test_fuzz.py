@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from barcodemae.data import cache
 from barcodemae.data.packed import zstd
-from barcodemae.data.reading import _Reader
+from barcodemae.data.reader import Reader
 from barcodemae.data.sources import FileSource
 from barcodemae.errors import BarcodeMAEError
 
@@ -122,7 +122,7 @@ def check(draw, folder, content):
     entry.mkdir(exist_ok=True)
     skip, prepare = draw.random() < 0.5, draw.random() < 0.5
     ids = draw.choice(["refuse", "number", "keep"])
-    reader = _Reader(
+    reader = Reader(
         [FileSource(path)], [], prepare, prepare, prepare, ids, None, [], draw.random() < 0.3
     )
     try:

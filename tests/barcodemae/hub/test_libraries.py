@@ -5,8 +5,8 @@ import pytest
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.libraries import pull_library, push_library
-from barcodemae.identification.card import library_faults
 from barcodemae.identification.library import Library
+from barcodemae.identification.library_card import library_faults
 
 from ..identification.conftest import library_folder, references_of, specimens  # noqa: F401
 from .hub_server import Fault

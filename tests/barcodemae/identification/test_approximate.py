@@ -5,9 +5,9 @@ import pytest
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import approximate, building
-from barcodemae.identification.card import library_faults, summary
 from barcodemae.identification.cosine import CosineSearch
 from barcodemae.identification.library import Library
+from barcodemae.identification.library_card import library_faults, summary
 from barcodemae.identification.vectors import unit
 from barcodemae.identification.verdicts import identify
 

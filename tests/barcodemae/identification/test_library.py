@@ -7,8 +7,8 @@ import pytest
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import building
 from barcodemae.identification.batches import Wanted, open_library
-from barcodemae.identification.card import library_faults
 from barcodemae.identification.library import CARD, Library
+from barcodemae.identification.library_card import library_faults
 from barcodemae.identification.verdicts import identify
 
 
