@@ -76,9 +76,8 @@ def read_barcodes(
     found, lineages = _with_taxonomies(resolve(sources), taxonomy)
     extra = [name for name in map(rank_column, columns) if name not in COLUMNS]
     first, cuts = prepare and repeats == FIRST, prepare and not whole
-    reader = Reader(
-        found, lineages, prepare, first, cuts, ids, header_format, extra, degap, repeats != MERGE
-    )
+    how = prepare, first, cuts, ids, header_format, extra, degap, repeats != MERGE
+    reader = Reader(found, lineages, *how)
     filters = [_values(split), _values(phylum), min_length]
     part = _cached(reader, cache_dir, filters, repeats, on_error, threads, progress)
     report = cache.read_report(part)
