@@ -43,18 +43,19 @@ class CosineSearch:
         sample = np.nan_to_num(self._read(slice(None, None, -(-len(vectors) // _SAMPLE))))
         _, directions = np.linalg.eigh(sample.T @ sample)
         self._directions = directions[:, : -_LEADING - 1 : -1]
-        leading = np.concatenate(
-            [
-                self._leading(self._read(slice(start, start + _READ)))
-                for start in range(0, len(vectors), _READ)
-            ]
-        )
-        if not np.isfinite(leading).all():
+        centres = unit(self._leading(sample)[:: -(-len(sample) // _CENTRES), :-1])
+        leading, nearest = [], []
+        for start in range(0, len(vectors), _READ):
+            leading.append(self._leading(self._read(slice(start, start + _READ))))
+            nearest.append((leading[-1][:, :-1] @ centres.T).argmax(axis=1))
+        groups = (centres @ centres[:: _CENTRES // _GROUPS].T).argmax(axis=1)
+        rank = np.argsort(np.argsort(groups, kind="stable"))  # alike centres side by side
+        self._order = np.argsort(rank[np.concatenate(nearest)], kind="stable")
+        self._sides = np.concatenate(leading)[self._order]
+        if not np.isfinite(self._sides).all():
             raise BarcodeMAEError(
                 "the library holds vectors that are not finite; build it again, or copy it whole"
             )
-        self._order = _alike(leading[:, :-1])
-        self._sides = leading[self._order]
 
     def _read(self, places) -> np.ndarray:
         return unit(np.asarray(self.vectors[places], dtype=np.float32))
@@ -106,14 +107,6 @@ class CosineSearch:
                 theirs = self._sides[block * _BLOCK : (block + 1) * _BLOCK]
                 row[some] = (theirs @ sides[:, some]).max(axis=0)
         return highest
-
-
-def _alike(leading: np.ndarray) -> np.ndarray:
-    """An order of m vectors in which those that are alike stand side by side."""
-    centres = unit(leading[:: -(-len(leading) // _CENTRES)])
-    groups = (centres @ centres[:: _CENTRES // _GROUPS].T).argmax(axis=1)
-    rank = np.argsort(np.argsort(groups, kind="stable"))
-    return np.argsort(rank[(leading @ centres.T).argmax(axis=1)], kind="stable")
 
 
 class _Found:
