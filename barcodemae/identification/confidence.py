@@ -1,8 +1,10 @@
 """Probabilities that are right as often as they say: curves for each feature, then isotonic.
 
-A `Curves` is a logistic regression on piecewise linear functions of the features, followed by an
-isotonic one: both fitted by scikit-learn, both applied by `numpy.interp` alone, so an answer needs
-neither scikit-learn nor a pickle. There is one for each number of sites that were tried; between
+A `Curves` is a logistic regression on piecewise linear functions of the features, followed by a
+centred isotonic one (Oron and Flournoy 2017): both fitted by scikit-learn, both applied by
+`numpy.interp` alone, so an answer needs neither scikit-learn nor a pickle. Centred: each step of
+the isotonic regression becomes a point at its mean, with straight lines between; steps would make
+equal what the log-odds tell apart. There is one for each number of sites that were tried; between
 them the log-odds are interpolated.
 """
 
@@ -29,7 +31,7 @@ class Curves:
         columns: which features are read.
         knots, values: for each of them, the places and heights of its curve.
         intercept: of the log-odds.
-        scores, probabilities: the isotonic map from log-odds.
+        scores, probabilities: the points of the isotonic map from log-odds.
     """
 
     columns: list[int]
@@ -73,9 +75,10 @@ class Curves:
         # No nearer to 1 or 0 than so many examples can tell (the rule of succession).
         lowest = max(1 / ((~outcomes).sum() + 2), 1 - _CERTAIN)
         highest = min(1 - 1 / (outcomes.sum() + 2), _CERTAIN)
-        isotonic = IsotonicRegression(y_min=lowest, y_max=highest, out_of_bounds="clip").fit(
-            left_out, outcomes, sample_weight=weights
-        )
+        isotonic = IsotonicRegression(y_min=lowest, y_max=highest)
+        steps = isotonic.fit_transform(left_out, outcomes, sample_weight=weights)
+        probabilities, step = np.unique(steps, return_inverse=True)
+        scores = np.bincount(step, weights * left_out) / np.bincount(step, weights)
         model = _logistic(hats, outcomes, weights)
         heights = np.split(model.coefficients, np.cumsum([len(k) for k in knots])[:-1])
         return cls(
@@ -83,8 +86,8 @@ class Curves:
             [k.tolist() for k in knots],
             [h.tolist() for h in heights],
             float(model.intercept),
-            isotonic.X_thresholds_.tolist(),
-            isotonic.y_thresholds_.tolist(),
+            scores.tolist(),
+            probabilities.tolist(),
         )
 
     def log_odds(self, features: np.ndarray) -> np.ndarray:

@@ -40,7 +40,13 @@ class Records:
 
 
 def merge(references: References, codes: np.ndarray, placed: np.ndarray) -> Records:
-    """Records from references laid on the grid: codes (n, sites), and whether each was placed."""
+    """Records, in the order of their barcodes, from references laid on the grid.
+
+    Args:
+        references: n of them.
+        codes: (n, sites).
+        placed: (n,) whether each fits.
+    """
     table = references.lineages.reindex(columns=[*RANKS, "dna_bin"], fill_value="").copy()
     table.insert(0, "id", references.ids)
     table["open_name"] = references.open_names
@@ -61,6 +67,9 @@ def merge(references: References, codes: np.ndarray, placed: np.ndarray) -> Reco
     merged = _merged(table, groups)
     if len(merged) < len(table):
         left_out["merged with an equal barcode"] = len(table) - len(merged)
+    # Not by their order in the files: what is drawn for the calibration follows from the place.
+    keys = table.loc[merged, list(RANKS)].assign(group=groups[merged])
+    merged = keys.sort_values(["group", *RANKS]).index.to_numpy()
     table, codes = table.loc[merged].reset_index(drop=True), codes[merged]
     return Records(table, codes, left_out, of_several_species(codes, table["species"].to_numpy()))
 

@@ -26,6 +26,15 @@ def test_probabilities_are_right_as_often_as_they_say():
     assert abs(stated - chances).mean() < 0.05
 
 
+def test_whatever_the_log_odds_tell_apart_the_probabilities_do():
+    features, *_ = _examples(seed=3)
+    curves = _fitted()
+    odds, stated = curves.log_odds(features), curves.probability(features)
+    order = odds.argsort()
+    inside = (odds[order] > curves.scores[0]) & (odds[order] < curves.scores[-1])
+    assert inside.mean() > 0.9 and (np.diff(stated[order][inside]) > 0).all()
+
+
 def test_too_few_examples_or_one_outcome_give_no_curves():
     features, outcomes, _ = _examples(0, count=50)
     ones, groups = np.ones(50), np.arange(50)

@@ -27,6 +27,18 @@ def test_a_library_holds_the_records_and_says_so(library, specimens):
     assert library_faults(library) == []
 
 
+def test_the_order_of_references_changes_nothing(specimens, references_of, tmp_path):
+    table = specimens[specimens.split == "train"]
+    hashes = [
+        _small(references_of, each, folder, inference="metric")[0]["hashes"]
+        for each, folder in (
+            (table, tmp_path / "one"),
+            (table.sample(frac=1, random_state=0), tmp_path / "other"),
+        )
+    ]
+    assert hashes[0] == hashes[1]
+
+
 def test_a_changed_file_is_found(library_folder, specimens, references_of, tmp_path):
     _, library = _small(references_of, specimens[:20], tmp_path / "lib")
     path = tmp_path / "lib" / "calibration.json"

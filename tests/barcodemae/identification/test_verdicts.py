@@ -109,7 +109,8 @@ def test_species_that_share_a_barcode_are_both_named_and_none_is_called(
     assert card["barcodes_of_several_species"] == 1
     found = _answers(Library(tmp_path / "lib"), [row.nucleotides]).table.iloc[0]
     assert set(found["ambiguous_with"].split("; ")) == {row.species, "Genusaa doppelganger"}
-    assert (found["verdict"], found["rank_called"], found["species"]) == (KNOWN, "genus", "")
+    assert found["verdict"] == KNOWN and found["species"] == ""
+    assert found["rank_called"] in ("family", "genus")
 
 
 def test_neighbours_and_queries_come_with_the_table(library, queries):
