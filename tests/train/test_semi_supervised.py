@@ -59,7 +59,8 @@ def test_a_barcode_has_the_label_of_its_copies(tmp_path, label_rank):
     path = tmp_path / "barcodes.csv"
     path.write_text("id,genus,nucleotides\na,,ACGTAC\nb,Aus,ACGTAC\nc,Bus,GGGTTT\n")
     arguments = PretrainArguments(train_data=[str(path)], output_dir="x", label_rank=label_rank)
-    run = SimpleNamespace(arguments=arguments, accelerator=SimpleNamespace(is_main_process=False))
+    process = SimpleNamespace(is_main_process=False)
+    run = SimpleNamespace(arguments=arguments, accelerator=process, whole=False)
     read = TrainingRun.read(run)
     assert read["nucleotides"][:] == ["ACGTAC", "GGGTTT"]
     assert read["genus"][:] == (["Aus", "Bus"] if label_rank else [None, "Bus"])
