@@ -58,9 +58,17 @@ def embed(
     """
     from barcodemae.data import read_barcodes
     from barcodemae.embedding.files import check_format, write_embeddings
-    from barcodemae.encoders import has_torch
+    from barcodemae.encoders import has_onnx, has_torch, may_have_gpu
+    from barcodemae.outputs import is_stream, report
 
-    if model.startswith("onnx:") or not has_torch():
+    one_file = bool(output.suffix) or is_stream(output)
+    plain = one_file and not model and not device and precision == "fp32"
+    # On a CPU ONNX Runtime gives the same to 1e-6, nearly twice as fast, and starts at once.
+    if (
+        model.startswith("onnx:")
+        or not has_torch()
+        or (plain and has_onnx() and not may_have_gpu())
+    ):
         _embed_without_torch(
             queries, output, model, batch_size, offset, device, precision, degap, on_error
         )
@@ -68,13 +76,11 @@ def embed(
     from barcodemae.embedding.shards import start_processes, write_shards
     from barcodemae.encoders.embedder import usable_device
     from barcodemae.encoders.shipped import shipped_model
-    from barcodemae.outputs import is_stream, report
     from barcodemae.shard_folders import check_alone
 
     model = model or shipped_model()
     sources = ", ".join(queries) if on_error == "raise" else ""
     settings = {"batch_size": batch_size, "offset": offset, "sources": sources}
-    one_file = bool(output.suffix) or is_stream(output)
     if one_file:
         check_format(output, queries)
         check_alone(output)
@@ -131,7 +137,7 @@ def _embed_without_torch(
     _tell_of_long(output, embedder, barcodes)
     sources = ", ".join(queries) if on_error == "raise" else ""
     written = write_embeddings(output, embedder, barcodes, batch_size, offset, sources=sources)
-    report(output, f"{written} embeddings of {embedder.dim} dimensions")
+    report(output, f"{written} embeddings of {embedder.dim} dimensions, by ONNX Runtime")
 
 
 def _load(model: str, device, precision: str, barcodes):

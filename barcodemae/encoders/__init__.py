@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -111,6 +114,18 @@ FORMS = ", ".join(["DIR_OR_HUB_ID", *(kind.form for kind in KINDS.values())])
 def has_torch() -> bool:
     """Whether PyTorch is installed: the small installation computes with ONNX Runtime alone."""
     return find_spec("torch") is not None
+
+
+def has_onnx() -> bool:
+    """Whether ONNX Runtime is installed."""
+    return find_spec("onnxruntime") is not None
+
+
+def may_have_gpu() -> bool:
+    """Whether there is a sign of a GPU that PyTorch may use; PyTorch takes seconds to say so."""
+    return (
+        bool(shutil.which("nvidia-smi")) or os.path.exists("/dev/kfd") or sys.platform == "darwin"
+    )
 
 
 def load_encoder(
