@@ -183,9 +183,10 @@ def _fill(ids: np.ndarray, frames: Iterable[tuple[str, int, int]], kmer_size: in
     kind, table, powers = _lookup(kmer_size)
     letters = np.frombuffer(text.encode("ascii"), dtype=kind)
     # "wrap" spares the test of every index, and no index can be out of range.
-    values = table.take(letters, mode="wrap").reshape(-1, len(powers)) @ powers
+    with np.errstate(invalid="ignore"):  # of infinity, that of letters which are not plain
+        values = table.take(letters, mode="wrap").reshape(-1, len(powers)) @ powers
     highest = values.max(initial=0)
-    if highest == np.inf:
+    if not highest < np.inf:
         return False
     if highest > 4**kmer_size:
         np.minimum(values, 4**kmer_size, out=values)
