@@ -57,6 +57,16 @@ def test_embed_uses_it_where_no_other_is_named(has_gpu, tmp_path, monkeypatch):
     np.testing.assert_allclose(found[3], found[0], atol=5e-6)  # the other strand
 
 
+def test_several_processes_do_not_embed_into_one_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("barcodemae.encoders.may_have_gpu", lambda: False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    (tmp_path / "a.fasta").write_text(f">a\n{coi.draw(1)[0]}\n")
+    words = ["embed", str(tmp_path / "a.fasta"), "-o", str(tmp_path / "a.npz")]
+    with pytest.raises(BarcodeMAEError, match="several processes write a folder"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    assert not (tmp_path / "a.npz").exists()
+
+
 def test_the_auto_classes_give_the_same():
     barcodes = coi.draw(2)
     tokenizer = AutoTokenizer.from_pretrained(shipped_model())

@@ -59,24 +59,24 @@ def embed(
     from barcodemae.data import read_barcodes
     from barcodemae.embedding.files import check_format, write_embeddings
     from barcodemae.outputs import is_stream, report
+    from barcodemae.shard_folders import check_alone
 
     one_file = bool(output.suffix) or is_stream(output)
+    if one_file:
+        check_format(output, queries)
+        check_alone(output)
     if _by_onnx(model, one_file and not device and precision == "fp32"):
-        _embed_without_torch(
-            queries, output, model, batch_size, offset, device, precision, degap, on_error
+        _embed_by_onnx(
+            queries, output, one_file, model, batch_size, offset, device, precision, degap, on_error
         )
         return
     from barcodemae.embedding.shards import start_processes, write_shards
     from barcodemae.encoders.embedder import usable_device
     from barcodemae.encoders.shipped import shipped_model
-    from barcodemae.shard_folders import check_alone
 
     model = model or shipped_model()
     sources = ", ".join(queries) if on_error == "raise" else ""
     settings = {"batch_size": batch_size, "offset": offset, "sources": sources}
-    if one_file:
-        check_format(output, queries)
-        check_alone(output)
     state = None if one_file else start_processes(device)
     is_first = state is None or state.is_main_process
     where = usable_device(device or (state and state.device))
@@ -106,9 +106,10 @@ def _by_onnx(model: str, is_plain: bool) -> bool:
     return is_plain and not model and has_onnx() and not may_have_gpu()
 
 
-def _embed_without_torch(
+def _embed_by_onnx(
     queries: list[str],
     output: Path,
+    one_file: bool,
     model: str,
     batch_size: int,
     offset: int,
@@ -119,15 +120,14 @@ def _embed_without_torch(
 ) -> None:
     """Into one file, on the CPU, by the ONNX graph of a model."""
     from barcodemae.data import read_barcodes
-    from barcodemae.embedding.files import check_format, write_embeddings
+    from barcodemae.embedding.files import write_embeddings
     from barcodemae.encoders.onnx import OnnxEmbedder
     from barcodemae.encoders.shipped import shipped_model
     from barcodemae.errors import BarcodeMAEError
-    from barcodemae.outputs import is_stream, report
+    from barcodemae.outputs import report
 
-    sharded = not output.suffix and not is_stream(output)
     for asked, option in (
-        (sharded, f"-o {output} (a folder)"),
+        (not one_file, f"-o {output} (a folder)"),
         (device not in ("", "cpu"), f"--device {device}"),
         (precision != "fp32", f"--precision {precision}"),
     ):
@@ -136,7 +136,6 @@ def _embed_without_torch(
                 f"{option} needs PyTorch: install barcodemae whole, or write one file "
                 "(.parquet, .npz, .csv) in fp32 on the CPU"
             )
-    check_format(output, queries)
     embedder = OnnxEmbedder(model.removeprefix("onnx:") or shipped_model())
     barcodes = read_barcodes(queries, prepare=False, degap=degap, on_error=on_error)
     _tell_of_long(output, embedder, barcodes)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from barcodemae.cli import options
-from barcodemae.evaluation.tasks import HARMONIC_MEAN, NAMES
+from barcodemae.evaluation.tasks import OFFERED
 
 # Options that go into `Settings` as they are.
 _PROTOCOL = (
@@ -29,7 +29,7 @@ _Data = Annotated[
 ]
 _Tasks = Annotated[
     str,
-    typer.Option(help=f"{', '.join((*NAMES, HARMONIC_MEAN))}; all."),
+    typer.Option(help=f"{', '.join(OFFERED)}; all."),
 ]
 _Reference = Annotated[str, typer.Option(help="Split whose labels are known.")]
 _Clustering = Annotated[str, typer.Option(help="Splits that are clustered together.")]

@@ -13,6 +13,7 @@ from barcodemae.errors import BarcodeMAEError
 
 NAMES = ("genus-probe", "open-set", "bin-clustering", "linear-probe", "robustness", "t-sne")
 HARMONIC_MEAN = "harmonic-mean"  # follows from the first two; see `harmonic_mean`
+OFFERED = (*NAMES, HARMONIC_MEAN)
 
 
 def parse_tasks(text: str) -> list[str]:
@@ -25,8 +26,8 @@ def parse_tasks(text: str) -> list[str]:
     if "all" in wanted:
         return list(NAMES)
     for name in wanted:
-        if name not in (*NAMES, HARMONIC_MEAN):
-            offered = ", ".join((*NAMES, HARMONIC_MEAN, "all"))
+        if name not in OFFERED:
+            offered = ", ".join((*OFFERED, "all"))
             raise BarcodeMAEError(f"no task {name!r} (in --tasks {text!r}). Tasks: {offered}")
     if HARMONIC_MEAN in wanted:
         wanted |= {"genus-probe", "bin-clustering"}
