@@ -204,7 +204,7 @@ def _lookup(kmer_size: int) -> tuple[np.dtype, np.ndarray, np.ndarray]:
     digits = np.full(256, 4**kmer_size, dtype=np.float32)
     for digit, spellings in enumerate((b"Aa", b"Cc", b"Gg", b"TtUu")):
         digits[list(spellings)] = digit
-    digits[list(b" \t\n\r\v\f")] = np.inf
+    digits[list(b" \t\n\r\v\f\x1c\x1d\x1e\x1f")] = np.inf  # as `str.split` has it
     step = 2 if kmer_size % 2 == 0 else 1
     letters = np.arange(256**step, dtype=f"u{step}")
     table = digits[letters.view(np.uint8).reshape(-1, step)] @ _powers(4, step)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from barcodemae.data.grid import coi_grid
@@ -19,6 +19,7 @@ TEXT = st.one_of(
 )
 
 
+@example(sequences=["AC\x1fGT", "\x1c"], k=1, offset=0, max_length=None)
 @settings(max_examples=300, deadline=None)
 @given(
     sequences=st.lists(TEXT, min_size=1, max_size=5),
