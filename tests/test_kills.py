@@ -22,6 +22,7 @@ from train import finetune, pretrain
 
 KILLS = 2  # of each command, before it is let to its end
 PATIENCE = 300  # seconds
+FORKS = multiprocessing.get_context("forkserver")
 TINY = {"kmer_size": 3, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
 TRAINING = ["--cpu", "--batch_size", "8", "--base_learning_rate", "5e-3", "--train_data"]
 
@@ -72,6 +73,9 @@ OF_STATES = ("checkpoints", "cache", "embeddings")  # what a run goes on from, n
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
+    FORKS.set_forkserver_preload([__name__])
+    imports = FORKS.Process(target=time.sleep, args=(0,))  # the first waits for all modules
+    imports.start()
     folder = tmp_path_factory.mktemp("inputs")
     taxa = {"orders": 2, "families": 4, "genera": 8, "species": 16}
     write_simulated(folder / "b.csv", 0, **taxa, barcodes=160, unlabelled=0.3)
@@ -82,37 +86,46 @@ def inputs(tmp_path_factory):
     BarcodeMAEForMaskedLM(preset_config("barcodemae-tiny", **TINY)).save_pretrained(
         folder / "model"
     )
+    imports.join()
     return folder
 
 
+def work(command, arguments, folder):
+    """Run one command as its program would, with its log in the folder, and exit with its code."""
+    datasets.config.HF_DATASETS_CACHE = folder / "datasets"
+    sys.stdout = sys.stderr = (folder / "log").open("a")
+    sys.argv = ["barcodemae", *arguments]
+    program, _ = COMMANDS[command]
+    try:
+        program()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code or 0
+    sys.stdout.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
 def begin(command, inputs, folder):
-    """Start a command in a process that has all modules already."""
-    program, words = COMMANDS[command]
+    """Start a command in a process that has all modules already.
+
+    Not forked from the tests' own process: what is killed while it holds a lock that processes
+    share (that of tqdm) would leave it locked for all forked later.
+    """
+    _, words = COMMANDS[command]
     tiny = json.dumps(TINY, separators=(",", ":"))
     places = {"{i}": str(inputs), "{o}": str(folder / "out"), "{tiny}": tiny}
     arguments = [re.sub(r"\{(i|o|tiny)\}", lambda m: places[m[0]], word) for word in words.split()]
     (folder / "out").mkdir(parents=True, exist_ok=True)
-
-    def work():
-        datasets.config.HF_DATASETS_CACHE = folder / "datasets"
-        sys.stdout = sys.stderr = (folder / "log").open("a")
-        sys.argv = ["barcodemae", *arguments]
-        try:
-            program()
-            code = 0
-        except SystemExit as ended:
-            code = ended.code or 0
-        sys.stdout.flush()
-        os._exit(code if isinstance(code, int) else 1)
-
-    process = multiprocessing.get_context("fork").Process(target=work)
+    process = FORKS.Process(target=work, args=(command, arguments, folder))
     process.start()
     return process
 
 
 def finish(process, folder):
     process.join(PATIENCE)
-    assert process.exitcode == 0, (folder / "log").read_text()[-3000:]
+    code = process.exitcode
+    process.kill()
+    assert code == 0, (folder / "log").read_text()[-3000:]
 
 
 def contents(out):
