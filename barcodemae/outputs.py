@@ -26,6 +26,7 @@ STANDARD_OUTPUT = "-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # As safetensors, PyTorch and NumPy say it, who do not pass on the number.
 _FULL_IN_WORDS = re.compile(r"No space left|unexpected pos \d+ vs|requested and \d+ written")
+_PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -41,6 +42,8 @@ def check_output(path: Path, inputs: Iterable[str | Path] = ()) -> None:
     folder = target.parent
     if path.is_dir():
         raise BarcodeMAEError(f"{path}: is a folder; give the name of a file")
+    if path.suffix.lower() in _PACKED:
+        raise BarcodeMAEError(f"{path}: files are written unpacked; give a name without the ending")
     if _is_special(path):
         _check_written_through(path)
         return
@@ -49,6 +52,18 @@ def check_output(path: Path, inputs: Iterable[str | Path] = ()) -> None:
     if not os.access(folder, os.W_OK):
         raise BarcodeMAEError(f"{path}: nothing may be written to {folder}; give another folder")
     _check_no_input(path, inputs)
+
+
+def check_outputs(paths: Sequence[Path | None], inputs: Iterable[str | Path] = ()) -> None:
+    """`check_output` of each path that is not None; no two may be one and the same."""
+    inputs = list(inputs)
+    seen: set[str] = set()
+    for path in filter(None, paths):
+        check_output(path, inputs)
+        name = STANDARD_OUTPUT if str(path) == STANDARD_OUTPUT else os.path.realpath(path)
+        if name in seen and name != os.devnull:
+            raise BarcodeMAEError(f"{path}: is to be two outputs; give each a name of its own")
+        seen.add(name)
 
 
 def check_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ can reach: one call of `scaled_dot_product_attention`, time and memory linear in
 """
 
 from dataclasses import dataclass
+from functools import wraps
 
 import torch
 from torch import nn
@@ -266,8 +267,15 @@ class EnbedForConditionalGeneration(_TellsWhatIsNew, T5GemmaForConditionalGenera
         self._expect(config)
         _prepare(self, self.model.encoder, config)
 
-    def generate(self, *args, cache_implementation: str | None = None, **kwargs):
-        """As in transformers.
+    @wraps(T5GemmaForConditionalGeneration.forward)
+    def forward(self, input_ids=None, attention_mask=None, *args, **kwargs):
+        # T5Gemma's decoder would look at the padding of a batch that comes without a mask.
+        if attention_mask is None and input_ids is not None:
+            attention_mask = input_ids != self.config.pad_token_id
+        return super().forward(input_ids, attention_mask, *args, **kwargs)
+
+    def generate(self, inputs=None, *args, cache_implementation: str | None = None, **kwargs):
+        """As in transformers; without `attention_mask`, <pad> is padding.
 
         Raises:
             ValueError: a cache of fixed size is asked for: its empty slots cannot be told from
@@ -282,7 +290,10 @@ class EnbedForConditionalGeneration(_TellsWhatIsNew, T5GemmaForConditionalGenera
             )
         if cache_implementation is not None:
             kwargs["cache_implementation"] = cache_implementation
-        return super().generate(*args, **kwargs)
+        ids = kwargs.get("input_ids") if inputs is None else inputs
+        if kwargs.get("attention_mask") is None and ids is not None:
+            kwargs["attention_mask"] = (ids != self.config.pad_token_id).long()
+        return super().generate(inputs, *args, **kwargs)
 
     def resize_token_embeddings(self, *args, **kwargs):
         raise NotImplementedError("the vocabulary of an ENBED is bytes and sentinels: it is fixed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 from barcodemae.checking.checker import Checked, check
 from barcodemae.checking.repair import Repaired, repair
 from barcodemae.outputs import whole_file, whole_tsv
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = (
     "id",
@@ -42,7 +45,7 @@ def write_report(
         How many records each verdict has, and how many edits were made in all.
     """
     verdicts: Counter[str] = Counter()
-    edits = 0
+    edits = blanks = 0
     fasta = nullcontext() if mended is None else whole_file(mended)
     with whole_tsv(output, COLUMNS) as add, fasta as path:
         file = nullcontext() if path is None else path.open("w", encoding="utf-8")
@@ -55,7 +58,14 @@ def write_report(
                 verdicts.update(item.verdict for item in found)
                 edits += sum(len(item.edits) for item in repaired)
                 if records is not None:
+                    blanks += sum(" " in name for name in rows["processid"])
                     records.writelines(map(_record, rows["processid"], found, repaired))
+    if blanks:
+        logger.warning(
+            "%s: %d ids have blanks; programs that read FASTA take the first word for the id",
+            mended,
+            blanks,
+        )
     return verdicts, edits
 
 
@@ -77,10 +87,10 @@ def _row(name: str, item: Checked, repaired: Repaired) -> tuple:
 
 
 def _record(name: str, item: Checked, repaired: Repaired) -> str:
-    notes = ["turned"] * item.is_reversed
-    if repaired.edits:
-        notes.append(f"mended={','.join(repaired.edits)}")
-    return f">{' '.join([name, *notes])}\n{repaired.barcode}\n"
+    # One word, which readers of FASTA take off again: where ids have blanks, it is no part of them.
+    notes = ["turned"] * item.is_reversed + repaired.edits
+    note = f" mended={','.join(notes)}" if notes else ""
+    return f">{name}{note}\n{repaired.barcode}\n"
 
 
 def _joined(values) -> str:

@@ -38,10 +38,9 @@ def check(
     """
     from barcodemae.checking.report import write_report
     from barcodemae.data import read_barcodes
-    from barcodemae.outputs import check_output
+    from barcodemae.outputs import check_outputs, report
 
-    for path in filter(None, (output, repair)):
-        check_output(path, barcodes)
+    check_outputs([output, repair], barcodes)
     table = read_barcodes(barcodes, prepare=False, on_error=on_error)
     tagger = None
     if tags != "none" and (tags != "shipped" or repair is not None):
@@ -50,8 +49,6 @@ def check(
 
         tagger = Tagger(shipped_model(EDITS) if tags == "shipped" else tags)
     counts, edits = write_report(table, output, repair, tagger)
-    if str(output) != "-":
-        told = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
-        print(f"{output}: {told}")
-    if repair is not None and str(repair) != "-":
-        print(f"{repair}: {edits} nucleotides mended")
+    report(output, ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()))
+    if repair is not None:
+        report(repair, f"{edits} nucleotides mended")

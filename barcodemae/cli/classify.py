@@ -27,7 +27,7 @@ def classify(
     from barcodemae.data import read_barcodes
     from barcodemae.identification.classification import Classifier, write_calls
     from barcodemae.identification.classified import answer
-    from barcodemae.outputs import check_output
+    from barcodemae.outputs import check_output, report
     from barcodemae.reports import files
 
     if long:
@@ -42,4 +42,4 @@ def classify(
     else:
         files.write(answer(classifier, ids, sequences, batch_size), output)
     ranks = ", ".join(classifier.lineages.ranks)
-    print(f"{output}: {len(barcodes)} barcodes named ({ranks})")
+    report(output, f"{len(barcodes)} barcodes named ({ranks})")

@@ -76,7 +76,7 @@ def identify(
     named = tuple(rank.strip() for rank in ranks.split(","))
     batches.check_ranks(named)
     sharded = _check_outputs(
-        output, report, [*queries, *reference, *([library] if library else [])]
+        output, report, [*queries, *reference, *taxonomy, *([library] if library else [])]
     )
     wanted = batches.Wanted(
         library,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -18,6 +19,7 @@ from barcodemae.data.source_settings import NAMED, SourceSettings
 _BLOCK = 1 << 20  # bytes read at a time
 _SAMPLE = 1000  # headers that tell the format
 _FROM_HEADERS = (*RANKS, "dna_bin", MARKER)
+_NOTE = re.compile(rb" mended=\S+$")  # what `barcodemae check --repair` puts behind the id
 
 
 _FAULTS: tuple[type[Exception], ...] = (Unreadable, *PACKING_ERRORS)
@@ -117,12 +119,12 @@ def _style(headers: list[bytes], settings: SourceSettings) -> HeaderFormat:
 def _columns(headers: list[bytes], style: HeaderFormat, whole: bool) -> dict[str, pa.Array]:
     """The ids and, where the headers hold any, taxa, BINs and markers."""
     if style is PLAIN:
-        words = headers if whole else [_first_word(header) for header in headers]
+        words = [_NOTE.sub(b"", h) if whole else _first_word(h) for h in headers]
         return {"processid": pa.array(words, pa.binary())}
     decoded = (header.decode("utf-8", "surrogateescape") for header in headers)
     taken_apart = [(style if style.matches(text) else PLAIN).parts(text) for text in decoded]
     ids, parts = zip(*taken_apart, strict=True)
-    names = headers
+    names = [_NOTE.sub(b"", header) for header in headers]
     if not whole:
         pairs = zip(ids, headers, strict=True)
         names = [id.encode() if _is_text(header) else header for id, header in pairs]

@@ -142,7 +142,8 @@ class Embedder:
             return self._embed(sequences, batch_size, offset, progress, starts)
         whole = ["".join(sequence.split())[offset:] for sequence in sequences]
         # One place is </s>'s.
-        parts, rows = windows.cut(whole, family.max_nucleotides - 1, family.overlap)
+        longest = min(family.max_nucleotides, self.model.config.max_position_embeddings) - 1
+        parts, rows = windows.cut(whole, longest, min(family.overlap, longest // 2))
         return windows.merge(self._embed(parts, batch_size, 0, progress), parts, rows)
 
     def _embed(

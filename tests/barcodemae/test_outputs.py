@@ -48,6 +48,11 @@ def test_an_output_beside_the_inputs_is_fine(tmp_path):
     check_output(tmp_path / "z.csv", [tmp_path / "*.csv"])
 
 
+def test_a_packed_ending_is_refused_since_nothing_is_packed(tmp_path):
+    with pytest.raises(BarcodeMAEError, match="files are written unpacked"):
+        check_output(tmp_path / "report.tsv.GZ")
+
+
 def test_a_folder_that_cannot_be_written_is_told_before_the_work(tmp_path, monkeypatch):
     check_folder(tmp_path / "new" / "deeper")
     assert names(tmp_path) == []

@@ -241,3 +241,32 @@ def test_adapters_train_and_leave_the_rest_alone():
 def test_more_tokens_than_positions_are_refused():
     with pytest.raises(ValueError, match="50 tokens, but the model has 40 positions"):
         make(EnbedModel, max_position_embeddings=40)(nucleotides(50))
+
+
+def test_padding_is_padding_with_and_without_a_mask():
+    model = make(EnbedForConditionalGeneration, initializer_range=0.3)
+    ids = nucleotides(40)
+    ids[1, 20:] = 0
+    mask, begun = (ids != 0).long(), nucleotides(5, seed=2)
+    with torch.no_grad():
+        given = model(ids, mask, decoder_input_ids=begun).logits
+        assert torch.equal(model(input_ids=ids, decoder_input_ids=begun).logits, given)
+        alone = model(ids[1:, :20], decoder_input_ids=begun[1:]).logits
+        torch.testing.assert_close(given[1:], alone)
+        written = model.generate(ids, attention_mask=mask, max_new_tokens=9, min_new_tokens=9)
+        for named in ({"inputs": ids}, {"input_ids": ids}):
+            again = model.generate(**named, max_new_tokens=9, min_new_tokens=9)
+            assert torch.equal(again, written)
+
+
+def test_windows_are_as_long_as_the_model_reads():
+    from barcodemae.encoders.embedder import Embedder
+
+    model = make(EnbedModel, max_position_embeddings=21)
+    sequence = "ACGGTCATTGCA" * 3
+    found = Embedder(model, "cpu").embed([sequence, sequence[:20]])
+    windows = [[ord(x) + 3 for x in sequence[start : start + 20]] + [1] for start in (0, 8, 16)]
+    with torch.no_grad():
+        expected = model(torch.tensor(windows)).pooler_output
+    torch.testing.assert_close(torch.from_numpy(found[0]), expected.mean(0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.from_numpy(found[1]), expected[0], atol=1e-5, rtol=0)

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from Bio.Seq import reverse_complement
 from typer.testing import CliRunner
 
 from barcodemae.checking.profile import consensus
@@ -54,6 +55,32 @@ def test_what_is_no_barcode_is_named_and_nothing_is_written(content, said, tmp_p
     with pytest.raises(BarcodeMAEError, match=said):
         run(source, "-o", report)
     assert not report.exists()
+
+
+def test_ids_with_blanks_are_the_same_in_what_is_mended_and_checked_again(
+    barcode, tmp_path, caplog
+):
+    place = barcode.find("TTTT", 100)
+    longer = barcode[:place] + "T" + barcode[place:]
+    source, mended = tmp_path / "barcodes.fasta", tmp_path / "mended.fasta"
+    source.write_text(f">s 1\n{barcode}\n>s 2\n{reverse_complement(longer)}\n>s 3\n{longer}\n")
+    run(source, "-o", tmp_path / "first.tsv", "--repair", mended)
+    assert "3 ids have blanks" in caplog.text
+    assert ">s 2 mended=turned," in mended.read_text()
+    run(mended, "-o", tmp_path / "again.tsv", "--repair", tmp_path / "again.fasta")
+    table = pd.read_csv(tmp_path / "again.tsv", sep="\t", dtype=str)
+    assert table["id"].tolist() == ["s 1", "s 2", "s 3"]
+    assert set(table["verdict"]) == {"clean"}
+    records = (tmp_path / "again.fasta").read_text().split()
+    assert records == [word for i in "123" for word in (">s", i, barcode)]
+
+
+@pytest.mark.parametrize("names", [("x.tsv", "./x.tsv"), ("-", "-")])
+def test_the_report_and_the_mended_barcodes_are_two_files(barcode, names, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "barcodes.fasta").write_text(f">a\n{barcode}\n")
+    with pytest.raises(BarcodeMAEError, match="is to be two outputs"):
+        run("barcodes.fasta", "-o", names[0], "--repair", names[1])
 
 
 def test_a_model_of_another_kind_is_refused(barcode, tmp_path):
