@@ -24,6 +24,7 @@ UNKNOWN = 4  # code of whatever is not A, C, G or T, and of what lies outside a 
 _DIGITS = np.full(256, UNKNOWN, dtype=np.uint8)
 for _digit, _spellings in enumerate((b"Aa", b"Cc", b"Gg", b"TtUu")):
     _DIGITS[list(_spellings)] = _digit
+_LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
 
 _ONE_HOT = np.eye(5, 4, dtype=np.float32)
@@ -458,6 +459,11 @@ def nucleotide_codes(texts: Sequence[str]) -> np.ndarray:
     return _DIGITS[np.frombuffer(text.encode("ascii", "replace"), np.uint8)].reshape(-1, width)
 
 
+def nucleotide_text(codes: np.ndarray) -> str:
+    """The letters of codes (n,), N for what is unknown."""
+    return _LETTERS[codes].tobytes().decode("ascii")
+
+
 def _batches(rows: np.ndarray, size: int = _AT_ONCE) -> list[np.ndarray]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
@@ -476,4 +482,12 @@ def _turned(digits: np.ndarray, widths: np.ndarray) -> np.ndarray:
     return _COMPLEMENT[_taken(digits, widths[:, None] - 1 - np.arange(digits.shape[1]))]
 
 
-__all__ = ["MAX_NUCLEOTIDES", "UNKNOWN", "UNKNOWN_END", "Grid", "Placements", "nucleotide_codes"]
+__all__ = [
+    "MAX_NUCLEOTIDES",
+    "UNKNOWN",
+    "UNKNOWN_END",
+    "Grid",
+    "Placements",
+    "nucleotide_codes",
+    "nucleotide_text",
+]

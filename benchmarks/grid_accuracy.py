@@ -20,7 +20,7 @@ from Bio.Seq import complement, reverse_complement
 
 from barcodemae.data import read_barcodes
 from barcodemae.data.grid import coi_grid, fit_grid
-from grid_barcodemae import UNKNOWN, Grid
+from grid_barcodemae import UNKNOWN, Grid, nucleotide_text
 
 _LCO1490, _HCO2198 = "GGTCAACAAATCATAAAGATATTGG", "TAAACTTCAGGGTGACCAAAAAATCA"
 _STOPS = {"TAA", "TAG"}
@@ -42,33 +42,29 @@ class Changed:
     breaks: tuple[int, ...] = ()
 
 
-def letters(codes: np.ndarray) -> str:
-    return "".join("ACGTN"[code] for code in codes)
-
-
 def cut(length: int) -> Callable:
     def change(codes, rng):
         known = np.flatnonzero(codes < UNKNOWN)
         start = int(rng.integers(known[0], known[-1] + 2 - length))
         kept = np.full_like(codes, UNKNOWN)
         kept[start : start + length] = codes[start : start + length]
-        return Changed(letters(codes[start : start + length]), kept)
+        return Changed(nucleotide_text(codes[start : start + length]), kept)
 
     return change
 
 
 def reverse(codes, rng):
-    return Changed(reverse_complement(letters(codes).strip("N")), codes)
+    return Changed(reverse_complement(nucleotide_text(codes).strip("N")), codes)
 
 
 def with_primers(codes, rng):
-    return Changed(_LCO1490 + letters(codes) + reverse_complement(_HCO2198), codes)
+    return Changed(_LCO1490 + nucleotide_text(codes) + reverse_complement(_HCO2198), codes)
 
 
 def in_a_genome(codes, rng):
     around = "".join(rng.choice(list("ACGT"), 15000, p=[0.4, 0.13, 0.13, 0.34]))
     at = int(rng.integers(0, 15000))
-    record = around[:at] + letters(codes).strip("N") + around[at:]
+    record = around[:at] + nucleotide_text(codes).strip("N") + around[at:]
     return Changed(reverse_complement(record) if rng.random() < 0.5 else record, codes)
 
 
@@ -76,7 +72,7 @@ def substituted(share: float) -> Callable:
     def change(codes, rng):
         hit = (rng.random(len(codes)) < share) & (codes < UNKNOWN)
         other = np.where(hit, (codes + rng.integers(1, 4, len(codes))) % 4, codes)
-        return Changed(letters(other).strip("N"), other.astype(np.uint8))
+        return Changed(nucleotide_text(other).strip("N"), other.astype(np.uint8))
 
     return change
 
@@ -92,7 +88,7 @@ def broken(*sizes: int, end: int = 0) -> Callable:
         else:
             choices = np.arange(first + 40, last - 40)
         places = sorted(int(place) for place in rng.choice(choices, len(sizes), replace=False))
-        expected, text = codes.copy(), list(letters(codes))
+        expected, text = codes.copy(), list(nucleotide_text(codes))
         for place, size in zip(places, sizes, strict=True):
             if size < 0:
                 expected[place : place - size] = UNKNOWN
@@ -105,7 +101,7 @@ def broken(*sizes: int, end: int = 0) -> Callable:
 
 
 CHANGES = {
-    "whole": lambda codes, rng: Changed(letters(codes).strip("N"), codes),
+    "whole": lambda codes, rng: Changed(nucleotide_text(codes).strip("N"), codes),
     "313 nucleotides": cut(313),
     "200 nucleotides": cut(200),
     "130 nucleotides": cut(130),
@@ -150,7 +146,7 @@ def measure(grid: Grid, changed: list[Changed]) -> dict[str, np.ndarray]:
 
 def in_frame(codes: np.ndarray) -> bool:
     """Whether a laid barcode reads without a stop codon of the mitochondrial codes."""
-    text = letters(codes)
+    text = nucleotide_text(codes)
     return not any(text[at : at + 3] in _STOPS for at in range(1, len(text) - 2, 3))
 
 

@@ -21,7 +21,7 @@ from barcodemae.data.grid import coi_grid
 from barcodemae.encoders import load_encoder
 from barcodemae.identification.neighbours import nearest
 from barcodemae.outputs import write_whole_text
-from grid_barcodemae import UNKNOWN
+from grid_barcodemae import UNKNOWN, nucleotide_text
 from train.loop.script import errors_in_a_line
 
 SHARES = (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
@@ -34,7 +34,7 @@ def one_piece(codes: np.ndarray, share: float, generator: np.random.Generator) -
     first, end = known[0], known[-1] + 1
     length = round(share * (end - first))
     start = int(generator.integers(first, end - length + 1))
-    return _text(codes[start : start + length])
+    return nucleotide_text(codes[start : start + length])
 
 
 def here_and_there(codes: np.ndarray, share: float, generator: np.random.Generator) -> str:
@@ -47,11 +47,7 @@ def here_and_there(codes: np.ndarray, share: float, generator: np.random.Generat
     for piece in kept:
         place = slice(piece * _PIECE, (piece + 1) * _PIECE)
         shown[place] = codes[place]
-    return _text(shown)
-
-
-def _text(codes: np.ndarray) -> str:
-    return "".join("ACGTN"[code] for code in codes)
+    return nucleotide_text(shown)
 
 
 KINDS = {"one piece": one_piece, "here and there": here_and_there}

@@ -22,7 +22,7 @@ from sklearn.metrics import roc_auc_score
 
 from barcodemae.checking.checker import CLEAN, NUMT, REVERSED, check
 from barcodemae.checking.repair import repair
-from grid_barcodemae import nucleotide_codes
+from grid_barcodemae import nucleotide_codes, nucleotide_text
 from train.enbed.corruption import DELETION, INSERTION, SUBSTITUTION, corrupt
 
 _KINDS = {"1 insertion": INSERTION, "1 deletion": DELETION, "1 substitution": SUBSTITUTION}
@@ -38,16 +38,14 @@ def simulate(barcodes: list[str], seed: int) -> dict[str, list[str]]:
     found = {"clean": barcodes}
     for name, kind in _KINDS.items():
         noisy = (corrupt(c, rng, 1, np.eye(3)[kind], _IN_RUNS)[0] for c in codes)
-        found[name] = [_text(c) for c in noisy]
+        found[name] = [nucleotide_text(c) for c in noisy]
     decayed = (
         corrupt(c, rng, int(_PSEUDOGENE * len(c)), np.eye(3)[SUBSTITUTION])[0] for c in codes
     )
-    found["pseudogene"] = [_text(corrupt(c, rng, 2, np.eye(3)[DELETION], 0)[0]) for c in decayed]
+    found["pseudogene"] = [
+        nucleotide_text(corrupt(c, rng, 2, np.eye(3)[DELETION], 0)[0]) for c in decayed
+    ]
     return found
-
-
-def _text(codes: np.ndarray) -> str:
-    return "".join("ACGTN"[code] for code in codes)
 
 
 def is_flagged(checked) -> np.ndarray:

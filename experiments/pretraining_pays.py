@@ -25,6 +25,7 @@ from barcodemae.encoders.embedder import Embedder
 from barcodemae.identification.neighbours import nearest
 from barcodemae.outputs import write_whole_text
 from experiments.manifest import MANIFEST, Run, read_manifest
+from grid_barcodemae import nucleotide_text
 from train.contrast.laid import LaidBarcodes
 from train.contrast.run import Contrasting
 from train.loop.parsing import parse_arguments
@@ -60,7 +61,7 @@ class Judge:
         split = dict(list(barcodes.groupby("split")))
         self.reference, self.seen, self.unseen = split["train"], split["val"], split["val_unseen"]
         codes, _ = coi_grid().lay(self.unseen["nucleotides"].tolist())
-        self.windows = ["".join("ACGTN"[code] for code in row[-_WINDOW:]) for row in codes]
+        self.windows = [nucleotide_text(row[-_WINDOW:]) for row in codes]
 
     def scores(self, model: Path) -> dict[str, float]:
         """Percent right, and barcodes embedded in a second of CPU time."""

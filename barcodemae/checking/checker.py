@@ -18,9 +18,9 @@ from barcodemae.checking.ends import with_ends
 from barcodemae.checking.groups import Groups, coi_groups
 from barcodemae.checking.profile import DELETION, INSERTION, Alignment, align, no_alignment
 from barcodemae.checking.stops import find_stops
-from barcodemae.checking.tags import INSERT, REPLACE, UNKNOWN
+from barcodemae.checking.tags import INSERT, REPLACE
 from barcodemae.data.grid import coi_grid
-from grid_barcodemae import nucleotide_codes
+from grid_barcodemae import UNKNOWN, nucleotide_codes
 
 CLEAN, REVERSED, NOT_COI, NUMT = "clean", "reversed", "not COI", "NUMT suspected"
 STOP, SUBSTITUTION = "stop codon", "substitution suspected"

@@ -13,13 +13,12 @@ from barcodemae.checking.tags import LABELS
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.loading import family_at, load_whole
 from enbed import EnbedConfig, EnbedForTokenClassification
-from enbed.tokenization_enbed import OFFSET
+from enbed.tokenization_enbed import END, ID_OF_CODE
+from grid_barcodemae import UNKNOWN
 
 logger = logging.getLogger(__name__)
 
 WIDTH = 704  # tokens: the grid, a few extra nucleotides, </s>
-_TOKENS = np.array([ord(letter) + OFFSET for letter in "ACGTN"])
-_UNKNOWN, _END = _TOKENS[4], 1
 
 
 def tokenize(
@@ -34,9 +33,9 @@ def tokenize(
     kept = np.zeros(len(barcodes), dtype=np.int64)
     for row, (codes, start) in enumerate(zip(barcodes, starts, strict=True)):
         kept[row] = end = min(len(codes), WIDTH - start - 1)
-        ids[row, :start] = _UNKNOWN
-        ids[row, start : start + end] = _TOKENS[codes[:end]]
-        ids[row, start + end] = _END
+        ids[row, :start] = ID_OF_CODE[UNKNOWN]
+        ids[row, start : start + end] = ID_OF_CODE[codes[:end]]
+        ids[row, start + end] = END
     return ids, kept
 
 

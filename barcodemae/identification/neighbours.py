@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from scipy import sparse
+from sklearn.preprocessing import normalize
+from sklearn.utils import gen_batches
+from sklearn.utils.extmath import safe_sparse_dot
 
-_TILE_REFERENCE, _TILE_QUERY = 4096, 4096  # 64 MiB of similarities at a time
+_SIMILARITIES = 1 << 26  # held at a time, 256 MiB
 _EQUAL = 1e-6  # cosine; identical barcodes are neighbours of the same rank
 
 
@@ -17,8 +19,8 @@ def nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the k most similar references of each query by cosine, exactly.
 
-    The labels that follow are those of scikit-learn's `KNeighborsClassifier(k, metric="cosine")`;
-    going by tiles spares the (query, reference) matrix and the normalised copy of the reference.
+    The labels that follow are those of scikit-learn's `KNeighborsClassifier(k, metric="cosine")`,
+    which leaves open which of equally near references it takes.
 
     Args:
         reference: (m, dim) embeddings, dense or CSR.
@@ -27,7 +29,7 @@ def nearest(
 
     Returns:
         similarities (n, k), float32, falling; indices (n, k) into the reference, int64. A vector of
-        zeros is similar to nothing (0). Equal similarities stand in no stated order.
+        zeros is similar to nothing (0). Of equals the first reference is the nearest one.
 
     Raises:
         ValueError: k is not in 1..m, or the dimensions differ.
@@ -38,45 +40,21 @@ def nearest(
         raise ValueError(
             f"the dimensions differ: reference {reference.shape[1]}, query {query.shape[1]}"
         )
-    similarities = np.full((query.shape[0], k), -np.inf, dtype=np.float32)
-    indices = np.zeros((query.shape[0], k), dtype=np.int64)
-    for first in range(0, query.shape[0], _TILE_QUERY):
-        rows = slice(first, first + _TILE_QUERY)
-        query_tile = _unit(query[rows])
-        for start in range(0, reference.shape[0], _TILE_REFERENCE):
-            reference_tile = _unit(reference[start : start + _TILE_REFERENCE])
-            best, at = _best(_product(query_tile, reference_tile), k)
-            best = np.concatenate([similarities[rows], best], axis=1)
-            at = np.concatenate([indices[rows], at + start], axis=1)
-            # Stable: among equals the earlier tile stays in front.
-            order = np.argsort(-best, axis=1, kind="stable")[:, :k]
-            similarities[rows] = np.take_along_axis(best, order, axis=1)
-            indices[rows] = np.take_along_axis(at, order, axis=1)
+    reference = normalize(reference)
+    similarities = np.empty((query.shape[0], k), dtype=np.float32)
+    indices = np.empty((query.shape[0], k), dtype=np.int64)
+    for rows in gen_batches(query.shape[0], max(_SIMILARITIES // reference.shape[0], 1)):
+        found = safe_sparse_dot(normalize(query[rows]), reference.T, dense_output=True)
+        at = found.argmax(axis=1)[:, None] if k == 1 else _highest(found, k)
+        similarities[rows], indices[rows] = np.take_along_axis(found, at, axis=1), at
     return similarities, indices
 
 
-def _unit(tile):
-    """Rows of length 1; a row of zeros stays."""
-    if sparse.issparse(tile):
-        norms = np.sqrt(np.asarray(tile.multiply(tile).sum(axis=1)).ravel())
-        return sparse.diags_array(1 / np.where(norms == 0, 1, norms)) @ tile
-    tile = torch.from_numpy(np.ascontiguousarray(tile, dtype=np.float32))
-    return tile / tile.norm(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
-
-
-def _product(query_tile, reference_tile) -> torch.Tensor:
-    if sparse.issparse(query_tile):
-        return torch.from_numpy((query_tile @ reference_tile.T).toarray().astype(np.float32))
-    return query_tile @ reference_tile.T  # (queries, references)
-
-
-def _best(similarities: torch.Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k best of each row (fewer where the tile is narrower), with their columns."""
-    if k == 1:
-        best, at = similarities.max(dim=1, keepdim=True)
-    else:
-        best, at = similarities.topk(min(k, similarities.shape[1]), dim=1)
-    return best.numpy(), at.numpy()
+def _highest(values: np.ndarray, k: int) -> np.ndarray:
+    """Columns (n, k) of the highest in each row, falling."""
+    at = np.sort(np.argpartition(-values, k - 1, axis=1)[:, :k], axis=1)
+    order = np.argsort(-np.take_along_axis(values, at, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(at, order, axis=1)
 
 
 def vote(
@@ -116,9 +94,5 @@ def neighbour_agreement(exact: np.ndarray, near: np.ndarray) -> float:
     """
     best, _ = nearest(exact[::2], exact[1::2])
     _, chosen = nearest(near[::2], near[1::2])
-    reference, query = _scaled(exact[::2][chosen[:, 0]]), _scaled(exact[1::2])
+    reference, query = normalize(exact[::2][chosen[:, 0]]), normalize(exact[1::2])
     return float(((reference * query).sum(axis=1) >= best[:, 0] - _EQUAL).mean())
-
-
-def _scaled(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-30)

@@ -12,7 +12,7 @@ import numpy as np
 
 from barcodemae.data.grid import coi_grid, fit_grid
 from barcodemae.errors import BarcodeMAEError
-from grid_barcodemae import Grid
+from grid_barcodemae import Grid, nucleotide_text
 
 _SAMPLE = 2000  # references by which the grid is found; a choice
 _ENOUGH = 0.5  # share of them that has to fit on that of COI; chosen, COI nearly always fits
@@ -41,13 +41,12 @@ class Placement:
             n texts; (n,) starts, none negative.
         """
         codes, placements = self.grid.lay(barcodes)
-        letters = np.frombuffer(b"ACGTN", dtype=np.uint8)[codes].tobytes().decode("ascii")
-        length, texts = self.grid.length, list(barcodes)
+        texts = list(barcodes)
         starts = np.zeros(len(texts), dtype=np.int64)
         for row in np.flatnonzero(placements.placed):
-            laid = letters[row * length : (row + 1) * length]
+            laid = nucleotide_text(codes[row])
             texts[row] = laid.strip("N")
-            starts[row] = length - len(laid.lstrip("N"))
+            starts[row] = len(laid) - len(laid.lstrip("N"))
         return texts, starts
 
 

@@ -12,19 +12,17 @@ from safetensors.numpy import load_file, save_file
 from barcodemae.encoders import Encoder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.metric import Scatter, shipped_scatter
+from grid_barcodemae import nucleotide_text
 
 INFERENCE = ("aligned", "none", "centre", "whiten", "metric")
 SITES = "sites"
-_LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 _PIECE = 2048  # barcodes embedded at a time
 _SMALLEST = 1e-6  # share of the largest variance below which a direction is rounding
 
 
 def texts(codes: np.ndarray) -> list[str]:
     """n barcodes as letters, N for what is unknown, from codes (n, sites)."""
-    width = codes.shape[1]
-    joined = _LETTERS[np.minimum(codes, 4)].tobytes().decode("ascii")
-    return [joined[start : start + width] for start in range(0, len(joined), width)]
+    return list(map(nucleotide_text, codes))
 
 
 @dataclass

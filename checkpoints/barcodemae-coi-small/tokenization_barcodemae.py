@@ -18,13 +18,11 @@ from transformers import PreTrainedTokenizerFast
 from transformers.utils import cached_file, logging
 
 try:  # next to the weights
-    from .grid_barcodemae import MAX_NUCLEOTIDES, UNKNOWN_END, Grid
+    from .grid_barcodemae import MAX_NUCLEOTIDES, UNKNOWN_END, Grid, nucleotide_text
 except ImportError:  # installed
-    from grid_barcodemae import MAX_NUCLEOTIDES, UNKNOWN_END, Grid
+    from grid_barcodemae import MAX_NUCLEOTIDES, UNKNOWN_END, Grid, nucleotide_text
 
 logger = logging.get_logger(__name__)
-
-_LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
 
 def _build(kmer_size: int) -> Tokenizer:
@@ -154,8 +152,7 @@ class BarcodeMAETokenizer(PreTrainedTokenizerFast):
                 f"of its region), the first of them number {rows[0] + 1}: all their tokens are "
                 "[UNK], and their embeddings say nothing"
             )
-        letters = _LETTERS[codes].tobytes().decode("ascii")
-        laid = [letters[at : at + codes.shape[1]] for at in range(0, codes.size, codes.shape[1])]
+        laid = list(map(nucleotide_text, codes))
         for row, text in enumerate(plain):
             if "[MASK]" in text and placements.placed[row]:
                 start, strand = int(placements.start[row]), int(placements.strand[row])

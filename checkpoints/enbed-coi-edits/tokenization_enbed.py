@@ -9,6 +9,9 @@ from transformers import PreTrainedTokenizerFast
 
 OFFSET = 3
 FIRST_SENTINEL = OFFSET + 256
+END = 1  # </s>
+# Ids of codes 0 to 3 = A, C, G, T, and 4 = unknown.
+ID_OF_CODE = np.array([ord(letter) + OFFSET for letter in "ACGTN"])
 NUM_SENTINELS = 125
 MAX_NUCLEOTIDES = 16384
 
@@ -66,7 +69,7 @@ class EnbedTokenizer(PreTrainedTokenizerFast):
         letters = np.frombuffer("".join(sequences).encode("latin-1"), dtype=np.uint8)
         ids = np.zeros((len(sequences), width), dtype=np.int64)
         ids[places < lengths[:, None]] = _BYTES[letters]
-        ids[np.arange(len(ids)), lengths] = 1
+        ids[np.arange(len(ids)), lengths] = END
         return {
             "input_ids": ids,
             "attention_mask": (places <= lengths[:, None]).astype(np.int64),
@@ -75,4 +78,12 @@ class EnbedTokenizer(PreTrainedTokenizerFast):
 
 EnbedTokenizer.register_for_auto_class("AutoTokenizer")
 
-__all__ = ["FIRST_SENTINEL", "MAX_NUCLEOTIDES", "NUM_SENTINELS", "OFFSET", "EnbedTokenizer"]
+__all__ = [
+    "END",
+    "FIRST_SENTINEL",
+    "ID_OF_CODE",
+    "MAX_NUCLEOTIDES",
+    "NUM_SENTINELS",
+    "OFFSET",
+    "EnbedTokenizer",
+]

@@ -7,8 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from barcodemae import BarcodeMAEModel
+from barcodemae.encoders.tokens import grid_ids
 from barcodemae.identification.lineages import IGNORED
-from train.contrast.views import gathered, kmers_of
+from train.contrast.views import gathered
 
 _MOST_QUERIES, _MOST_REFERENCES = 1_000, 3_000
 _AT_ONCE = 256
@@ -63,7 +64,7 @@ class NearestNeighbours:
     def _embed(self, encoder: BarcodeMAEModel, rows: np.ndarray) -> torch.Tensor:
         embeddings = []
         for first in range(0, len(rows), _AT_ONCE):
-            ids = kmers_of(self.codes[rows[first : first + _AT_ONCE]], self.kmer_size)
+            ids = grid_ids(self.codes[rows[first : first + _AT_ONCE]], self.kmer_size)
             inputs = gathered(ids, 4**self.kmer_size)
             input_ids, places, known = (torch.from_numpy(i).to(encoder.device) for i in inputs)
             embedding = encoder(input_ids, known, places).pooler_output

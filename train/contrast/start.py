@@ -12,11 +12,11 @@ import torch
 from torch.nn import functional as F
 
 from barcodemae import BarcodeMAEModel
+from barcodemae.encoders.tokens import grid_ids
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.lineages import IGNORED
 from barcodemae.identification.metric import Scatter
 from grid_barcodemae import UNKNOWN
-from train.contrast.views import kmers_of
 
 _QUIET = 0.1  # times which the blocks' last weights begin
 _AT_ONCE = 256
@@ -25,7 +25,7 @@ _AT_ONCE = 256
 @torch.no_grad()
 def states_of(encoder: BarcodeMAEModel, codes: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """States (barcodes, k-mers, hidden) of codes (barcodes, places), and which k-mers are known."""
-    ids = torch.from_numpy(kmers_of(codes, encoder.config.kmer_size))
+    ids = torch.from_numpy(grid_ids(codes, encoder.config.kmer_size))
     was_training = encoder.training
     encoder.eval()
     states = [encoder(part).last_hidden_state for part in ids.split(_AT_ONCE)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from barcodemae.encoders.tokens import grid_ids
 from grid_barcodemae import UNKNOWN
 from train.contrast.evolution import Substitutions
 from train.loop.draws import random_bits
@@ -15,16 +16,6 @@ _STREAM = 2**32  # of seeds: masks are drawn from the seed itself
 _EVOLVING = 0.7  # share of the views with substitutions
 _WINDOW, _LENGTH, _START, _RATE, _SHARE = range(5)
 _FIXED = 5  # columns of random numbers that a barcode needs, whatever its length
-
-
-def kmers_of(codes: np.ndarray, kmer_size: int) -> np.ndarray:
-    """Codes (n, places) -> k-mer ids (n, places // k), int64; [UNK] = 4^k where one is unknown."""
-    pieces = codes.reshape(len(codes), -1, kmer_size)
-    powers = 4.0 ** np.arange(kmer_size - 1, -1, -1)
-    # In floating point for the sake of BLAS; exact, for ids are below 2^24.
-    ids = (pieces.astype(np.float32) @ powers.astype(np.float32)).astype(np.int64)
-    ids[(pieces == UNKNOWN).any(axis=2)] = 4**kmer_size
-    return ids
 
 
 @dataclass
@@ -73,7 +64,7 @@ class Views:
             wrong &= codes < UNKNOWN
             letters = (bits[:, first + noisy : first + 2 * noisy] >> np.uint64(62)).astype(np.uint8)
             codes = np.where(wrong, letters, codes)
-        ids = kmers_of(codes, self.kmer_size)
+        ids = grid_ids(codes, self.kmer_size)
         masked = uniform[:, _FIXED : _FIXED + kmers] < self.drop * uniform[:, _SHARE, None]
         if self.window_share:
             masked |= self._outside(uniform, places, kmers)

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from enbed.tokenization_enbed import OFFSET
-from train.enbed.strains import UNKNOWN, Pairs
-
-_TOKENS = np.array([ord(letter) + OFFSET for letter in "ACGTN"])
-_END = 1
+from enbed.tokenization_enbed import END, ID_OF_CODE
+from grid_barcodemae import UNKNOWN
+from train.enbed.strains import Pairs
 
 
 class PairDraws:
@@ -64,11 +62,11 @@ class PairCollator:
             start = max(front, min(at, end - self.window))
             width = min(self.window, end - start)
             part = slice(start, start + width)
-            ids[row, :width], ids[row, width] = _TOKENS[parent[part]], _END
+            ids[row, :width], ids[row, width] = ID_OF_CODE[parent[part]], END
             if self.end is None or draw < self.end:
                 # Unknown nucleotides of the child are not predicted.
-                written = np.where(child[part] < UNKNOWN, _TOKENS[child[part]], -100)
-                labels[row, :width], labels[row, width] = written, _END
+                written = np.where(child[part] < UNKNOWN, ID_OF_CODE[child[part]], -100)
+                labels[row, :width], labels[row, width] = written, END
         tokens = torch.from_numpy(ids)
         return {
             "input_ids": tokens,

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from barcodemae.checking.tags import DROP, INSERT, KEEP, REPLACE, UNKNOWN
+from barcodemae.checking.tags import DROP, INSERT, KEEP, REPLACE
+from grid_barcodemae import UNKNOWN
 
 SUBSTITUTION, INSERTION, DELETION = range(3)
 # Of real errors in nanopore consensus barcodes: 20 % substituted, 25 % extra, 54 % missing.

@@ -29,7 +29,8 @@ from barcodemae.loading import config_at, load_model
 from barcodemae.outputs import full_disk_named, whole_tsv, write_whole_text
 from barcodemae.presets import PRESETS, preset_config
 from enbed import EnbedConfig, EnbedForSequenceClassification, EnbedTokenizer
-from enbed.tokenization_enbed import OFFSET
+from enbed.tokenization_enbed import ID_OF_CODE, OFFSET
+from grid_barcodemae import UNKNOWN
 from train.enbed.labelled_sequences import read_table
 from train.loop.arguments import BELOW_ONE, NOT_NEGATIVE, POSITIVE, RunArguments, argument, at_least
 from train.loop.averaging import WeightAverage
@@ -41,7 +42,6 @@ from train.loop.parsing import parse_arguments
 from train.loop.records import claimed
 
 _ALIKE = 20  # batches among which sequences are sorted by length
-_UNKNOWN = ord("N") + OFFSET
 _POOLING = "classifier_pooling"
 
 
@@ -266,7 +266,7 @@ class Classification:
         if self.arguments.masked_share:
             ids = batch["input_ids"]
             drawn = torch.from_numpy(rng.random(ids.shape) < self.arguments.masked_share)
-            ids[drawn.to(ids.device) & (ids > OFFSET)] = _UNKNOWN
+            ids[drawn.to(ids.device) & (ids > OFFSET)] = int(ID_OF_CODE[UNKNOWN])
         return batch
 
     def _batch(self, rows: np.ndarray, turned: bool = False) -> dict[str, torch.Tensor]:

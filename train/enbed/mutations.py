@@ -24,12 +24,11 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.loading import load_model
 from barcodemae.outputs import check_output, write_whole_text
 from enbed import EnbedForConditionalGeneration
-from enbed.tokenization_enbed import OFFSET
-from train.enbed.strains import UNKNOWN, WAYS, Pairs, read_pairs
+from enbed.tokenization_enbed import END, ID_OF_CODE
+from grid_barcodemae import UNKNOWN
+from train.enbed.strains import WAYS, Pairs, read_pairs
 from train.loop.script import errors_in_a_line
 
-_TOKENS = np.array([ord(letter) + OFFSET for letter in "ACGTN"])
-_END = 1
 # (parent (columns,), children wanted) -> (children, columns) codes, or lists of codes that drifted
 Sampler = Callable[[np.ndarray, int], list[np.ndarray]]
 
@@ -92,7 +91,7 @@ class Writer:
         written: list[list[np.ndarray]] = [[] for _ in range(number)]
         for start in range(front, end, self.window):
             source = parent[start : min(start + self.window, end)]
-            ids = torch.from_numpy(np.append(_TOKENS[source], _END))[None].to(self.model.device)
+            ids = torch.from_numpy(np.append(ID_OF_CODE[source], END))[None].to(self.model.device)
             found = self.model.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
@@ -103,7 +102,7 @@ class Writer:
                 max_new_tokens=len(source) + 8,
             )
             for child, row in zip(written, found[:, 1:].tolist(), strict=True):
-                row = row[: row.index(_END)] if _END in row else row
+                row = row[: row.index(END)] if END in row else row
                 child.append(np.array([_CODES.get(token, UNKNOWN) for token in row], np.uint8))
         edges = [
             np.full(front, UNKNOWN, np.uint8),
@@ -141,14 +140,14 @@ class PlaceByPlace:
         shares = np.full((len(parent), 4), 0.25)
         for start in range(known[0], known[-1] + 1, self.window):
             source = parent[start : min(start + self.window, known[-1] + 1)]
-            ids = torch.from_numpy(np.append(_TOKENS[source], _END))[None].to(self.model.device)
+            ids = torch.from_numpy(np.append(ID_OF_CODE[source], END))[None].to(self.model.device)
             logits = self.model(ids, attention_mask=torch.ones_like(ids), labels=ids).logits[0]
-            letters = logits[: len(source), _TOKENS[:4]].double() / self.temperature
+            letters = logits[: len(source), ID_OF_CODE[:4]].double() / self.temperature
             shares[start : start + len(source)] = letters.softmax(1).cpu().numpy()
         return shares
 
 
-_CODES = {int(token): code for code, token in enumerate(_TOKENS)}
+_CODES = {int(token): code for code, token in enumerate(ID_OF_CODE)}
 
 
 def judge(sampler: Sampler, judged: Pairs, children: int) -> dict[str, float]:

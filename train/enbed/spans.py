@@ -7,10 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from enbed.tokenization_enbed import FIRST_SENTINEL, NUM_SENTINELS, OFFSET
-
-_END = 1
-_TOKENS = np.array([ord(letter) + OFFSET for letter in "ACGTN"])
+from enbed.tokenization_enbed import END, FIRST_SENTINEL, ID_OF_CODE, NUM_SENTINELS
 
 
 class SpanCollator:
@@ -45,7 +42,7 @@ class SpanCollator:
         # Kept and masked stretches take turns; both sums are fixed, so every row is equally long.
         kept = _parts(len(codes) - masked, spans, rng)
         gone = _parts(masked, spans, rng)
-        tokens = _TOKENS[codes]
+        tokens = ID_OF_CODE[codes]
         source, target, at = [], [], 0
         for number in range(spans):
             sentinel = [FIRST_SENTINEL + number]
@@ -53,7 +50,7 @@ class SpanCollator:
             at += kept[number]
             target += [sentinel, tokens[at : at + gone[number]]]
             at += gone[number]
-        return np.concatenate([*source, [_END]]), np.concatenate([*target, [_END]])
+        return np.concatenate([*source, [END]]), np.concatenate([*target, [END]])
 
 
 def _parts(total: int, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -73,7 +70,7 @@ class TokenCollator:
 
     def __call__(self, draws: Sequence[tuple[int, np.ndarray]]) -> dict[str, torch.Tensor]:
         rows = np.stack([codes for _, codes in draws]).astype(np.int64)
-        ids, labels = _TOKENS[rows], np.full(rows.shape, -100)
+        ids, labels = ID_OF_CODE[rows], np.full(rows.shape, -100)
         for row, (draw, codes) in enumerate(draws):
             rng = np.random.default_rng([self.seed, draw])
             known = np.flatnonzero(codes < 4)
@@ -82,7 +79,7 @@ class TokenCollator:
             ids[row, chosen] = FIRST_SENTINEL
             if self.end is not None and draw >= self.end:
                 labels[row] = -100
-        ends = np.full((len(rows), 1), _END)
+        ends = np.full((len(rows), 1), END)
         return {
             "input_ids": torch.from_numpy(np.concatenate([ids, ends], axis=1)),
             "attention_mask": torch.ones(len(rows), rows.shape[1] + 1, dtype=torch.long),

@@ -12,11 +12,10 @@ from Bio import Phylo
 
 from barcodemae.checking.groups import one_hot
 from barcodemae.errors import BarcodeMAEError
-from grid_barcodemae import nucleotide_codes
+from grid_barcodemae import UNKNOWN, nucleotide_codes
 from train.enbed.labelled_sequences import read_table
 
 WAYS = ("season", "tree")
-UNKNOWN = 4
 _WORD = 16  # nucleotides by which a strain finds its place beside the longest
 _LEAST_OVERLAP, _LEAST_IDENTITY = 200, 0.7
 _UNION = np.uint8(15)

@@ -17,10 +17,9 @@ def vectors():
 
 
 @pytest.mark.parametrize("k", [1, 5])
-@pytest.mark.parametrize("tile", [64, 4096])
-def test_labels_are_those_of_scikit_learn(vectors, monkeypatch, k, tile):
-    monkeypatch.setattr(neighbours, "_TILE_REFERENCE", tile)
-    monkeypatch.setattr(neighbours, "_TILE_QUERY", tile)
+@pytest.mark.parametrize("held", [700 * 64, 1 << 26])
+def test_labels_are_those_of_scikit_learn(vectors, monkeypatch, k, held):
+    monkeypatch.setattr(neighbours, "_SIMILARITIES", held)
     reference, query, labels = vectors
     similarities, indices = nearest(reference, query, k)
     found, _ = vote(similarities, labels[indices])

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from barcodemae.encoders.tokens import kmer_ids
+from barcodemae.encoders.tokens import grid_ids
 from barcodemae.errors import BarcodeMAEError
 from train.contrast.collator import ContrastCollator
 from train.contrast.evolution import Substitutions
-from train.contrast.views import Views, gathered, kmers_of
+from train.contrast.views import Views, gathered
 
 UNKNOWN = 64  # k = 3
 
@@ -16,11 +16,6 @@ def codes():
     codes = generator.integers(0, 4, (40, 60)).astype(np.uint8)
     codes[3, 10:14] = 4
     return codes
-
-
-def test_ids_are_those_of_the_tokenizer(codes):
-    texts = ["".join("ACGTN"[code] for code in row) for row in codes]
-    assert np.array_equal(kmers_of(codes, 3), kmer_ids(texts, 3)[0])
 
 
 def test_a_view_follows_from_its_draw_alone(codes):
@@ -35,7 +30,7 @@ def test_a_view_follows_from_its_draw_alone(codes):
 
 def test_windows_are_contiguous_and_of_the_lengths_asked(codes):
     shown = Views(3, seed=0, window_share=1.0, window_between=(15, 30))(np.arange(40), codes)
-    ids = kmers_of(codes, 3)
+    ids = grid_ids(codes, 3)
     lengths = set()
     for row in np.delete(np.arange(40), 3):
         places = np.flatnonzero(shown[row] != UNKNOWN)
@@ -84,7 +79,7 @@ def test_the_collator_sorts_views_with_their_taxa(codes):
     assert lengths[0].max() <= lengths[1].min() and batch["anchors"].tolist() == [8, 0, 8]
     taxa = batch["taxa"].tolist()
     assert sorted(taxa) == [0, 0, 1, 1, 2, 2, 3, 3] and taxa != sorted(taxa)
-    whole = kmers_of(codes[:8], 3)
+    whole = grid_ids(codes[:8], 3)
     for at, species in enumerate(batch["species"].tolist()):
         part, row = batch["views"][at // 4], at % 4
         known = part["attention_mask"][row]
@@ -102,11 +97,11 @@ def test_views_evolve_by_what_sets_species_apart(codes):
     given[:, 5] = 0
     views = Views(3, seed=0, evolve=1.0, substitutions=found)
     shown = views(np.arange(4000), given)
-    changed = shown != kmers_of(given, 3)
+    changed = shown != grid_ids(given, 3)
     # 7 of 10 views, half as strong on average; nearly all at place 5, and there to G.
     assert changed[:, 1].mean() == pytest.approx(0.7 * 0.5 / 3, abs=0.02)
     assert np.delete(changed, 1, axis=1).mean() < 0.01
-    to_g = kmers_of(np.where(np.arange(60) == 5, 2, given[:1]), 3)[0, 1]
+    to_g = grid_ids(np.where(np.arange(60) == 5, 2, given[:1]), 3)[0, 1]
     assert (shown[changed[:, 1], 1] == to_g).mean() > 0.9
     assert np.array_equal(views(np.arange(7, 8), given[:1])[0], shown[7])
 

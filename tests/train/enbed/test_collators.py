@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from edit_tags import apply_tags
 
 from barcodemae.checking.profile import consensus
-from barcodemae.checking.tags import KEEP, REPLACE, UNKNOWN, apply_tags
+from barcodemae.checking.tags import KEEP, REPLACE
 from enbed import EnbedTokenizer
+from grid_barcodemae import UNKNOWN
 from train.enbed.edits import EditCollator, profile_places
 from train.enbed.spans import SpanCollator, TokenCollator
 

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from edit_tags import apply_tags
 
-from barcodemae.checking.tags import DROP, INSERT, KEEP, REPLACE, UNKNOWN, apply_tags
+from barcodemae.checking.tags import DROP, INSERT, KEEP, REPLACE
+from grid_barcodemae import UNKNOWN
 from train.enbed.corruption import DELETION, INSERTION, REAL_MIX, SUBSTITUTION, corrupt, mask
 
 

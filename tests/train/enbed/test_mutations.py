@@ -12,11 +12,12 @@ import yaml
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.presets import preset_config
 from enbed import EnbedForConditionalGeneration
+from grid_barcodemae import UNKNOWN
 from train.enbed import mutations
 from train.enbed.children import PairCollator
 from train.enbed.mutations import Frequencies, PlaceByPlace, Writer, divide, judge
 from train.enbed.pretraining import EnbedArguments, EnbedPretraining
-from train.enbed.strains import UNKNOWN, Pairs
+from train.enbed.strains import Pairs
 
 TINY = "{hidden_size: 16, num_layers: 1, num_decoder_layers: 1, num_heads: 2, radii: [16],"
 TINY += " intermediate_size: 32, dropout_rate: 0.0}"

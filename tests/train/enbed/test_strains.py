@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from barcodemae.errors import BarcodeMAEError
-from train.enbed.strains import UNKNOWN, lay, read_pairs
+from grid_barcodemae import UNKNOWN
+from train.enbed.strains import lay, read_pairs
 
 LETTERS = "ACGT"
 
