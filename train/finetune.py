@@ -25,6 +25,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 from accelerate.utils import set_seed
 
 from barcodemae import BarcodeMAEForSequenceClassification, BarcodeMAEModel
@@ -49,7 +50,7 @@ from train.finetuning.split_reports import report_split
 from train.finetuning.trainer import FinetuneTrainer
 from train.loop.devices import make_accelerator
 from train.loop.parsing import named_argument, parse_arguments
-from train.loop.records import claimed, save_model
+from train.loop.records import CONTENT, claimed, digest_of, save_model
 from train.loop.script import errors_in_a_line
 
 
@@ -64,6 +65,7 @@ class Finetuning:
         encoder = make_encoder(arguments)  # before the minutes that large tables take to be read
         with self.accelerator.main_process_first():
             splits = read_splits(arguments)
+        self.content = digest_of(pd.concat(splits.values()))
         self.lineages = grow_lineages(splits[arguments.train_split], arguments)
         self.model = self.make_model(encoder)
         self.splits = {split: label(table, self.lineages, split) for split, table in splits.items()}
@@ -91,7 +93,8 @@ class Finetuning:
 
     def run(self) -> None:
         """Fit, report and save; or stop on the way, at `stop_after_minutes`."""
-        with claimed(self.output_dir, self.arguments.defines_the_run, self.accelerator):
+        identity = {**self.arguments.defines_the_run, CONTENT: self.content}
+        with claimed(self.output_dir, identity, self.accelerator):
             self._run()
 
     def _run(self) -> None:

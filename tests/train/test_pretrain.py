@@ -1,6 +1,7 @@
 """`train.pretrain` as its users start it: whole runs, killed, resumed, on one process and two."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,7 @@ def test_the_global_batch_is_what_is_asked_for_however_it_is_shared_out(how, dat
 
 def test_a_run_stops_where_it_is_asked_to_and_the_folder_belongs_to_it(data, tmp_path):
     output_dir = tmp_path / "run"
+    data = shutil.copy(data, tmp_path / "barcodes.csv")
     stops = {"stop_after_minutes": 1e-6, "log_every": 3, "report_to": "tensorboard"}
     train_here(data, output_dir, max_steps=6, **stops)
     assert list(output_dir.rglob("events.out.tfevents.*"))
@@ -117,6 +119,10 @@ def test_a_run_stops_where_it_is_asked_to_and_the_folder_belongs_to_it(data, tmp
         train_here(data, output_dir, max_steps=6, seed=1)
     train_here(data, output_dir, max_steps=6)
     assert [line["step"] for line in steps(output_dir)][-3:] == [4, 5, 6]
+    # With other barcodes, those held out would be learned from.
+    data.write_text("".join(data.read_text().splitlines(keepends=True)[:-3]))
+    with pytest.raises(BarcodeMAEError, match="what train_data holds was"):
+        train_here(data, output_dir, max_steps=6)
 
 
 def test_a_batch_that_cannot_be_shared_out_evenly_is_refused(data, tmp_path):

@@ -39,7 +39,7 @@ from train.loop.devices import make_accelerator
 from train.loop.optimization import one_cycle
 from train.loop.overrides import read_overrides
 from train.loop.parsing import parse_arguments
-from train.loop.records import claimed
+from train.loop.records import CONTENT, claimed, digest_of
 
 _ALIKE = 20  # batches among which sequences are sorted by length
 _POOLING = "classifier_pooling"
@@ -140,7 +140,8 @@ class Classification:
         """
         output_dir, folds = Path(self.arguments.output_dir), self.folds()
         accelerator = make_accelerator(self.arguments)
-        with claimed(output_dir, self.arguments.defines_the_run, accelerator):
+        identity = {**self.arguments.defines_the_run, CONTENT: digest_of(self.table)}
+        with claimed(output_dir, identity, accelerator):
             return self._run(output_dir, folds)
 
     def _run(self, output_dir: Path, folds: list[tuple[np.ndarray, np.ndarray]]) -> dict:

@@ -45,17 +45,27 @@ def _checked(table: pd.DataFrame, file: str, label: str) -> pd.DataFrame:
     return table
 
 
-def _read(path: Path, label: str, labels: str) -> pd.DataFrame:
+def _read(path: Path, label: str, labels: str, texts: dict | None = None) -> pd.DataFrame:
     if not path.is_file():
         raise BarcodeMAEError(f"{path}: there is no such file")
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     if path.suffix in (".csv", ".tsv"):
-        return pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
+        # "NA" may be a gene's name, and "007" an id: an empty cell alone is missing.
+        mark = "," if path.suffix == ".csv" else "\t"
+        return pd.read_csv(path, sep=mark, keep_default_na=False, na_values=[""], converters=texts)
     if not labels:
         raise BarcodeMAEError(f"{path}: FASTA holds no labels; give --labels TABLE")
-    named = _read(Path(labels), label, "")
+    named = _read(Path(labels), label, "", texts={0: str})
+    if label not in named:
+        raise BarcodeMAEError(
+            f"{labels}: there is no column {label!r}; there are {', '.join(named.columns)}"
+        )
+    named = named.assign(**{named.columns[0]: named.iloc[:, 0].astype(str)}).drop_duplicates()
     by_id = named.set_index(named.columns[0])[label]
+    if by_id.index.has_duplicates:
+        twice = by_id.index[by_id.index.duplicated()][0]
+        raise BarcodeMAEError(f"{labels}: {twice} has two {label}s; leave one of them")
     with dnaio.open(path) as records:
         rows = [(record.id, record.sequence) for record in records]
     table = pd.DataFrame(rows, columns=["id", "nucleotides"])

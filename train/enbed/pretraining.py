@@ -8,10 +8,12 @@ reads dated strains of a virus and learns to write the child of a parent.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from barcodemae.checking.tagging import WIDTH
@@ -92,6 +94,18 @@ class EnbedPretraining(TrainingRun):
             return divide(pairs, test_from)[0] if test_from else pairs
         genome = Genome(self.arguments.train_data, Path(self.arguments.output_dir) / "genome")
         return Windows(genome, self.arguments.window)
+
+    def digest(self, barcodes):
+        if self.arguments.objective == "edits":
+            return super().digest(barcodes)
+        if self.arguments.objective == "mutations":
+            arrays = [barcodes.parents, barcodes.children, barcodes.times.astype(str)]
+        else:
+            arrays = [barcodes.genome.codes, barcodes.genome.stretches]
+        digest = hashlib.sha256()
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).view(np.uint8))
+        return digest.hexdigest()[:16]
 
     def hold_out(self, barcodes):
         if self.arguments.objective not in _GENOMES:

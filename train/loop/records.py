@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
@@ -12,16 +13,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import accelerate
+import pandas as pd
+import pyarrow as pa
 import torch
 import transformers
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
+from barcodemae.data.repeats import hash_values
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import full_disk_named, held_folder, write_whole_text
 from train.loop.checkpoints import recover_directory, replace_directory
 
 _ARGUMENTS = "arguments.json"
+CONTENT = "what train_data holds"
 
 
 @dataclass
@@ -38,6 +43,18 @@ class Progress:
 
     def load_state_dict(self, state: dict) -> None:
         self.__dict__.update(state)
+
+
+def digest_of(table: pa.Table | pd.DataFrame) -> str:
+    """A digest of a table, column by column, as texts."""
+    digest = hashlib.sha256()
+    if isinstance(table, pd.DataFrame):
+        table = pa.Table.from_pandas(table.astype(str), preserve_index=False)
+    for name in table.column_names:
+        digest.update(name.encode())
+        for chunk in table[name].chunks:
+            digest.update(hash_values(chunk.cast(pa.string()).fill_null("")))
+    return digest.hexdigest()[:16]
 
 
 @contextmanager
@@ -75,7 +92,7 @@ def _refuse_another_run(output_dir: Path, identity: dict) -> None:
         changed = [
             f"{name} was {before.get(name)!r} and is {value!r}"
             for name, value in identity.items()
-            if before.get(name) != value
+            if before.get(name, value if name == CONTENT else None) != value
         ]
     except (ValueError, AttributeError) as error:
         raise BarcodeMAEError(
@@ -85,7 +102,7 @@ def _refuse_another_run(output_dir: Path, identity: dict) -> None:
     if changed:
         raise BarcodeMAEError(
             f"{output_dir}: holds a run with other arguments ({'; '.join(changed)}). Give "
-            "another --output_dir, or the arguments of that run to go on with it."
+            "another --output_dir, or the arguments and data of that run to go on with it."
         )
 
 

@@ -18,7 +18,7 @@ from barcodemae.hub.push import push_checkpoint
 from train.loop.deadline import Interval
 from train.loop.held_out import move
 from train.loop.log import Metrics, TrainingLog
-from train.loop.records import claimed, save_model
+from train.loop.records import CONTENT, claimed, save_model
 from train.loop.setup import RunSetup
 
 
@@ -56,7 +56,8 @@ class TrainingRun(RunSetup):
 
     def run(self) -> None:
         """Train to the end, for `stop_after_minutes`, or until a signal says to stop."""
-        with claimed(self.output_dir, self.arguments.defines_the_run, self.accelerator):
+        identity = {**self.arguments.defines_the_run, CONTENT: self.content}
+        with claimed(self.output_dir, identity, self.accelerator):
             step = self._run()
         if step < self.total_steps:
             state = self.checkpoints.states.path(step)

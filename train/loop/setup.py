@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from barcodemae import BarcodeMAEConfig
 from barcodemae.data.reading import FIRST, MERGE, read_barcodes
+from barcodemae.data.schemas import RANKS
 from barcodemae.errors import BarcodeMAEError
 from train.loop.arguments import LoopArguments
 from train.loop.averaging import WeightAverage
@@ -23,7 +24,7 @@ from train.loop.checkpoints import Checkpoints
 from train.loop.deadline import Deadline
 from train.loop.devices import make_accelerator, share_of_batch
 from train.loop.optimization import make_optimizer, one_cycle
-from train.loop.records import Progress
+from train.loop.records import Progress, digest_of
 
 Collator = Callable[[Sequence[tuple]], dict]
 
@@ -56,6 +57,7 @@ class RunSetup(ABC):
         self.output_dir = Path(arguments.output_dir)
         with self.accelerator.main_process_first():
             barcodes = self.read()
+        self.content = self.digest(barcodes)
         self.global_batch = arguments.batch_size
         self.batch_size = share_of_batch(
             arguments.batch_size,
@@ -129,6 +131,13 @@ class RunSetup(ABC):
             on_error=self.arguments.on_error,
             progress=self.accelerator.is_main_process,
         )
+
+    def digest(self, barcodes) -> str:
+        """Of what `read` gave: a run goes on with the same alone."""
+        columns = ["nucleotides"]
+        if getattr(self.arguments, "label_rank", ""):
+            columns += RANKS
+        return digest_of(barcodes.data.select(columns).table)
 
     def make_draws(
         self, barcodes: datasets.Dataset, rows: np.ndarray, held_out: np.ndarray

@@ -17,6 +17,7 @@ from enbed import (
     EnbedForTokenClassification,
 )
 from train.enbed.elements import Classification, ElementArguments, unfreeze
+from train.enbed.labelled_sequences import read_table
 from train.loop.parsing import named_argument, parse_arguments
 
 SIZES = {
@@ -100,6 +101,19 @@ def test_fasta_is_joined_with_a_table_of_labels(checkpoint, tmp_path):
         run(tmp_path / "a.fasta", tmp_path / "run", model=str(checkpoint))
 
 
+def test_ids_and_labels_of_a_table_are_texts(tmp_path):
+    (tmp_path / "a.fasta").write_text(">007\nACGT\n>12\nACGA\n")
+    labels = tmp_path / "labels.csv"
+    labels.write_text("id,gene\n12,HA\n007,NA\n007,NA\n")
+    found = read_table([str(tmp_path / "a.fasta")], "gene", str(labels))
+    assert found["gene"].tolist() == ["NA", "HA"]
+    labels.write_text("id,gene\n12,HA\n007,NA\n007,HA\n")
+    with pytest.raises(BarcodeMAEError, match="labels.csv: 007 has two genes"):
+        read_table([str(tmp_path / "a.fasta")], "gene", str(labels))
+    with pytest.raises(BarcodeMAEError, match="there is no column 'label'"):
+        read_table([str(tmp_path / "a.fasta")], "label", str(labels))
+
+
 def test_ready_made_configurations_make_a_model(tmp_path):
     sequences(10).to_parquet(tmp_path / "table.parquet")
     files = sorted((Path(__file__).parents[3] / "train" / "configs").glob("elements-*.yaml"))
@@ -130,6 +144,9 @@ def test_a_run_that_was_stopped_goes_on_with_its_fold(checkpoint, tmp_path):
     assert again["accuracy_by_fold"] == whole["accuracy_by_fold"]
     with pytest.raises(BarcodeMAEError, match="epochs was 2.0 and is 3.0"):
         run(data, tmp_path / "run", **{**given, "epochs": 3.0})
+    sequences()[::-1].to_csv(data, index=False)
+    with pytest.raises(BarcodeMAEError, match="what train_data holds was"):
+        run(data, tmp_path / "run", **given)
 
 
 def test_the_average_of_the_weights_is_judged_and_letters_are_masked(tmp_path):
