@@ -30,6 +30,7 @@ class Encoder(Protocol):
         corruptions: the kinds of `Corruption` that it knows.
         num_offsets: reading frames that differ for it (k of non-overlapping k-mers, else 1).
         knows_frames: whether `starts` make a difference to it.
+        finds_region: whether it looks for the barcode in the whole record, on either strand.
     """
 
     fingerprint: str
@@ -37,6 +38,7 @@ class Encoder(Protocol):
     corruptions: tuple[str, ...]
     num_offsets: int
     knows_frames: bool
+    finds_region: bool
 
     def embed(
         self,

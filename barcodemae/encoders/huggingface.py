@@ -79,6 +79,7 @@ class HuggingFaceEncoder:
     """
 
     num_offsets, knows_frames = 1, False
+    finds_region = False
 
     @classmethod
     def from_spec(cls, entry: Entry | None, spec: str, options: Options) -> HuggingFaceEncoder:

@@ -29,6 +29,7 @@ class KmerFrequencies:
 
     corruptions: tuple[str, ...] = ("drop",)
     num_offsets, knows_frames = 1, False  # overlapping k-mers know no reading frame
+    finds_region = False
 
     def __init__(self, k: int):
         if not 1 <= k <= MAX_K:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from barcodemae.data.grid import coi_grid
 from barcodemae.encoders import Options
 from barcodemae.encoders.corruption import Corruption
 from barcodemae.encoders.shipped import shipped_model
@@ -96,11 +97,15 @@ class OnnxEncoder:
     def __init__(self, directory: str | Path, batch_size: int):
         self.embedder = OnnxEmbedder(directory)
         self.batch_size = batch_size
+        self.finds_region = self.embedder.grid is not None
         self.num_offsets = 1 if self.embedder.grid else self.embedder.kmer_size
         digest = hashlib.sha256(self.embedder.path.read_bytes())
         weights = Path(directory) / "model.safetensors"
         if weights.is_file():
             digest.update(weights.read_bytes())
+        grid = self.embedder.grid
+        if grid is not None and not np.array_equal(grid.profile, coi_grid().profile):
+            digest.update(grid.profile.tobytes())
         self.fingerprint = f"onnx-{digest.hexdigest()}"
         self.settings = {"encoder": f"onnx:{directory}", "dimensions": self.embedder.dim}
 

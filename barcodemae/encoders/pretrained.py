@@ -51,6 +51,7 @@ class BarcodeMAEEncoder:
         config = embedder.model.config
         grid = embedder.grid
         on_grid = grid is not None
+        self.finds_region = on_grid
         self.num_offsets = 1 if on_grid else config.kmer_size
         pooling = config.pooling if embedder.pooling == "mean" else "cls"
         what_else = (config.kmer_size, MAX_NUCLEOTIDES, *_FINGERPRINTS[pooling])

@@ -57,6 +57,7 @@ class Sites:
     corruptions: tuple[str, ...] = ()
     num_offsets = 1
     knows_frames = False  # it lays barcodes on the grid itself
+    finds_region = True
     fingerprint = "sites-coi-658-1"
 
     def __init__(self):

@@ -14,7 +14,7 @@ from barcodemae.encoders.corruption import Corruption
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.aligners import Aligner
 from barcodemae.evaluation.settings import Settings
-from barcodemae.evaluation.splits import Barcodes, BarcodeSet, digest
+from barcodemae.evaluation.splits import Barcodes, BarcodeSet, digest, whole_of
 from barcodemae.identification import transforms
 from barcodemae.identification.placement import Placement
 from barcodemae.store import Stopwatch, Store, content_key
@@ -143,9 +143,11 @@ class Context:
             # By splits, so that sets which share a split share its embeddings.
             for _, part in barcodes.table.groupby("split", sort=False):
                 for start in range(0, len(part), _SHARD):
-                    sequences = part["nucleotides"].iloc[start : start + _SHARD].tolist()
-                    more = {}
-                    if transforms.ALIGNED in row.variant:
+                    some, more = part.iloc[start : start + _SHARD], {}
+                    sequences = some["nucleotides"].tolist()
+                    if row.encoder.finds_region:
+                        sequences = whole_of(some)
+                    elif transforms.ALIGNED in row.variant:
                         sequences, more["starts"] = self.placement.align(sequences)
                     shards.append(self._shard(row.encoder, sequences, offset, corruption, **more))
                     bar.update(len(sequences))

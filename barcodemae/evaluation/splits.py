@@ -11,7 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from barcodemae.data.preparation import MAX_LENGTH
 from barcodemae.errors import BarcodeMAEError
+
+
+_WHOLE = "whole"
 
 
 def split_names(name: str) -> list[str]:
@@ -25,7 +29,8 @@ class BarcodeSet:
 
     Attributes:
         name: "train", or several splits, "val,val_unseen".
-        table: the canonical columns of `barcodemae.data`, one row for each barcode.
+        table: the canonical columns of `barcodemae.data`, one row for each barcode; where its
+            nucleotides are cut, the column `whole` holds the records as they are.
     """
 
     name: str
@@ -39,9 +44,14 @@ class BarcodeSet:
         return self.table["nucleotides"].tolist()
 
     @cached_property
+    def whole(self) -> list[str]:
+        """The records as they are, for who finds the barcode in them."""
+        return whole_of(self.table)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the nucleotides, in order."""
-        return digest(self.sequences)
+        return digest(self.whole)
 
     def labels(self, rank: str) -> np.ndarray:
         """(n,) taxa at `rank` (or `dna_bin`), "" where missing."""
@@ -53,6 +63,11 @@ class BarcodeSet:
         nameless = species == ""
         names = np.where(nameless, np.char.add("\t", np.arange(len(species)).astype(str)), species)
         return np.unique(names, return_inverse=True)[1]
+
+
+def whole_of(table: pd.DataFrame) -> list[str]:
+    """The nucleotides of a table of `BarcodeSet`, as they are."""
+    return table[_WHOLE if _WHOLE in table else "nucleotides"].tolist()
 
 
 def digest(texts: Sequence[str]) -> str:
@@ -71,7 +86,8 @@ class Barcodes:
     ) -> Barcodes:
         """Read the named splits of FASTA, CSV, TSV or Parquet files, data sets or Hub ids.
 
-        `prepare`: strip trailing N, drop repeats and cut at 660 nucleotides (paper-faithful).
+        `prepare`: strip trailing N, drop repeats and cut at 660 nucleotides (paper-faithful), but
+            for what reads on a grid.
 
         Raises:
             BarcodeMAEError: a split is missing or empty; the message lists those there are.
@@ -80,6 +96,7 @@ class Barcodes:
 
         # The label of a barcode is that of its copies, too, whichever comes first.
         how = {"prepare": prepare, "ids": "number", "repeats": MERGE if prepare else FIRST}
+        how["whole"] = prepare
         present = sorted(filter(None, read_barcodes(sources, **how).unique("split")))
         if absent := [name for name in splits if name not in present]:
             raise BarcodeMAEError(
@@ -87,7 +104,11 @@ class Barcodes:
                 f" Splits there: {', '.join(present) or 'none: add a column `split` to the table'}"
             )
         found = read_barcodes(sources, split=list(splits), labels_matter=True, **how)
-        return cls(found.to_pandas())
+        table = found.to_pandas()
+        if prepare:
+            cut = table["nucleotides"].str.slice(0, MAX_LENGTH)
+            table = table.assign(**{_WHOLE: table["nucleotides"], "nucleotides": cut})
+        return cls(table)
 
     def get(self, name: str) -> BarcodeSet:
         """The barcodes of a split, or of several in their order ("val,val_unseen")."""

@@ -38,7 +38,8 @@ def answer(
     table["ambiguous_with"] = ""
     table["verdict"] = named.NO_CALL
     for rank in (rank for rank in RANKS if rank in calls):
-        rows = np.flatnonzero(calls[rank].confident & (calls[rank].taxa != ""))
+        has_name = ~np.isin(calls[rank].taxa, ("", UNPLACED))
+        rows = np.flatnonzero(calls[rank].confident & has_name)
         table.loc[rows, "rank_called"] = rank
         table.loc[rows, "verdict"] = _VERDICTS.get(rank, named.NO_CALL)
         for above, taxa in _lineages(classifier, rank, calls[rank].taxa[rows]).items():
@@ -56,14 +57,20 @@ def answer(
 
 
 def _lineages(classifier: Classifier, rank: str, taxa: np.ndarray) -> dict[str, list[str]]:
-    """The taxa (n,) of a rank and those above them, of the ranks that answers have."""
+    """The taxa (n,) of a rank and those above them, of the ranks that answers have.
+
+    Where a taxon stands under several of a rank (a genus of one name in two families), that rank
+    stays empty.
+    """
     lineages = classifier.lineages
     place = {name: index for index, name in enumerate(lineages.names[rank])}
-    # One leaf of each taxon stands for its lineage: they share all ranks above.
-    leaves = [int((lineages.of_leaf[rank] == place[taxon]).nonzero()[0]) for taxon in taxa]
     found = {}
     for above in RANKS[: RANKS.index(rank) + 1]:
         if above in lineages.names:
-            names = [lineages.names[above][int(lineages.of_leaf[above][leaf])] for leaf in leaves]
+            of_taxon = {}
+            for taxon in set(taxa):
+                over = lineages.of_leaf[above][lineages.of_leaf[rank] == place[taxon]].unique()
+                of_taxon[taxon] = lineages.names[above][int(over[0])] if len(over) == 1 else ""
+            names = [of_taxon[taxon] for taxon in taxa]
             found[above] = ["" if name == UNPLACED else name for name in names]
     return found

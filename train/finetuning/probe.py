@@ -62,7 +62,8 @@ def fit_probe(
 
 def cached_embeddings(embedder: Embedder, sequences: list[str], cache: Path) -> np.ndarray:
     """(n, dim) float32, from `cache` where this encoder has embedded these barcodes before."""
-    key = content_key(encoder=hash_weights(embedder.model), sequences=sequences)
+    grid = None if embedder.grid is None else embedder.grid.profile.tobytes()
+    key = content_key(encoder=hash_weights(embedder.model, grid), sequences=sequences)
     compute = lambda: {"embeddings": embedder.embed(sequences, progress=True)}  # noqa: E731
     return Store(cache).arrays(key, compute)["embeddings"]
 

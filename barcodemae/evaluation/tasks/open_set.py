@@ -45,7 +45,7 @@ class _Labelled:
 
     @property
     def barcodes(self) -> list[str]:
-        return self.barcode_set.sequences
+        return self.barcode_set.whole
 
     @cached_property
     def lineages(self) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def run(row: Row, context: Context) -> list[dict]:
         task=TASK,
         row=context.fingerprint(row),
         barcodes=[each.digest for each in (context.reference, context.seen, context.query)],
-        labels=[digest(context.reference.labels(rank)) for rank in ("genus", "species")],
+        labels=[digest(context.reference.labels(rank)) for rank in (*RANKS, "dna_bin")],
     )
     answer = _by_alignment if row.aligner else _by_library
     found = context.store.values(key, lambda: answer(row, context))
@@ -143,7 +143,7 @@ def _by_library(row: Row, context: Context) -> dict:
         library = Library(where)
         library.encoder = row.encoder
         parts = [
-            identify(library, each.table["processid"].tolist(), each.sequences)
+            identify(library, each.table["processid"].tolist(), each.whole)
             for each in (context.seen, context.query)
         ]
     table = pd.concat([part.table for part in parts])

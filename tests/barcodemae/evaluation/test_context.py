@@ -18,7 +18,7 @@ class Counting(KmerFrequencies):
     """Tells how many barcodes it has embedded, and can be stopped."""
 
     embedded, stop_after = 0, None
-    num_offsets, knows_frames = 4, True
+    num_offsets, knows_frames, finds_region = 4, True, False
 
     def embed(self, sequences, offset=0, corruption=None):
         if self.stop_after is not None and self.embedded >= self.stop_after:

@@ -180,3 +180,20 @@ def test_answers_have_the_columns_of_identify_and_one_lineage(model_dir):
     assert table["genus"].tolist() == [names[genus_of[species]] for species in table["species"]]
     classifier.thresholds = {}
     assert set(answer(classifier, ["a"], barcodes[:1]).table["verdict"]) == {"no call"}
+
+
+def test_a_genus_of_two_families_has_neither_and_what_has_no_family_is_not_called(model_dir):
+    classifier = Classifier.from_pretrained(model_dir, "cpu")
+    species = [f"Xus {letter}" for letter in "abc"]
+    barcodes = draw(8, seed=2)
+
+    def answered(families, **thresholds):
+        columns = {"family": families, "genus": ["Xus"] * 3, "species": species}
+        classifier.lineages, classifier.thresholds = Lineages.from_columns(columns), thresholds
+        return answer(classifier, list("abcdefgh"), barcodes).table
+
+    assert set(answered(["A", "A", "A"], genus=0.0)["family"]) == {"A"}
+    assert set(answered(["A", "B", "A"], genus=0.0)["family"]) == {""}
+    by_species = answered(["A", "B", "C"], species=0.0)
+    assert [n[-1].upper() for n in by_species["species"]] == by_species["family"].tolist()
+    assert set(answered([None, None, None], family=0.0)["rank_called"]) == {""}
