@@ -14,7 +14,6 @@ import pandas as pd
 from barcodemae.data.preparation import MAX_LENGTH
 from barcodemae.errors import BarcodeMAEError
 
-
 _WHOLE = "whole"
 
 

@@ -33,7 +33,8 @@ def parse_variants(text: str) -> list[tuple[str, ...]]:
     Raises:
         BarcodeMAEError: there is no such option.
     """
-    return [parse_options(part) for part in text.split(",") if part.strip()]
+    # One that is named twice, "centre,centre", is one row.
+    return list(dict.fromkeys(parse_options(part) for part in text.split(",") if part.strip()))
 
 
 def parse_options(text: str) -> tuple[str, ...]:

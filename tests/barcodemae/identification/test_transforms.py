@@ -63,6 +63,10 @@ def test_variants_are_read():
     read = transforms.parse_variants("offsets, whiten+offsets")
     assert read == [("offsets",), ("offsets", "whiten")]
     assert transforms.parse_variants("") == []
+    assert transforms.parse_variants("centre,whiten+centre,centre+whiten,centre") == [
+        ("centre",),
+        ("centre", "whiten"),
+    ]
     with pytest.raises(BarcodeMAEError, match="no inference option 'pca'"):
         transforms.parse_variants("pca")
 
