@@ -56,6 +56,8 @@ def test_embed_uses_it_where_no_other_is_named(has_gpu, tmp_path, monkeypatch):
     expected = Embedder.from_pretrained(shipped_model(), "cpu").embed(barcodes)
     np.testing.assert_allclose(found[:3], expected, atol=5e-6)
     np.testing.assert_allclose(found[3], found[0], atol=5e-6)  # the other strand
+    with pytest.raises(BarcodeMAEError, match="--offset 3: the model finds the barcode"):
+        CliRunner().invoke(app, [*words, "--offset", "3"], catch_exceptions=False)
 
 
 def test_several_processes_do_not_embed_into_one_file(tmp_path, monkeypatch):

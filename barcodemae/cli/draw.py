@@ -20,6 +20,8 @@ def draw(
     ] = None,
 ) -> None:
     """Draw verdicts by order, or a map of embeddings (UMAP, else t-SNE) coloured by verdict."""
+    import numpy as np
+
     from barcodemae.errors import BarcodeMAEError
     from barcodemae.outputs import check_output, report
     from barcodemae.reports import pictures
@@ -33,6 +35,11 @@ def draw(
         report(output, f"verdicts on {len(table):,} barcodes")
         return
     ids, vectors = embedded
+    if vectors.ndim != 2 or len(ids) != len(vectors) or not np.isfinite(vectors).all():
+        raise BarcodeMAEError(
+            f"{found}: holds {len(ids)} ids beside embeddings of shape {vectors.shape}, or what is "
+            "not finite; give what `barcodemae embed` wrote"
+        )
     named = None
     if verdicts:
         of_id = _table(verdicts).drop_duplicates("id").set_index("id")["verdict"]
@@ -44,6 +51,8 @@ def draw(
 
 def _embeddings(path: Path):
     """Ids and vectors (n, dim) of a file of embeddings; None: it is none."""
+    from zipfile import BadZipFile
+
     import numpy as np
     import pyarrow.parquet as pq
 
@@ -56,7 +65,7 @@ def _embeddings(path: Path):
         if path.suffix == ".parquet" and "embedding" in pq.read_schema(path).names:
             table = pq.read_table(path)
             return table["id"].to_pylist(), np.stack(table["embedding"].to_numpy())
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, BadZipFile) as error:
         raise BarcodeMAEError(f"{path}: holds no embeddings, or is damaged: {error}") from error
     return None
 
@@ -65,6 +74,7 @@ def _table(path: Path):
     import pandas as pd
 
     from barcodemae.errors import BarcodeMAEError
+    from barcodemae.identification.answers import VERDICTS
 
     try:
         if path.suffix == ".parquet":
@@ -80,4 +90,6 @@ def _table(path: Path):
             f"{path}: has no column {', '.join(sorted(missing))}: give what `barcodemae identify` "
             "wrote, or embeddings (.npz, .parquet) of `barcodemae embed`"
         )
+    if strange := set(table["verdict"]) - set(VERDICTS):
+        raise BarcodeMAEError(f"{path}: {strange.pop()!r} is no verdict of `barcodemae identify`")
     return table

@@ -1,5 +1,6 @@
 """`barcodemae embed`: barcodes -> a file of embeddings, or a folder of them."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -84,7 +85,9 @@ def embed(
         queries, prepare=False, degap=degap, on_error=on_error, progress=is_first
     )
     told = barcodes if is_first else None
-    embedder = _load(model, where, precision, told)
+    beside = sys.stderr if is_stream(output) else sys.stdout
+    embedder = _load(model, where, precision, told, beside)
+    _check_offset(embedder, offset)
     _tell_of_long(output, embedder, told)
     if state is None:
         written = write_embeddings(output, embedder, barcodes, **settings)
@@ -137,6 +140,7 @@ def _embed_by_onnx(
                 "(.parquet, .npz, .csv) in fp32 on the CPU"
             )
     embedder = OnnxEmbedder(model.removeprefix("onnx:") or shipped_model())
+    _check_offset(embedder, offset)
     barcodes = read_barcodes(queries, prepare=False, degap=degap, on_error=on_error)
     _tell_of_long(output, embedder, barcodes)
     sources = ", ".join(queries) if on_error == "raise" else ""
@@ -144,8 +148,8 @@ def _embed_by_onnx(
     report(output, f"{written} embeddings of {embedder.dim} dimensions, by ONNX Runtime")
 
 
-def _load(model: str, device, precision: str, barcodes):
-    """The encoder; where it computes in fewer bits, print what that does to `barcodes`."""
+def _load(model: str, device, precision: str, barcodes, to):
+    """The encoder; where it computes in fewer bits, tell `to` what that does to `barcodes`."""
     from barcodemae.embedding.precision import at_precision
     from barcodemae.encoders.embedder import Embedder
     from barcodemae.identification.neighbours import neighbour_agreement
@@ -162,9 +166,20 @@ def _load(model: str, device, precision: str, barcodes):
         print(
             f"{precision}: {seconds / reduced_seconds:.1f} times as fast as fp32 here; "
             f"{neighbour_agreement(exact, near):.1%} of {len(sequences) // 2} barcodes keep their "
-            f"nearest neighbour of fp32 among {len(sequences) - len(sequences) // 2} others"
+            f"nearest neighbour of fp32 among {len(sequences) - len(sequences) // 2} others",
+            file=to,
         )
     return reduced
+
+
+def _check_offset(embedder, offset: int) -> None:
+    from barcodemae.errors import BarcodeMAEError
+
+    if offset and embedder.grid is not None:
+        raise BarcodeMAEError(
+            f"--offset {offset}: the model finds the barcode on its grid, so that nothing is "
+            "dropped. Leave --offset out"
+        )
 
 
 def _tell_of_long(output: Path, embedder, barcodes) -> None:

@@ -114,7 +114,9 @@ def run(given: SimpleNamespace) -> None:
     from barcodemae.errors import BarcodeMAEError
     from barcodemae.evaluation import evaluator, report
     from barcodemae.evaluation.recipe import run_recipe
+    from barcodemae.outputs import check_folder
 
+    check_folder(given.output)
     earlier = [report.read_results(folder) for folder in given.merge]
     request = _request(given)
     found = []

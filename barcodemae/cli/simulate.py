@@ -38,7 +38,11 @@ def simulate(
     each place. Fit for trying things out, not for claims.
     """
     from barcodemae.data import write_simulated
+    from barcodemae.errors import BarcodeMAEError
     from barcodemae.outputs import report
+
+    if output.suffix.lower() in (".tsv", ".parquet", ".fasta", ".fa", ".fastq", ".xlsx"):
+        raise BarcodeMAEError(f"{output}: CSV is written; give a name that ends in .csv")
 
     written = write_simulated(
         output,

@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import check_output, is_stream, whole_file
-from grid_barcodemae import MAX_NUCLEOTIDES
 
 if TYPE_CHECKING:
     from barcodemae.encoders.embedder import Embedder
@@ -127,10 +126,8 @@ def _nothing_to_embed(
     embedder: Embedder | OnnxEmbedder, record: str, offset: int
 ) -> BarcodeMAEError:
     after = f" after the {offset} that --offset drops" if offset else ""
-    reason = (
-        f"no {embedder.kmer_size}-mer of A, C, G and T alone in the first {MAX_NUCLEOTIDES} "
-        f"nucleotides{after}"
-    )
+    where = f" in the first {embedder.longest} nucleotides" if embedder.longest else ""
+    reason = f"no {embedder.kmer_size}-mer of A, C, G and T alone{where}{after}"
     if embedder.grid is not None:
         reason = "it fits nowhere on the model's grid (too short, or another gene)"
     return BarcodeMAEError(

@@ -70,6 +70,13 @@ def export(
     if dtype is not None and dtype not in DTYPES:
         raise BarcodeMAEError(f"--dtype {dtype} is not allowed: give one of {', '.join(DTYPES)}")
     output, path = Path(output), Path(checkpoint)
+    if onnx and (family := check_finished(path)[0]).model_type != "barcodemae":
+        raise BarcodeMAEError(f"--onnx: {family.name} models have no ONNX graph; leave it out")
+    if results and last_map is not None:
+        raise BarcodeMAEError(
+            "--results were measured before --fold-metric changes the weights: export without "
+            "them, evaluate what was exported, and export that with --results"
+        )
     name = repo_id or output.absolute().name
     if results:
         found = _found_results(Path(results), path, name, results_model, results_data)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy import linalg
 
-from barcodemae.data import read_barcodes
+from barcodemae.data import RANKS, read_barcodes
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.metric import Scatter
@@ -44,8 +44,10 @@ def joined_map(
         BarcodeMAEError: the model does not pool by site, no taxon has two barcodes, or something
             cannot be read.
     """
+    if rank not in RANKS:
+        raise BarcodeMAEError(f"--fold-rank {rank}: no such rank; ranks: {', '.join(RANKS)}")
     embedder = Embedder.from_pretrained(model, device)
-    pooling = embedder.model.site_pooling
+    pooling = getattr(embedder.model, "site_pooling", None)  # ENBED never has one
     if pooling is None:
         raise BarcodeMAEError(
             "--fold-metric is for models that pool by site (pooling = 'sites'): the embedding of "

@@ -9,6 +9,7 @@ import torch
 from barcodemae.checking.tags import LABELS
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.export import export
+from barcodemae.identification.folding import joined_map
 from barcodemae.loading import load_model
 from barcodemae.presets import preset_config
 from enbed import (
@@ -88,3 +89,12 @@ def test_sequences_are_embedded_in_bulk(checkpoint):
     expected = (embedding(long[:16383]) + embedding(long[-16383:])) / 2
     np.testing.assert_allclose(found[3], expected, atol=2e-5)
     assert not found[2].any() and embedder.dim == 64
+
+
+def test_what_an_enbed_lacks_is_said(checkpoint, tmp_path):
+    with pytest.raises(BarcodeMAEError, match="--onnx: ENBED models have no ONNX graph"):
+        export(checkpoint, tmp_path / "repository", onnx=True)
+    with pytest.raises(BarcodeMAEError, match="--fold-metric is for models that pool by site"):
+        joined_map(checkpoint, tmp_path / "labelled.csv")
+    with pytest.raises(BarcodeMAEError, match="--fold-rank Genus: no such rank"):
+        joined_map(checkpoint, tmp_path / "labelled.csv", "Genus")

@@ -21,6 +21,12 @@ def test_the_command_writes_a_table(tmp_path):
     assert all(barcode in path.read_text() for barcode in expected["dna_barcode"])
 
 
+def test_a_name_of_another_format_is_refused(tmp_path):
+    result = CliRunner().invoke(app, ["simulate", "-o", str(tmp_path / "simulated.parquet")])
+    assert "CSV is written; give a name that ends in .csv" in str(result.exception)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_defaults_are_those_of_the_library():
     options = inspect.signature(simulate).parameters
     for field in dataclasses.fields(Simulation):

@@ -58,6 +58,7 @@ def test_a_map_has_a_mark_for_each_verdict(verdicts, tmp_path, monkeypatch):
     [
         ("a.tsv", "id\tx\n1\t2\n", "no column order, verdict"),
         ("a.npz", "no archive", "holds no embeddings, or is damaged"),
+        ("a.npz", "PK\x03\x04cut off", "damaged"),
         ("a.parquet", "no table", "damaged"),
     ],
 )
@@ -67,6 +68,22 @@ def test_what_cannot_be_drawn_is_said(tmp_path, name, content, said):
         run(tmp_path / name, "-o", tmp_path / "a.png")
     with pytest.raises(BarcodeMAEError, match="pictures are"):
         run(tmp_path / name, "-o", tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize(
+    ("ids", "vectors"),
+    [("abc", np.ones((6, 4))), ("abcdef", np.ones(6)), ("abcdef", np.full((6, 4), np.nan))],
+)
+def test_vectors_that_fit_no_ids_or_are_not_finite_are_refused(tmp_path, ids, vectors):
+    np.savez(tmp_path / "a.npz", ids=np.array(list(ids)), embeddings=vectors)
+    with pytest.raises(BarcodeMAEError, match=rf"a.npz: holds {len(ids)} ids beside embeddings"):
+        run(tmp_path / "a.npz", "-o", tmp_path / "a.png")
+
+
+def test_a_verdict_that_identify_does_not_give_is_refused(tmp_path):
+    (tmp_path / "a.tsv").write_text("id\tverdict\torder\na\tclean\tDiptera\n")
+    with pytest.raises(BarcodeMAEError, match="'clean' is no verdict of"):
+        run(tmp_path / "a.tsv", "-o", tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
