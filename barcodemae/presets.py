@@ -182,6 +182,7 @@ _ENBED_ALLOWED = {
     "learned_positions": _between(0, _LENGTH),
     "ngram_sizes": ((lambda value: _is_list_of(int, value)), "a list of integers"),
     "classifier_pooling": ((lambda value: value in ("mean", "sites")), "'mean' or 'sites'"),
+    "aligned_output": _FLAG,
     "max_position_embeddings": _between(1, _LENGTH),
     "initializer_range": _POSITIVE,
     "dropout_rate": _PROBABILITY,

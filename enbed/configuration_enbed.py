@@ -63,6 +63,9 @@ class EnbedConfig(PretrainedConfig):
         classifier_pooling: what `EnbedForSequenceClassification` reads: "mean", over nucleotides;
             "sites", beside it each of the first `learned_positions` states by weights of its own,
             for sequences that begin at a known place.
+        aligned_output: whether the decoder's token at a place also reads the encoder's state at
+            that place, by a learned matrix; for what is written as long as what is read, and
+            mostly a copy of it, as the child of a viral strain.
         max_position_embeddings: most tokens in one sequence.
         initializer_range, dropout_rate: as in T5Gemma, whose blocks ENBED is made of.
 
@@ -88,6 +91,7 @@ class EnbedConfig(PretrainedConfig):
         learned_positions: int = 0,
         ngram_sizes: list[int] | None = None,
         classifier_pooling: str = "mean",
+        aligned_output: bool = False,
         max_position_embeddings: int = 16384,
         initializer_range: float = 0.02,
         dropout_rate: float = 0.1,
@@ -106,6 +110,7 @@ class EnbedConfig(PretrainedConfig):
             "learned_positions": learned_positions,
             "ngram_sizes": ngram_sizes or [],
             "classifier_pooling": classifier_pooling,
+            "aligned_output": aligned_output,
             "max_position_embeddings": max_position_embeddings,
             "initializer_range": initializer_range,
         }
@@ -219,6 +224,10 @@ def _check(fields: dict) -> None:
         raise ValueError(
             f"classifier_pooling = {pooling!r} is not allowed: it is one of "
             + ", ".join(map(repr, CLASSIFIER_POOLINGS))
+        )
+    if not isinstance(fields["aligned_output"], bool):
+        raise ValueError(
+            f"aligned_output = {fields['aligned_output']!r} is not allowed: it is true or false"
         )
     if pooling == "sites" and not fields["learned_positions"]:
         raise ValueError(

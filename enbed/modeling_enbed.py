@@ -15,9 +15,15 @@ from functools import wraps
 import torch
 from torch import nn
 from torch.nn.functional import pad, scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface, T5GemmaForConditionalGeneration
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    T5GemmaForConditionalGeneration,
+    T5GemmaModel,
+)
 from transformers.modeling_outputs import (
     BaseModelOutputWithPooling,
+    Seq2SeqModelOutput,
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
@@ -253,17 +259,40 @@ class _TellsWhatIsNew:
         return loaded
 
 
+class _AlignedModel(T5GemmaModel):
+    """The decoder's state at a place takes in the encoder's at the same place."""
+
+    def __init__(self, config: EnbedConfig):
+        super().__init__(config)
+        self.aligned = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+
+    def forward(self, *args, attention_mask=None, **kwargs) -> Seq2SeqModelOutput:
+        """As T5GemmaModel's; `attention_mask` (batch, length) of what the encoder read."""
+        output = super().forward(*args, attention_mask=attention_mask, **kwargs)
+        read, written = output.encoder_last_hidden_state, output.last_hidden_state
+        if attention_mask is not None:
+            read = read * attention_mask[..., None]
+        count, cache = written.shape[1], output.past_key_values
+        start = 0 if cache is None else cache.get_seq_length() - count
+        read = pad(read, (0, 0, 0, max(start + count - read.shape[1], 0)))
+        output.last_hidden_state = written + self.aligned(read[:, start : start + count])
+        return output
+
+
 class EnbedForConditionalGeneration(_TellsWhatIsNew, T5GemmaForConditionalGeneration):
     """Encoder and decoder: pretraining by span corruption, and writing sequences."""
 
     config_class = EnbedConfig
-    _own_weights = ("model.decoder", "lm_head")
+    _own_weights = ("model.decoder", "model.aligned", "lm_head")
     _own_part = "decoder"
     _can_compile_fullgraph = False  # generate() would make itself a static cache
     _keys_to_ignore_on_load_unexpected = [r"^score"]
 
     def __init__(self, config: EnbedConfig):
         super().__init__(config)
+        if config.aligned_output:
+            self.model = _AlignedModel(config)
+            self.post_init()
         self._expect(config)
         _prepare(self, self.model.encoder, config)
 
@@ -303,7 +332,7 @@ class EnbedPreTrainedModel(T5GemmaPreTrainedModel):
     config_class = EnbedConfig
     base_model_prefix = "model"
     main_input_name = "input_ids"
-    _keys_to_ignore_on_load_unexpected = [r"(^|\.)decoder\.", r"^lm_head\.", r"^score"]
+    _keys_to_ignore_on_load_unexpected = [r"(^|\.)(decoder|aligned)\.", r"^lm_head\.", r"^score"]
 
     def __init__(self, config: EnbedConfig):
         # Who is handed a model with a decoder may take its encoder alone, and miss the pooling.

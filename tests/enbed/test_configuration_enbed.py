@@ -49,6 +49,7 @@ def test_a_saved_config_is_flat_and_comes_back(tmp_path):
         ({"ngram_sizes": [3, 9]}, "different integers from 2 to 8"),
         ({"classifier_pooling": "max"}, "one of 'mean', 'sites'"),
         ({"classifier_pooling": "sites"}, "not allowed without learned_positions"),
+        ({"aligned_output": "no"}, "it is true or false"),
         ({"decoder_radii": 3}, "Did you mean 'decoder_radius'"),
     ],
 )

@@ -92,14 +92,15 @@ def test_the_encoder_sees_as_far_as_its_radii_and_no_further():
     assert moved.min() == 100 - 40 and moved.max() == 100 + 40  # 8 + 8 + 8 + 16
 
 
-def test_padding_changes_nothing():
-    model = make(EnbedForConditionalGeneration)
+@pytest.mark.parametrize("aligned", [False, True])
+def test_padding_changes_nothing(aligned):
+    model = make(EnbedForConditionalGeneration, aligned_output=aligned)
     ids, labels = nucleotides(100), nucleotides(90)
     mask = torch.ones_like(ids)
     mask[1, 70:] = ids[1, 70:] = 0
-    labels[1, 60:] = -100
-    padded = model(ids, attention_mask=mask, labels=labels).logits[1:, :60]
-    alone = model(ids[1:, :70], labels=labels[1:, :60]).logits
+    labels[1, 80:] = -100
+    padded = model(ids, attention_mask=mask, labels=labels).logits[1:, :80]
+    alone = model(ids[1:, :70], labels=labels[1:, :80]).logits
     torch.testing.assert_close(padded, alone, atol=2e-6, rtol=0)
 
 
@@ -152,9 +153,20 @@ def test_sites_have_weights_of_their_own_in_the_class_of_a_sequence():
     torch.testing.assert_close(longer.logits, expected[1:], atol=1e-6, rtol=1e-5)
 
 
-def test_generating_with_a_cache_writes_what_it_writes_without():
-    model = make(EnbedForConditionalGeneration)
-    ids = nucleotides(60)
+def test_aligned_output_reads_the_state_at_the_same_place():
+    plain, model = (make(EnbedForConditionalGeneration, aligned_output=x) for x in (False, True))
+    model.load_state_dict(plain.state_dict(), strict=False)
+    ids, labels = nucleotides(30), nucleotides(40, seed=2)
+    states = plain(ids, labels=labels)
+    read = torch.nn.functional.pad(states.encoder_last_hidden_state, (0, 0, 0, 10))
+    expected = states.logits + plain.lm_head(model.model.aligned(read))
+    torch.testing.assert_close(model(ids, labels=labels).logits, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_generating_with_a_cache_writes_what_it_writes_without(aligned):
+    model = make(EnbedForConditionalGeneration, aligned_output=aligned)
+    ids = nucleotides(40)
     wanted = {"max_new_tokens": 50, "min_new_tokens": 50}
     with_cache = model.generate(ids, do_sample=False, **wanted)
     assert torch.equal(with_cache, model.generate(ids, do_sample=False, use_cache=False, **wanted))

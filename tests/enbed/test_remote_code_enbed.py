@@ -53,7 +53,7 @@ print(json.dumps(found))
 def model():
     torch.manual_seed(0)
     fields = {"learned_positions": 30, "num_layers": 2, "radii": [16, 32]}
-    fields |= {"ngram_sizes": [2], "classifier_pooling": "sites"}
+    fields |= {"ngram_sizes": [2], "classifier_pooling": "sites", "aligned_output": True}
     return EnbedForConditionalGeneration(preset_config("enbed-tiny", **fields)).eval()
 
 

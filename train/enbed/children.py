@@ -41,7 +41,7 @@ class PairCollator:
     the child's.
 
     Args:
-        window: nucleotides; in training a mutation lies within, where there is one.
+        window: nucleotides, anywhere in the pair, so that mutations are as rare as they are.
         seed: where a draw's window lies follows from it and the draw's number.
         end: draws from it on only fill up a batch; their labels do not count.
     """
@@ -57,9 +57,7 @@ class PairCollator:
             places = np.flatnonzero(known)
             front, end = places[0], places[-1] + 1
             rng = np.random.default_rng([self.seed, draw])
-            mutated = np.flatnonzero(known & (parent != child))
-            at = int(rng.choice(mutated)) - int(rng.integers(self.window))
-            start = max(front, min(at, end - self.window))
+            start = int(rng.integers(front, max(end - self.window, front) + 1))
             width = min(self.window, end - start)
             part = slice(start, start + width)
             ids[row, :width], ids[row, width] = ID_OF_CODE[parent[part]], END

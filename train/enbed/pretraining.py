@@ -38,6 +38,11 @@ _GENOMES = ("spans", "tokens")
 # From what probability on `barcodemae check` believes a tag that says which nucleotide is lost or
 # extra: the best of eight values for the shipped model (docs/checking.md).
 _LEAST_TO_MEND = 0.6
+_NEXT = {
+    "edits": "barcodemae check BARCODES -o report.tsv --tags {best}",
+    "mutations": "python -m train.enbed.mutations --model {best}, with the same --train_data, "
+    "--pairs, --tree and --test_from",
+}
 
 
 @dataclass
@@ -84,6 +89,7 @@ class EnbedPretraining(TrainingRun):
             config.id2label = dict(enumerate("ACGT"))
         config.label2id = {label: number for number, label in config.id2label.items()}
         super().__init__(arguments, config)
+        self.next_command = _NEXT.get(arguments.objective, self.next_command)
 
     def read(self):
         if self.arguments.objective == "edits":
