@@ -27,6 +27,7 @@ STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "barcodemae",
 }
+DPI = 200
 # Okabe and Ito: told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _KINDS = {"drop": "dropped", "mask": "masked"}
@@ -64,7 +65,7 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
 
         def write(partial: Path, kind: str = kind) -> None:
             undated = {"metadata": {"Date": None}} if kind == "svg" else {}
-            figure.savefig(partial, format=kind, dpi=200, bbox_inches="tight", **undated)
+            figure.savefig(partial, format=kind, dpi=DPI, bbox_inches="tight", **undated)
 
         write_whole(folder / f"{name}.{kind}", write)
     return folder / f"{name}.png"

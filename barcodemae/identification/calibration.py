@@ -67,23 +67,3 @@ def confidence_thresholds(
         if len(enough):
             thresholds[rank] = float(probability[enough[-1]]) - _ROUNDING
     return thresholds
-
-
-def calibration_error(probability: np.ndarray, is_right: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error: mean gap between probability and accuracy over equal bins."""
-    return sum(
-        weight * abs(accuracy - mean)
-        for mean, accuracy, weight in reliability(probability, is_right, bins)
-    )
-
-
-def reliability(
-    probability: np.ndarray, is_right: np.ndarray, bins: int = 15
-) -> list[tuple[float, float, float]]:
-    """Mean probability, accuracy and share of the calls in each bin that holds any."""
-    place = np.minimum((probability * bins).astype(int), bins - 1)
-    return [
-        (float(probability[inside].mean()), float(is_right[inside].mean()), float(inside.mean()))
-        for inside in (place == number for number in range(bins))
-        if inside.any()
-    ]

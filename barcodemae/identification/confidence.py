@@ -190,19 +190,33 @@ def reliability(
         empty; "ece": the mean distance of the first two; "coverage_at_95": the largest share of
         all that can be answered, most probable first, with 95 % of the answers right.
     """
-    weights = np.ones(len(probabilities)) if weights is None else weights
-    outcomes = outcomes.astype(float)
-    place = np.minimum((probabilities * BINS).astype(int), BINS - 1)
-    mass = np.bincount(place, weights, BINS)
-    filled = mass > 0
-    stated = np.bincount(place, weights * probabilities, BINS)[filled] / mass[filled]
-    right = np.bincount(place, weights * outcomes, BINS)[filled] / mass[filled]
-    share = mass[filled] / mass.sum()
     return {
-        "bins": np.stack([stated, right, share], axis=1).round(4).tolist(),
-        "ece": round(float((share * abs(stated - right)).sum()), 4),
+        "bins": reliability_bins(probabilities, outcomes, BINS, weights).round(4).tolist(),
+        "ece": round(calibration_error(probabilities, outcomes, BINS, weights), 4),
         "coverage_at_95": round(coverage(probabilities, outcomes, weights), 4),
     }
+
+
+def calibration_error(
+    probabilities: np.ndarray, outcomes: np.ndarray, bins: int, weights: np.ndarray | None = None
+) -> float:
+    """Expected calibration error: mean gap between probability and share right over equal bins."""
+    stated, right, share = reliability_bins(probabilities, outcomes, bins, weights).T
+    return float((share * abs(stated - right)).sum())
+
+
+def reliability_bins(
+    probabilities: np.ndarray, outcomes: np.ndarray, bins: int, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """(filled bins, 3): mean probability, share right and share of all, of bins that are equal."""
+    weights = np.ones(len(probabilities)) if weights is None else weights
+    place = np.minimum((probabilities * bins).astype(int), bins - 1)
+    mass, stated, right = (
+        np.bincount(place, weights * each, bins) for each in (1, probabilities, outcomes)
+    )
+    filled = mass > 0
+    found = stated[filled] / mass[filled], right[filled] / mass[filled], mass[filled] / mass.sum()
+    return np.stack(found, axis=1)
 
 
 def coverage(

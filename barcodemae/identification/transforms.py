@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from scipy import sparse
@@ -11,7 +12,6 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from barcodemae.encoders.sites import site_means
 from barcodemae.errors import BarcodeMAEError
@@ -134,26 +134,18 @@ def dense(reference, *others, seed: int = 0) -> list[np.ndarray]:
     return [pipeline.transform(vectors).astype(np.float32) for vectors in (reference, *others)]
 
 
-class Whitening(TransformerMixin, BaseEstimator):
-    """Principal components with unit variance; those of rounding errors alone are left out."""
+class MapStep(TransformerMixin, BaseEstimator):
+    """An option that is a map of `vectors.fit_map`.
 
-    def fit(self, embeddings: np.ndarray, labels=None) -> Whitening:
-        self.pca_ = PCA().fit(embeddings)
-        variance = self.pca_.explained_variance_
-        self.kept_ = variance > 1e-6 * variance[0]
-        return self
+    The metric of `sites` is pooled with the shipped scatter.
+    """
 
-    def transform(self, embeddings: np.ndarray) -> np.ndarray:
-        components = self.pca_.transform(embeddings)[:, self.kept_]
-        return components / np.sqrt(self.pca_.explained_variance_[self.kept_])
+    def __init__(self, inference: str):
+        self.inference = inference
 
-
-class MetricStep(TransformerMixin, BaseEstimator):
-    """The metric of `identification.metric`; that of `sites` is pooled with the shipped scatter."""
-
-    def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> MetricStep:
+    def fit(self, embeddings: np.ndarray, labels=None) -> MapStep:
         is_sites = embeddings.shape[1] == site_means().size
-        fitted = fit_map(METRIC, np.asarray(embeddings), np.asarray(labels), is_sites)
+        fitted = fit_map(self.inference, np.asarray(embeddings), labels, is_sites)
         assert fitted is not None  # the option "none" alone has no map
         self.map_ = fitted
         return self
@@ -163,8 +155,6 @@ class MetricStep(TransformerMixin, BaseEstimator):
 
 
 _STEPS = {
-    "centre": lambda: StandardScaler(with_std=False),
-    "whiten": Whitening,
-    METRIC: MetricStep,
-    DISCRIMINANTS: lambda: LinearDiscriminantAnalysis(solver="svd"),
+    **{name: partial(MapStep, name) for name in ("centre", "whiten", METRIC)},
+    DISCRIMINANTS: LinearDiscriminantAnalysis,
 }

@@ -11,20 +11,21 @@ matplotlib.rcParams["text.parse_math"] = False  # names of taxa may hold $
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 
-from barcodemae.identification.calibration import calibration_error, reliability  # noqa: E402
+from barcodemae.identification.confidence import calibration_error, reliability_bins  # noqa: E402
 
+BINS = 15  # of the reliability plot
 _LARGEST = 20  # taxa in the confusion plot
 
 
 def reliability_plot(path: Path, probability: np.ndarray, is_right: np.ndarray) -> None:
     """Accuracy against probability, and how many calls stand where."""
-    mean, accuracy, share = np.array(reliability(probability, is_right)).T
+    mean, accuracy, share = reliability_bins(probability, is_right, BINS).T
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(4.5, 5.5), sharex=True, height_ratios=(3, 1), layout="constrained"
     )
     above.plot([0, 1], [0, 1], color="grey", linestyle=":", label="calibrated")
     above.plot(mean, accuracy, marker="o", label="model")
-    error = calibration_error(probability, is_right)
+    error = calibration_error(probability, is_right, BINS)
     above.set(ylabel="accuracy", title=f"expected calibration error {error:.3f}")
     above.legend()
     below.bar(mean, share, width=0.04)

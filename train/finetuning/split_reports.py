@@ -13,7 +13,7 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from barcodemae.identification.calibration import calibration_error
+from barcodemae.identification.confidence import calibration_error
 from barcodemae.identification.lineages import IGNORED, Lineages
 from train.finetuning import curves as figures
 
@@ -100,7 +100,7 @@ def judge(probabilities: np.ndarray, truth: np.ndarray, threshold: float) -> dic
         "f1_macro": float(f1_score(truth, named, average="macro", zero_division=0)),
         "f1_weighted": float(f1_score(truth, named, average="weighted", zero_division=0)),
         f"top_{_TOP}": float((top == truth[:, None]).any(axis=1).mean()),
-        "calibration_error": calibration_error(surest, is_right),
+        "calibration_error": calibration_error(surest, is_right, figures.BINS),
         "confident_share": float(is_confident.mean()),
         "confident_accuracy": confident_accuracy,
     }

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from barcodemae.data.names import open_name
+from barcodemae.data.references import References
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.scores import record
@@ -31,34 +30,6 @@ from barcodemae.store import content_key
 
 TASK = "open-set"
 _OF_KNOWN, _OF_NEW = 0.99, 0.95  # accuracies at which coverage is told
-
-
-@dataclass(frozen=True)
-class _Labelled:
-    """A split as what a library is built from."""
-
-    barcode_set: BarcodeSet
-
-    @property
-    def ids(self) -> list[str]:
-        return self.barcode_set.table["processid"].tolist()
-
-    @property
-    def barcodes(self) -> list[str]:
-        return self.barcode_set.whole
-
-    @cached_property
-    def lineages(self) -> pd.DataFrame:
-        table = self.barcode_set.table.reindex(columns=[*RANKS, "dna_bin"])
-        return table.fillna("").astype(object).reset_index(drop=True)
-
-    @property
-    def open_names(self) -> np.ndarray:
-        return np.array([open_name(name) for name in self.lineages["species"]], dtype=object)
-
-    @property
-    def copies(self) -> np.ndarray:
-        return np.ones(len(self.barcode_set), dtype=np.int64)
 
 
 def check(context: Context) -> None:
@@ -134,7 +105,7 @@ def _by_library(row: Row, context: Context) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder) / "library"
         building.build(
-            _Labelled(context.reference),
+            _references(context.reference),
             where,
             inference=inference,
             encoder=row.encoder,
@@ -161,6 +132,12 @@ def _by_library(row: Row, context: Context) -> dict:
         "known": table["p_species_known"].fillna(0).tolist(),
         "genus_score": table["p_genus"].fillna(0).tolist(),
     }
+
+
+def _references(barcodes: BarcodeSet) -> References:
+    """A split as what a library is built from."""
+    table = barcodes.table.assign(copies=1, nucleotides=barcodes.whole)
+    return References(datasets.Dataset.from_pandas(table), (*RANKS, "dna_bin"))
 
 
 def _by_alignment(row: Row, context: Context) -> dict:

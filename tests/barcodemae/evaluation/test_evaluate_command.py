@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial, partialmethod
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ from typer.testing import CliRunner
 from barcodemae import BarcodeMAEModel
 from barcodemae.cli import app
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation import evaluator, report
-from barcodemae.evaluation.tasks import bin_clustering
+from barcodemae.evaluation import evaluator, figures, report
+from barcodemae.evaluation.settings import Settings
+from barcodemae.evaluation.tasks import bin_clustering, t_sne
 from barcodemae.presets import preset_config
 
 CHEAP = ["--tasks", "genus-probe,robustness,t-sne", "--shares", "0,0.5"]
@@ -29,6 +31,10 @@ def data(tmp_path_factory, made_table):
 @pytest.fixture
 def evaluate(data, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "datasets"))
+    # What only takes time: resamples, steps of t-SNE, dots in figures.
+    monkeypatch.setattr(Settings, "__init__", partialmethod(Settings.__init__, bootstrap=50))
+    monkeypatch.setattr(t_sne, "TSNE", partial(t_sne.TSNE, max_iter=250))
+    monkeypatch.setattr(figures, "DPI", 40)
 
     def run(*arguments, output="run", tasks=True):
         command = ["evaluate", "--data", str(data), "-o", str(tmp_path / output), *arguments]

@@ -5,11 +5,10 @@ from torch import nn
 
 from barcodemae.identification.calibration import (
     best_temperature,
-    calibration_error,
     confidence_thresholds,
     divide,
-    reliability,
 )
+from barcodemae.identification.confidence import calibration_error, reliability_bins
 from barcodemae.identification.lineages import IGNORED, Lineages
 
 
@@ -23,7 +22,7 @@ def test_temperature_undoes_overconfidence():
 
     def error(scale):
         p, named = (logits * scale).softmax(dim=1).max(dim=1)
-        return calibration_error(p.numpy()[known], (named.numpy() == labels)[known])
+        return calibration_error(p.numpy()[known], (named.numpy() == labels)[known], 15)
 
     assert error(1) < 0.03 < 0.15 < error(3)
     assert best_temperature(logits, np.full(4000, IGNORED)) == 1
@@ -84,7 +83,7 @@ def test_no_threshold_where_the_surest_call_is_wrong():
 def test_calibration_error_by_hand():
     probability = np.array([0.95, 0.95, 0.15, 1.0])
     is_right = np.array([True, False, False, True])
-    bins = reliability(probability, is_right, bins=10)
+    bins = reliability_bins(probability, is_right, bins=10)
     assert [share for *_, share in bins] == [0.25, 0.75]
     expected = 0.25 * 0.15 + 0.75 * abs(2 / 3 - (0.95 + 0.95 + 1) / 3)
     assert calibration_error(probability, is_right, bins=10) == pytest.approx(expected)

@@ -9,6 +9,7 @@ from barcodemae.evaluation.scores import find
 from barcodemae.evaluation.tasks import bin_clustering
 
 
+@pytest.mark.slow  # UMAP is compiled anew in each process
 def test_headline_and_grid(table, make_context):
     pytest.importorskip("umap")
     table.loc[table.index[table["split"] == "test"][:2], "dna_bin"] = None
