@@ -42,3 +42,11 @@ def records(pick):
     ends = pick(st.tuples(st.integers(0, 60), st.integers(0, 60)))
     barcode = noise(ends[0], seed) + barcode + noise(ends[1], seed + 1)
     return turned(barcode) if pick(st.booleans()) else barcode
+
+
+def mutated(rng, barcode: str, share: float) -> str:
+    """The barcode with a share of its letters drawn anew."""
+    letters = np.array(list(barcode))
+    places = rng.random(len(letters)) < share
+    letters[places] = rng.choice(list("ACGT"), places.sum())
+    return "".join(letters)

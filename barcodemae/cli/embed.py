@@ -62,39 +62,36 @@ def embed(
     from barcodemae.outputs import is_stream, report
     from barcodemae.shard_folders import check_alone
 
+    state, where = None, None
     one_file = bool(output.suffix) or is_stream(output)
     if one_file:
         check_format(output, queries)
         check_alone(output)
-    if _by_onnx(model, one_file and not device and precision == "fp32"):
-        _embed_by_onnx(
-            queries, output, one_file, model, batch_size, offset, device, precision, degap, on_error
-        )
-        return
-    from barcodemae.embedding.shards import start_processes, write_shards
-    from barcodemae.encoders.embedder import usable_device
-    from barcodemae.encoders.shipped import shipped_model
-
-    model = model or shipped_model()
-    sources = ", ".join(queries) if on_error == "raise" else ""
-    settings = {"batch_size": batch_size, "offset": offset, "sources": sources}
-    state = None if one_file else start_processes(device)
+    by_onnx = _by_onnx(model, one_file and not device and precision == "fp32")
+    if by_onnx:
+        _refuse_for_onnx(output if not one_file else None, device, precision)
+    else:
+        state, where = _place(one_file, device)
     is_first = state is None or state.is_main_process
-    where = usable_device(device or (state and state.device))
     barcodes = read_barcodes(
         queries, prepare=False, degap=degap, on_error=on_error, progress=is_first
     )
     told = barcodes if is_first else None
     beside = sys.stderr if is_stream(output) else sys.stdout
-    embedder = _load(model, where, precision, told, beside)
+    embedder = _onnx(model) if by_onnx else _load(model, where, precision, told, beside)
     _check_offset(embedder, offset)
     _tell_of_long(output, embedder, told)
+    sources = ", ".join(queries) if on_error == "raise" else ""
+    settings = {"batch_size": batch_size, "offset": offset, "sources": sources}
     if state is None:
         written = write_embeddings(output, embedder, barcodes, **settings)
     else:
+        from barcodemae.embedding.shards import write_shards
+
         written = write_shards(output, embedder, barcodes, state, shard_size, **settings)
     if is_first:
-        report(output, f"{written} embeddings of {embedder.dim} dimensions")
+        how = ", by ONNX Runtime" if by_onnx else ""
+        report(output, f"{written} embeddings of {embedder.dim} dimensions{how}")
 
 
 def _by_onnx(model: str, is_plain: bool) -> bool:
@@ -109,28 +106,12 @@ def _by_onnx(model: str, is_plain: bool) -> bool:
     return is_plain and not model and has_onnx() and not may_have_gpu()
 
 
-def _embed_by_onnx(
-    queries: list[str],
-    output: Path,
-    one_file: bool,
-    model: str,
-    batch_size: int,
-    offset: int,
-    device: str,
-    precision: str,
-    degap: bool,
-    on_error: str,
-) -> None:
-    """Into one file, on the CPU, by the ONNX graph of a model."""
-    from barcodemae.data import read_barcodes
-    from barcodemae.embedding.files import write_embeddings
-    from barcodemae.encoders.onnx import OnnxEmbedder
-    from barcodemae.encoders.shipped import shipped_model
+def _refuse_for_onnx(folder: Path | None, device: str, precision: str) -> None:
+    """ONNX Runtime writes one file, on the CPU and in fp32."""
     from barcodemae.errors import BarcodeMAEError
-    from barcodemae.outputs import report
 
     for asked, option in (
-        (not one_file, f"-o {output} (a folder)"),
+        (folder is not None, f"-o {folder} (a folder)"),
         (device not in ("", "cpu"), f"--device {device}"),
         (precision != "fp32", f"--precision {precision}"),
     ):
@@ -139,22 +120,32 @@ def _embed_by_onnx(
                 f"{option} needs PyTorch: install barcodemae whole, or write one file "
                 "(.parquet, .npz, .csv) in fp32 on the CPU"
             )
-    embedder = OnnxEmbedder(model.removeprefix("onnx:") or shipped_model())
-    _check_offset(embedder, offset)
-    barcodes = read_barcodes(queries, prepare=False, degap=degap, on_error=on_error)
-    _tell_of_long(output, embedder, barcodes)
-    sources = ", ".join(queries) if on_error == "raise" else ""
-    written = write_embeddings(output, embedder, barcodes, batch_size, offset, sources=sources)
-    report(output, f"{written} embeddings of {embedder.dim} dimensions, by ONNX Runtime")
+
+
+def _place(one_file: bool, device: str):
+    """The processes that share a folder out, None for a file; and what PyTorch computes on."""
+    from barcodemae.embedding.shards import start_processes
+    from barcodemae.encoders.embedder import usable_device
+
+    state = None if one_file else start_processes(device)
+    return state, usable_device(device or (state and state.device))
+
+
+def _onnx(model: str):
+    from barcodemae.encoders.onnx import OnnxEmbedder
+    from barcodemae.encoders.shipped import shipped_model
+
+    return OnnxEmbedder(model.removeprefix("onnx:") or shipped_model())
 
 
 def _load(model: str, device, precision: str, barcodes, to):
     """The encoder; where it computes in fewer bits, tell `to` what that does to `barcodes`."""
     from barcodemae.embedding.precision import at_precision
     from barcodemae.encoders.embedder import Embedder
+    from barcodemae.encoders.shipped import shipped_model
     from barcodemae.identification.neighbours import neighbour_agreement
 
-    full = Embedder.from_pretrained(model, device)
+    full = Embedder.from_pretrained(model or shipped_model(), device)
     if precision == "fp32":
         return full
     reduced = at_precision(full, precision)

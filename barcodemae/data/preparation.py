@@ -51,8 +51,7 @@ def standardise(
             columns[name] = decoded(table[name], faults)
         else:
             columns[name] = tidied(table[name], name, faults, problems.counts)
-    names = [*COLUMNS, *settings.extra]
-    for name in set(names) - columns.keys():
+    for name in set(COLUMNS) - columns.keys():
         columns[name] = pa.nulls(len(table), pa.string())
     columns["species"] = whole_species(columns["species"], columns["genus"])
     records = table["record"].combine_chunks()
@@ -63,7 +62,7 @@ def standardise(
         id = columns["processid"][row].as_py()
         problems.add(file, records[row].as_py(), id, faults[row])
 
-    clean = pa.table({"record": records, **{name: columns[name] for name in names}})
+    clean = pa.table({"record": records, **{name: columns[name] for name in COLUMNS}})
     return clean.take(np.setdiff1d(np.arange(len(clean)), list(faults))) if faults else clean
 
 

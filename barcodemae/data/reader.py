@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from barcodemae.data.pipeline import labels, sound_tables
 from barcodemae.data.problems import Problems
 from barcodemae.data.read_report import ReadReport
 from barcodemae.data.repeats import Seen
-from barcodemae.data.schemas import table_schema
+from barcodemae.data.schemas import COLUMNS
 from barcodemae.data.source_settings import SourceSettings
 from barcodemae.data.sources import FileSource, Source
 from barcodemae.data.taxonomy_files import Taxonomy
@@ -40,21 +39,18 @@ class Reader:
     cuts: bool
     ids: str
     header_format: str | None
-    extra: Sequence[str]
     degap: bool
     at_once: bool = True
 
     def __post_init__(self) -> None:
-        self.settings = [
-            SourceSettings(self.header_format, tuple(self.extra), self.degap) for _ in self.sources
-        ]
+        self.settings = [SourceSettings(self.header_format, self.degap) for _ in self.sources]
 
     def key(self) -> list:
         """What the entry depends on."""
         sources = [[source.key(), source.label] for source in self.sources]
         taxonomies = [source.key() for source in self.taxonomies]
         options = [self.prepare, self.drop_repeats, self.cuts, self.at_once, self.ids]
-        return [sources, taxonomies, *options, self.header_format, self.degap, list(self.extra)]
+        return [sources, taxonomies, *options, self.header_format, self.degap]
 
     def write(self, folder: Path, skip: bool, num_threads: int, progress: bool) -> None:
         """Write the sound records of all sources, ids unique and, if asked for, barcodes too."""
@@ -66,14 +62,10 @@ class Reader:
             )
             try:
                 with bar:
-                    self._write(cache.Writer(folder, self.schema), taxonomy, skip, num_threads, bar)
+                    self._write(cache.Writer(folder), taxonomy, skip, num_threads, bar)
                 return
             except ReadAgain:
                 continue
-
-    @property
-    def schema(self) -> pa.Schema:
-        return table_schema(self.extra)
 
     def _write(
         self,
@@ -107,7 +99,7 @@ class Reader:
                 table = cut_table(table)
             report.kept += len(table)
             report.gapped += pc.sum(hold_gaps(table["nucleotides"])).as_py() or 0
-            writer.write(table.select(self.schema.names))
+            writer.write(table.select(COLUMNS))
         self._finish(report, problems)
         writer.close(report)
 

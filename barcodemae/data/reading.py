@@ -15,7 +15,7 @@ from barcodemae.data.derived import write_filtered, write_kept
 from barcodemae.data.headers import HEADER_FORMATS
 from barcodemae.data.ids import KEEP, NUMBER, REFUSE
 from barcodemae.data.reader import Reader
-from barcodemae.data.schemas import COLUMNS, RANKS, rank_column
+from barcodemae.data.schemas import RANKS, SCHEMA
 from barcodemae.data.sources import FileSource, Source, resolve
 from barcodemae.data.taxonomy_files import is_taxonomy_file
 from barcodemae.errors import BarcodeMAEError
@@ -35,7 +35,6 @@ def read_barcodes(
     ids: str = REFUSE,
     taxonomy: str | Path | Sequence[str | Path] | None = None,
     header_format: str | None = None,
-    columns: Sequence[str] = (),
     degap: bool = False,
     labels_matter: bool = False,
     on_error: str = "raise",
@@ -45,8 +44,8 @@ def read_barcodes(
 ) -> datasets.Dataset:
     """Read barcodes from files, saved data sets or the Hub, as one table mapped into memory.
 
-    It has the string columns `COLUMNS` (missing = None) and `columns`, in input order, and is kept
-    in `cache_dir` under the files' paths, sizes and times and the options. `docs/file-formats.md`
+    It has the string columns `COLUMNS` (missing = None), in input order, and is kept in `cache_dir`
+    under the files' paths, sizes and times and the options. `docs/file-formats.md`
     says what is read, how records get their ids and what preparing does.
 
     Args:
@@ -62,7 +61,6 @@ def read_barcodes(
         ids: of an id that its source has twice: "refuse" (faulty), "number" (`ID:RECORD`), "keep".
         taxonomy: files of ids and lineages; one among `sources` is recognised.
         header_format: of FASTA headers, a name of `HEADER_FORMATS`; None: recognised.
-        columns: other columns of tables to keep, by any spelling of their names.
         degap: take gaps (- and .) out.
         labels_matter: warn of what was found wrong with labels, too.
         on_error: "raise" at the first faulty record, or "skip" it: `read_report(DATASET)` tells.
@@ -74,9 +72,8 @@ def read_barcodes(
     """
     threads = _checked(num_threads, on_error, repeats, ids, header_format)
     found, lineages = _with_taxonomies(resolve(sources), taxonomy)
-    extra = [name for name in map(rank_column, columns) if name not in COLUMNS]
     first, cuts = prepare and repeats == FIRST, prepare and not whole
-    how = prepare, first, cuts, ids, header_format, extra, degap, repeats != MERGE
+    how = prepare, first, cuts, ids, header_format, degap, repeats != MERGE
     reader = Reader(found, lineages, *how)
     filters = [_values(split), _values(phylum), min_length]
     part = _cached(reader, cache_dir, filters, repeats, on_error, threads, progress)
@@ -115,13 +112,13 @@ def _cached(
     progress: bool,
 ) -> datasets.Dataset:
     """The table of the cache: read, merged, filtered, joined, each an entry of its own."""
-    root, schema = cache.root(cache_dir), reader.schema
+    root = cache.root(cache_dir)
     key = [reader.key(), on_error]
 
     def build(folder: Path) -> None:
         reader.write(folder, on_error == "skip", num_threads, progress)
 
-    names = [*RANKS, "dna_bin", *reader.extra]
+    names = [*RANKS, "dna_bin"]
 
     def made(key: list, build: Callable[[Path], None]) -> datasets.Dataset:
         return cache.load(cache.entry(root, key, build))
@@ -132,14 +129,14 @@ def _cached(
         part = made(
             key,
             lambda folder: write_kept(
-                folder, read, Merged(read.data.table, names), schema, reader.cuts
+                folder, read, Merged(read.data.table, names), SCHEMA, reader.cuts
             ),
         )
     if any(filters):
         key, whole = [key, filters], part
-        part = made(key, lambda folder: write_filtered(folder, whole, schema, *filters))
+        part = made(key, lambda folder: write_filtered(folder, whole, SCHEMA, *filters))
     if repeats == JOIN:
-        joined = schema.append(pa.field(COPIES, pa.int64())).append(pa.field(GROUP, pa.int64()))
+        joined = SCHEMA.append(pa.field(COPIES, pa.int64())).append(pa.field(GROUP, pa.int64()))
         whole = part
         part = made(
             [key, JOIN],

@@ -28,7 +28,7 @@ from barcodemae.data.ids import NUMBER
 from barcodemae.data.names import open_names
 from barcodemae.data.read_report import ReadReport
 from barcodemae.data.reading import JOIN, read_barcodes
-from barcodemae.data.schemas import COLUMNS, RANKS, rank_column
+from barcodemae.data.schemas import RANKS
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,11 @@ class References:
 
     Attributes:
         table: memory-mapped, n rows of strings: `processid`, `nucleotides`, the ranks kingdom ..
-            species, `dna_bin`, `split`, the columns asked for; and integers: `copies`,
-            `barcode_group`. Missing values are None.
-        ranks: the label columns, kingdom .. species, then dna_bin and the columns asked for.
+            species, `dna_bin`, `split`; and integers: `copies`, `barcode_group`. Missing values
+            are None.
     """
 
     table: datasets.Dataset
-    ranks: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.table)
@@ -60,8 +58,8 @@ class References:
 
     @cached_property
     def lineages(self) -> pd.DataFrame:
-        """n rows, a column of strings for each of `ranks`; "" where a label is missing."""
-        return self.table.select_columns(list(self.ranks)).to_pandas().fillna("").astype(object)
+        """n rows, a column of strings for each rank and `dna_bin`; "" where a label is missing."""
+        return self.table.select_columns([*RANKS, "dna_bin"]).to_pandas().fillna("").astype(object)
 
     @cached_property
     def open_names(self) -> np.ndarray:
@@ -90,11 +88,8 @@ def read_references(
     taxonomy: str | Path | Sequence[str | Path] | None = None,
     format: str | None = None,
     *,
-    ranks: Sequence[str] = (),
     split: str | Sequence[str] | None = None,
-    degap: bool = False,
     on_error: str = "raise",
-    num_threads: int | None = None,
     cache_dir: str | Path | None = None,
     progress: bool = True,
 ) -> References:
@@ -110,16 +105,13 @@ def read_references(
             among them is recognised.
         taxonomy: files of ids and lineages (QIIME 2, mothur), for FASTA files without labels.
         format: of FASTA headers, a name of `HEADER_FORMATS`; None: recognised.
-        ranks: further columns of tables to keep as ranks, by any spelling ("tribe", "BIN").
         split: only the records of these splits; repeats are sought among them alone.
-        degap: take gaps (- and .) out of the barcodes.
         on_error: "raise" or "skip", as for `read_barcodes`.
-        num_threads, cache_dir, progress: as for `read_barcodes`.
+        cache_dir, progress: as for `read_barcodes`.
 
     Raises:
         BarcodeMAEError: as `read_barcodes`.
     """
-    extra = [name for name in map(rank_column, ranks) if name not in COLUMNS]
     table = read_barcodes(
         paths,
         split=split,
@@ -128,12 +120,9 @@ def read_references(
         ids=NUMBER,
         taxonomy=taxonomy,
         header_format=format,
-        columns=extra,
-        degap=degap,
         labels_matter=True,
         on_error=on_error,
-        num_threads=num_threads,
         cache_dir=cache_dir,
         progress=progress,
     )
-    return References(table, (*RANKS, "dna_bin", *extra))
+    return References(table)

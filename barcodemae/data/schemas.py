@@ -48,12 +48,7 @@ COI = (
 LONGEST_ID = 4096  # bytes
 
 
-def table_schema(extra: Iterable[str] = ()) -> pa.Schema:
-    """The schema of prepared tables, with further columns."""
-    return pa.schema([(column, pa.string()) for column in (*COLUMNS, *extra)])
-
-
-SCHEMA = table_schema()
+SCHEMA = pa.schema([(column, pa.string()) for column in COLUMNS])  # of prepared tables
 
 
 def match_columns(names: Iterable[str], extra: Iterable[str] = ()) -> dict[str, int]:
@@ -94,16 +89,6 @@ class RepeatedColumn(Exception):
 def is_weak_id(name: str) -> bool:
     """Whether a column of this name may hold ids, and need not."""
     return _key(name) in map(_key, _WEAK_IDS)
-
-
-def rank_column(name: str) -> str:
-    """The canonical column for a rank's name in any spelling: "BIN" is dna_bin, "Genus" genus; what
-    is no canonical column stays as it is."""
-    labels = {column: ALIASES[column] for column in (*RANKS, "dna_bin")}
-    for column, aliases in labels.items():
-        if _key(name) in map(_key, aliases):
-            return column
-    return name.strip()
 
 
 def _key(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 NAMED = {b"ids": b"headers"}  # metadata of a table whose ids are never a missing value
@@ -14,7 +13,6 @@ class SourceSettings:
 
     Attributes:
         header_format: of FASTA headers, a name of `headers.HEADER_FORMATS`; None: recognised.
-        extra: further columns of tables to keep, by any spelling.
         degap: gaps are taken out.
         whole_headers: the whole header is the id, since first words repeat.
         numbered: the id column is not used, since its values repeat.
@@ -25,7 +23,6 @@ class SourceSettings:
     """
 
     header_format: str | None = None
-    extra: Sequence[str] = ()
     degap: bool = False
     whole_headers: bool = False
     numbered: bool = False

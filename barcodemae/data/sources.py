@@ -126,7 +126,7 @@ class DatasetSource:
     ) -> Iterator[pa.Table]:
         names = self.dataset.column_names
         try:
-            columns = need_nucleotides(names, extra=settings.extra)
+            columns = need_nucleotides(names)
             note_ids(columns, names, settings)
             if not len(self.dataset):
                 raise Unreadable(EMPTY)

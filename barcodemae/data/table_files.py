@@ -35,7 +35,7 @@ def delimited_tables(
     blank lines, and those of nothing but delimiters, do not count.
     """
     header = read_header(stream)
-    columns = need_nucleotides(header.names, "; a FASTA file must begin with '>'", settings.extra)
+    columns = need_nucleotides(header.names, "; a FASTA file must begin with '>'")
     note_ids(columns, header.names, settings)
     wanted = list(columns.values())
     breakable = list(columns).index("nucleotides")
@@ -67,7 +67,7 @@ def parquet_tables(raw: io.BufferedReader, settings: SourceSettings) -> Iterator
     try:
         file = pq.ParquetFile(raw)
         names = file.schema_arrow.names
-        columns = need_nucleotides(names, extra=settings.extra)
+        columns = need_nucleotides(names)
         note_ids(columns, names, settings)
         if not file.metadata.num_rows:
             raise Unreadable(EMPTY)
@@ -83,12 +83,10 @@ def parquet_tables(raw: io.BufferedReader, settings: SourceSettings) -> Iterator
         raise Unreadable(f"damaged Parquet: {reason}; fetch or write the file again") from None
 
 
-def need_nucleotides(
-    names: Sequence[str], hint: str = "", extra: Sequence[str] = ()
-) -> dict[str, int]:
+def need_nucleotides(names: Sequence[str], hint: str = "") -> dict[str, int]:
     """Positions of the canonical columns in a table, or `Unreadable` if it has no barcodes."""
     try:
-        columns = match_columns(names, extra)
+        columns = match_columns(names)
     except RepeatedColumn as repeated:
         raise Unreadable(
             f"two columns are called {str(repeated)!r}: rename the one that is not meant"

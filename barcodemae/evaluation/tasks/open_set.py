@@ -22,7 +22,6 @@ from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.scores import record
 from barcodemae.evaluation.splits import BarcodeSet, digest
 from barcodemae.identification import building, vectors
-from barcodemae.identification.answers import RANKS
 from barcodemae.identification.confidence import coverage, reliability
 from barcodemae.identification.library import Library
 from barcodemae.identification.verdicts import identify
@@ -137,7 +136,7 @@ def _by_library(row: Row, context: Context) -> dict:
 def _references(barcodes: BarcodeSet) -> References:
     """A split as what a library is built from."""
     table = barcodes.table.assign(copies=1, nucleotides=barcodes.whole)
-    return References(datasets.Dataset.from_pandas(table), (*RANKS, "dna_bin"))
+    return References(datasets.Dataset.from_pandas(table))
 
 
 def _by_alignment(row: Row, context: Context) -> dict:

@@ -125,13 +125,6 @@ def test_nothing_but_other_markers_is_an_error(library):
         library(table("a,ACGT,ITS2", columns="id,nuc,marker_code"))
 
 
-def test_any_column_is_a_rank_in_any_case(library):
-    text = table("a,Apini,BOLD:AAA1234,ACGT", columns="id,Tribe,BIN_URI,nucleotides")
-    references = library(text, ranks=["tribe", "BIN", "Genus"])
-    assert references.ranks[-2:] == ("dna_bin", "tribe")
-    assert references.lineages[["tribe", "dna_bin"]].values.tolist() == [["Apini", "BOLD:AAA1234"]]
-
-
 @pytest.mark.parametrize(
     "columns",
     [

@@ -7,16 +7,9 @@ import pytest
 from barcodemae.data.references import read_references
 from barcodemae.identification import building
 from barcodemae.identification.library import Library
-from coi import draw
+from coi import draw, mutated
 
 LETTERS, EPITHETS = "abcdefgh", ("unus", "duo", "tertius")
-
-
-def _mutated(rng, barcode: str, share: float) -> str:
-    letters = np.array(list(barcode))
-    places = rng.random(len(letters)) < share
-    letters[places] = rng.choice(list("ACGT"), places.sum())
-    return "".join(letters)
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +18,9 @@ def specimens() -> pd.DataFrame:
     rng, rows = np.random.default_rng(1), []
     for f, family in enumerate(draw(8, seed=5)):
         for g in range(2):
-            genus = _mutated(rng, family, 0.12)
+            genus = mutated(rng, family, 0.12)
             for s in range(3):
-                species = _mutated(rng, genus, 0.07)
+                species = mutated(rng, genus, 0.07)
                 rows += [
                     {
                         "processid": f"R{f}{g}{s}{b}",
@@ -37,7 +30,7 @@ def specimens() -> pd.DataFrame:
                         "family": f"Family{LETTERS[f]}",
                         "genus": f"Genus{LETTERS[f]}{LETTERS[g]}",
                         "species": f"Genus{LETTERS[f]}{LETTERS[g]} {EPITHETS[s]}",
-                        "nucleotides": _mutated(rng, species, 0.01),
+                        "nucleotides": mutated(rng, species, 0.01),
                         "split": "query" if s == 2 or b == 4 else "train",
                     }
                     for b in range(5)

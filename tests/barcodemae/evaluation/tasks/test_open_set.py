@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from barcodemae.data import COLUMNS
 from barcodemae.encoders import load_encoder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.aligners import Aligner
@@ -14,14 +15,7 @@ from barcodemae.evaluation.settings import Settings
 from barcodemae.evaluation.splits import Barcodes
 from barcodemae.evaluation.tasks import open_set
 from barcodemae.store import Store
-from coi import draw
-
-
-def _mutated(rng, barcode: str, share: float) -> str:
-    letters = np.array(list(barcode))
-    places = rng.random(len(letters)) < share
-    letters[places] = rng.choice(list("ACGT"), places.sum())
-    return "".join(letters)
+from coi import draw, mutated
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +24,20 @@ def table() -> pd.DataFrame:
     rng, rows = np.random.default_rng(3), []
     for g, genus in enumerate(draw(6, seed=11)):
         for s, epithet in enumerate(("unus", "duo", "tertius")):
-            species = _mutated(rng, genus, 0.1)
+            species = mutated(rng, genus, 0.1)
             for b in range(6):
                 split = "test_unseen" if s == 2 else "test" if b > 3 else "train"
                 rows.append(
                     {
                         "processid": f"P{g}{s}{b}",
-                        "nucleotides": _mutated(rng, species, 0.01),
+                        "nucleotides": mutated(rng, species, 0.01),
                         "genus": f"Genus{'abcdef'[g]}",
                         "species": f"Genus{'abcdef'[g]} {epithet}",
                         "family": f"Family{'abcdef'[g]}",
                         "split": split,
                     }
                 )
-    columns = ["phylum", "class", "order", "dna_bin"]
-    return pd.DataFrame(rows).assign(**dict.fromkeys(columns))
+    return pd.DataFrame(rows).reindex(columns=COLUMNS).astype(object)
 
 
 def _context(table, folder, **settings) -> Context:
