@@ -7,7 +7,7 @@ from typing import TypeVar
 from safetensors import SafetensorError
 from transformers import PretrainedConfig, PreTrainedModel
 
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.errors import BarcodeMAEError, first_line
 from barcodemae.families import Family, find_family
 from barcodemae.presets import check_values
 
@@ -55,7 +55,7 @@ def config_at(name: str | Path) -> PretrainedConfig:
         return family.config_class.from_dict(fields)
     except Exception as error:  # transformers' own fields fail in many ways
         raise BarcodeMAEError(
-            f"{name}: its config.json is not one of a {family.name}: {_first_line(error)}. Restore "
+            f"{name}: its config.json is not one of a {family.name}: {first_line(error)}. Restore "
             "the file from where the model comes from"
         ) from error
 
@@ -74,11 +74,7 @@ def _fields_at(name: str | Path) -> dict:
     try:
         return PretrainedConfig.get_config_dict(name)[0]
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise BarcodeMAEError(f"{name}: cannot be loaded. {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        raise BarcodeMAEError(f"{name}: cannot be loaded. {first_line(error)}") from error
 
 
 def load_whole(model_class: type[Model], name: str | Path, may_lack: str = "", **options) -> Model:

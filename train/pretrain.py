@@ -25,6 +25,7 @@ from barcodemae.errors import BarcodeMAEError
 from train.contrast.run import Contrasting, config_of
 from train.loop.arguments import PretrainArguments
 from train.loop.barcodes import Draws
+from train.loop.held_out import loss_and_accuracy
 from train.loop.overrides import make_config
 from train.loop.parsing import named_argument, parse_arguments
 from train.loop.run import TrainingRun
@@ -34,7 +35,7 @@ from train.masked_lm.compilation import StaticShapes, compile_model
 from train.masked_lm.labelled import LabelledDraws, TaxonCollator
 from train.masked_lm.masking import MaskingCollator
 from train.masked_lm.taxon_head import SemiSupervised, warmed_up
-from train.masked_lm.validation import context_free_guess, correct_masked_tokens, validate
+from train.masked_lm.validation import context_free_guess, correct_masked_tokens
 
 _VALIDATION_SEED = 20_250_218  # fixed: the same masks in every validation of every run
 _BARCODES_FOR_GUESS = 20_000
@@ -116,7 +117,11 @@ class Pretraining(TrainingRun):
         return warmed_up(arguments.label_weight, self.schedule.last_epoch, warm_up_steps)
 
     def validate(self) -> dict[str, float]:
-        return validate(self.model, self.validation_batches(), self.accelerator)
+        def judged(batch: dict) -> tuple[torch.Tensor, ...]:
+            output = self.model(**batch, num_items_in_batch=1)
+            return output.loss, correct_masked_tokens(output, batch["labels"]), batch["labels"]
+
+        return loss_and_accuracy(self.model, self.validation_batches(), self.accelerator, judged)
 
     def record_start(self) -> None:
         """The loss and accuracy of the best guess that ignores the barcode."""

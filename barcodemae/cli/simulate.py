@@ -37,26 +37,12 @@ def simulate(
     species, under the invertebrate mitochondrial code and with the nucleotides that the grid has at
     each place. Fit for trying things out, not for claims.
     """
+    settings = dict(locals())
     from barcodemae.data import write_simulated
     from barcodemae.errors import BarcodeMAEError
     from barcodemae.outputs import report
 
     if output.suffix.lower() in (".tsv", ".parquet", ".fasta", ".fa", ".fastq", ".xlsx"):
         raise BarcodeMAEError(f"{output}: CSV is written; give a name that ends in .csv")
-
-    written = write_simulated(
-        output,
-        seed,
-        orders=orders,
-        families=families,
-        genera=genera,
-        species=species,
-        barcodes=barcodes,
-        unlabelled=unlabelled,
-        ambiguous=ambiguous,
-        truncated=truncated,
-        primers=primers,
-        mini=mini,
-        reversed=reversed,
-    )
+    written = write_simulated(settings.pop("output"), **settings)
     report(output, f"{written} barcodes of {species} species, {genera} genera")

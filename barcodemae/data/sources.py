@@ -26,7 +26,7 @@ from barcodemae.data.rows import EMPTY
 from barcodemae.data.schemas import BATCH
 from barcodemae.data.source_settings import SourceSettings
 from barcodemae.data.table_files import need_nucleotides, note_ids
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.errors import BarcodeMAEError, first_line
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _FILE_SUFFIXES = re.compile(
@@ -214,9 +214,8 @@ def _from_hub(name: str) -> list[Source]:
             "metadata CSV from its Hub page and name that file"
         ) from None
     except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BarcodeMAEError(
-            f"{name}: neither a file here nor a data set that the Hub gives ({reason})"
+            f"{name}: neither a file here nor a data set that the Hub gives ({first_line(error)})"
         ) from None
 
 

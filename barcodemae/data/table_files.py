@@ -22,6 +22,7 @@ from barcodemae.data.schemas import (
     match_columns,
 )
 from barcodemae.data.source_settings import SourceSettings
+from barcodemae.errors import first_line
 
 
 def delimited_tables(
@@ -79,7 +80,7 @@ def parquet_tables(raw: io.BufferedReader, settings: SourceSettings) -> Iterator
             yield pa.table([pa.array(numbers), *values], ["record", *columns])
             done += len(batch)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise Unreadable(f"damaged Parquet: {reason}; fetch or write the file again") from None
 
 

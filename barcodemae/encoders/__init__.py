@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from barcodemae.encoders.corruption import Corruption
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.errors import BarcodeMAEError, first_line
 
 _REVISION = re.compile(r"(.+)@([0-9a-f]{40})")
 
@@ -187,8 +187,8 @@ def model_type(spec: str) -> str | None:
     try:
         config, _ = PretrainedConfig.get_config_dict(spec)
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BarcodeMAEError(
-            f"{spec} cannot be loaded: {reason}. --model takes {FORMS}, or a baseline's name."
+            f"{spec} cannot be loaded: {first_line(error)}. --model takes {FORMS}, or a "
+            "baseline's name."
         ) from error
     return config.get("model_type")

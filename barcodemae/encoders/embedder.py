@@ -20,7 +20,7 @@ from barcodemae.data.grid import coi_grid
 from barcodemae.encoders import windows
 from barcodemae.encoders.threads import a_thread_each
 from barcodemae.encoders.tokens import TokenBatch, batches_of_like_length
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.errors import BarcodeMAEError, first_line
 from barcodemae.families import family_of
 from barcodemae.loading import family_at, load_whole
 from grid_barcodemae import Grid
@@ -39,10 +39,9 @@ def usable_device(name: str | torch.device | None = None) -> torch.device:
             device = torch.device(name)
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError, ValueError) as error:
-            reason = str(error).splitlines()[0]
             raise BarcodeMAEError(
-                f"device {str(name)!r} cannot be used here ({reason}). Give cpu, cuda, cuda:1 or "
-                "mps, or leave --device out."
+                f"device {str(name)!r} cannot be used here ({first_line(error)}). Give "
+                "cpu, cuda, cuda:1 or mps, or leave --device out."
             ) from error
         return device
     if torch.cuda.is_available():

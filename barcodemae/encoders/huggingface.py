@@ -19,7 +19,7 @@ from barcodemae.encoders import Options, split_revision
 from barcodemae.encoders.corruption import KINDS, Corruption
 from barcodemae.encoders.embedder import usable_device
 from barcodemae.encoders.pretrained import hash_weights
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.errors import BarcodeMAEError, first_line
 
 _POOLINGS = ("mean", "cls")
 
@@ -220,7 +220,7 @@ def _load(entry: Entry):
 
 
 def _in_a_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _last_layer(model, inputs: dict) -> torch.Tensor:

@@ -17,7 +17,7 @@ from barcodemae.encoders.corruption import Corruption
 from barcodemae.encoders.shipped import shipped_model
 from barcodemae.encoders.threads import a_thread_each, usable_threads
 from barcodemae.encoders.tokens import TokenBatch, batches_of_like_length, token_batch
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.errors import BarcodeMAEError, first_line
 from grid_barcodemae import MAX_NUCLEOTIDES, Grid
 
 _GRAPHS = ("graph.onnx", "onnx/model.onnx")  # beside the weights; of `export --onnx`
@@ -137,7 +137,6 @@ def _session(path: Path):
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own classes, of no common base
-        reason = str(error).strip().splitlines()[0]
         raise BarcodeMAEError(
-            f"{path}: is no ONNX graph of a model, or damaged: {reason}"
+            f"{path}: is no ONNX graph of a model, or damaged: {first_line(error)}"
         ) from error

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.errors import BarcodeMAEError, first_line
 
 
 def _stand_in(name: str) -> type:
@@ -105,12 +105,12 @@ def _load(path: Path):
     except pickle.UnpicklingError as error:
         raise BarcodeMAEError(
             f"{path}: refused. It asks to build something that a checkpoint of BarcodeMAE or "
-            f"BarcodeBERT has no need of; nothing of it was run. ({_first_line(error)}) If you "
+            f"BarcodeBERT has no need of; nothing of it was run. ({_reason(error)}) If you "
             "trust its source, save its 'model', 'bert_config' and 'config' anew there."
         ) from error
     except Exception as error:  # a damaged file can fail anywhere in the reader
         raise BarcodeMAEError(
-            f"{path}: cannot be read ({_first_line(error)}). The file is damaged or is not a "
+            f"{path}: cannot be read ({_reason(error)}). The file is damaged or is not a "
             "PyTorch checkpoint."
         ) from error
 
@@ -156,6 +156,6 @@ def _numbers(content: dict) -> dict:
     }
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if "Unsupported" in line or "GLOBAL" in line]
-    return (lines or str(error).splitlines() or [type(error).__name__])[0].strip()
+    return lines[0].strip() if lines else first_line(error)

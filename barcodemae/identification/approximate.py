@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.errors import BarcodeMAEError, first_line
 from barcodemae.identification.cosine import CosineSearch
 from barcodemae.identification.vectors import unit
 from barcodemae.outputs import write_whole
@@ -94,9 +94,9 @@ class Index:
         try:
             self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
             raise BarcodeMAEError(
-                f"{path}: the index is damaged ({reason}); run `barcodemae library index` again"
+                f"{path}: the index is damaged ({first_line(error)}); run "
+                "`barcodemae library index` again"
             ) from error
         self._index.nprobe = told["probes"]
 

@@ -43,7 +43,6 @@ def test_a_saved_config_is_flat_and_comes_back(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"num_layers": 0}, "num_layers = 0 is not allowed"),
         ({"hidden_size": 30, "num_heads": 4}, "hidden_size = 30 is not allowed with num_heads = 4"),
         ({"num_layers": 2, "radii": [64]}, "radii are 2 integers"),
         ({"ngram_sizes": [3, 9]}, "different integers from 2 to 8"),
@@ -56,5 +55,7 @@ def test_a_saved_config_is_flat_and_comes_back(tmp_path):
 def test_what_is_not_allowed_is_named(fields, said):
     with pytest.raises(ValueError, match=said):
         EnbedConfig(**fields)
+    with pytest.raises(ValueError, match="num_layers = 0 is not allowed"):
+        preset_config("enbed-tiny", num_layers=0)
     with pytest.raises(ValueError, match="no preset 'enbed-huge'. Did you mean"):
         preset_config("enbed-huge")

@@ -15,8 +15,8 @@ from grid_barcodemae import Grid
 from modeling_barcodemae import BarcodeMAEMaskedLMOutput
 from tokenization_barcodemae import BarcodeMAETokenizer
 from train.contrast.loss import contrast
+from train.loop.records import weights_of
 
-_INNER = "inner."
 _PROXY_TEMPERATURE = 0.05
 
 
@@ -100,11 +100,7 @@ class Contrasted(nn.Module):
 
     def save_pretrained(self, directory: str | Path, state_dict: dict[str, torch.Tensor]) -> None:
         """Save the inner model, an ordinary BarcodeMAE, and a tokenizer that knows the grid."""
-        weights = {
-            name.removeprefix(_INNER): weight
-            for name, weight in state_dict.items()
-            if name.startswith(_INNER)
-        }
+        weights = weights_of("inner.", state_dict)
         self.inner.save_pretrained(directory, state_dict=weights)
         if self.grid is not None:
             tokenizer = BarcodeMAETokenizer(self.inner.config.kmer_size, grid=self.grid)

@@ -30,7 +30,7 @@ from train.contrast.taxa import ContrastDraws, hold_out_species
 from train.contrast.views import Views
 from train.loop.arguments import PretrainArguments
 from train.loop.averaging import WeightAverage
-from train.loop.held_out import held_out_means
+from train.loop.held_out import loss_and_accuracy
 from train.loop.optimization import cosine, make_optimizer, matrices_apart
 from train.loop.overrides import make_config
 from train.loop.run import TrainingRun
@@ -240,16 +240,12 @@ class Contrasting(TrainingRun):
         return found
 
     def _masked_kmers(self) -> dict[str, float]:
-        def sums_of(batch: dict) -> torch.Tensor:
+        def judged(batch: dict) -> tuple[torch.Tensor, ...]:
             given = batch["masked"]
             output = self.model(masked={**given, "num_items_in_batch": 1}).masked
-            correct = correct_masked_tokens(output, given["labels"])
-            masked = (given["labels"] != -100).sum()
-            return torch.stack([output.loss.double(), correct.double(), masked.double()])
+            return output.loss, correct_masked_tokens(output, given["labels"]), given["labels"]
 
-        batches = self.validation_batches()
-        loss, accuracy = held_out_means(self.model, batches, self.accelerator, sums_of)
-        return {"loss": loss, "accuracy": accuracy}
+        return loss_and_accuracy(self.model, self.validation_batches(), self.accelerator, judged)
 
     def _identity(self) -> dict:
         # Barcodes are contrasted with those of their own process's batch.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -10,16 +11,16 @@ import torch
 from enbed.tokenization_enbed import END, ID_OF_CODE
 from grid_barcodemae import UNKNOWN
 from train.enbed.strains import Pairs
+from train.loop.barcodes import Draws
 
 
-class PairDraws:
-    """Pairs by the number of their draw, as `train.loop.barcodes.Draws` has barcodes."""
+class PairDraws(Draws):
+    """Pairs by the number of their draw, as `Draws` has barcodes."""
 
-    def __init__(self, pairs: Pairs, rows: np.ndarray, seed: int | None):
-        self.pairs, self.rows, self.seed = pairs, rows, seed
+    barcodes: Pairs
 
-    def __len__(self) -> int:
-        return len(self.rows)
+    def _open(self) -> None:
+        self._order = lru_cache(maxsize=2)(self._shuffled)
 
     @property
     def record(self) -> dict:
@@ -28,12 +29,8 @@ class PairDraws:
 
     def __getitem__(self, draw: int) -> tuple[int, np.ndarray, np.ndarray]:
         """The draw's number, and the codes of parent and child."""
-        epoch, place = divmod(draw, len(self.rows))
-        order = self.rows
-        if self.seed is not None:
-            order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
-        row = order[place]
-        return draw, self.pairs.parents[row], self.pairs.children[row]
+        row = self.row_of(draw)
+        return draw, self.barcodes.parents[row], self.barcodes.children[row]
 
 
 class PairCollator:

@@ -27,7 +27,7 @@ from train.enbed.mutations import divide
 from train.enbed.spans import SpanCollator, TokenCollator
 from train.enbed.strains import WAYS, read_pairs
 from train.loop.arguments import INSIDE, SHARE, LoopArguments, argument, at_least, one_of
-from train.loop.held_out import held_out_means
+from train.loop.held_out import loss_and_accuracy
 from train.loop.overrides import make_config
 from train.loop.run import TrainingRun
 from train.loop.setup import Collator
@@ -167,15 +167,12 @@ class EnbedPretraining(TrainingRun):
         return output.loss, [output.loss * shares[0], right]
 
     def validate(self) -> dict[str, float]:
-        def sums_of(batch: dict) -> torch.Tensor:
+        def judged(batch: dict) -> tuple[torch.Tensor, ...]:
             output = self.model(**batch, num_items_in_batch=1)
             right = (output.logits.argmax(-1) == batch["labels"]).sum()
-            count = (batch["labels"] != -100).sum()
-            return torch.stack([output.loss.double(), right.double(), count.double()])
+            return output.loss, right, batch["labels"]
 
-        batches = self.validation_batches()
-        loss, accuracy = held_out_means(self.model, batches, self.accelerator, sums_of)
-        return {"loss": loss, "accuracy": accuracy}
+        return loss_and_accuracy(self.model, self.validation_batches(), self.accelerator, judged)
 
     def record_start(self) -> None:
         """The accuracy of the commonest label: what a guess that reads nothing reaches."""

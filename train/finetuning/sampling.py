@@ -8,35 +8,25 @@ import numpy as np
 from torch.utils.data import Sampler
 
 
-class SeededSampler(Sampler[int]):
-    """Rows that follow from the seed and the number of the epoch."""
+class BalancedSampler(Sampler[int]):
+    """Rows drawn with replacement, every taxon equally often; a new draw for each epoch.
 
-    def __init__(self, seed: int):
-        self.seed = seed
+    They follow from the seed and the number of the epoch. `labels` (n,) are the taxa; rows without
+    a label are drawn as if they were a taxon of their own.
+    """
+
+    def __init__(self, labels: np.ndarray, seed: int):
+        self.probabilities, self.seed = balanced(labels), seed
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
-    def generator(self) -> np.random.Generator:
-        return np.random.default_rng([self.seed, self.epoch])
-
-
-class BalancedSampler(SeededSampler):
-    """Rows drawn with replacement, every taxon equally often; a new draw for each epoch.
-
-    `labels` (n,) are the taxa; rows without a label are drawn as if they were a taxon of their own.
-    """
-
-    def __init__(self, labels: np.ndarray, seed: int):
-        super().__init__(seed)
-        self.probabilities = balanced(labels)
-
     def __len__(self) -> int:
         return len(self.probabilities)
 
     def __iter__(self) -> Iterator[int]:
-        draw = self.generator()
+        draw = np.random.default_rng([self.seed, self.epoch])
         yield from draw.choice(len(self), size=len(self), p=self.probabilities).tolist()
 
 

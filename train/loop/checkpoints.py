@@ -14,7 +14,7 @@ from accelerate.utils import RNG_STATE_NAME, broadcast_object_list, load
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.errors import BarcodeMAEError, first_line
 from barcodemae.outputs import full_disk_named, write_whole_text
 from train.loop.manifests import States, remove, seal
 
@@ -111,10 +111,9 @@ class Checkpoints:
             *(pickle.UnpicklingError, SafetensorError, RuntimeError, OSError, EOFError),
             *(ValueError, TypeError, KeyError, AttributeError, IndexError),
         ) as error:
-            said = (str(error) or type(error).__name__).splitlines()[0]
             raise BarcodeMAEError(
-                f"{folder}: holds another thing than the state of this run ({said}). Remove this "
-                "folder: the run then goes on from the state before it"
+                f"{folder}: holds another thing than the state of this run ({first_line(error)}). "
+                "Remove this folder: the run then goes on from the state before it"
             ) from error
 
 

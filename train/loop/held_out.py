@@ -9,26 +9,26 @@ from accelerate import Accelerator
 
 
 @torch.no_grad()
-def held_out_means(
+def loss_and_accuracy(
     model: torch.nn.Module,
     batches: Iterable[dict],
     accelerator: Accelerator,
-    sums_of: Callable[[dict], torch.Tensor],
-) -> list[float]:
-    """m means over `batches`, of every process together.
+    judged: Callable[[dict], tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+) -> dict[str, float]:
+    """Mean loss and accuracy over all labels of `batches`, of every process together.
 
     Args:
-        sums_of: a batch -> (m + 1,) float64: m sums, and the number of what they are summed over.
+        judged: a batch -> the sum of the losses (), how many are right (), and the labels.
     """
     model.eval()
     totals = 0
     for batch in batches:
-        batch = move(batch, accelerator.device)
         with accelerator.autocast():
-            totals += sums_of(batch)
+            loss, right, labels = judged(move(batch, accelerator.device))
+            totals += torch.stack([loss, right, (labels != -100).sum()]).double()
     model.train()
-    *sums, count = accelerator.reduce(totals, "sum").tolist()
-    return [value / max(count, 1) for value in sums]
+    loss, right, count = accelerator.reduce(totals, "sum").tolist()
+    return {"loss": loss / max(count, 1), "accuracy": right / max(count, 1)}
 
 
 def move(batch: dict, device: torch.device) -> dict:

@@ -136,5 +136,14 @@ def save_model(
     accelerator.wait_for_everyone()
 
 
+def weights_of(part: str, state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights whose names begin with `part`, by the names that they have within it."""
+    return {
+        name.removeprefix(part): weight
+        for name, weight in state_dict.items()
+        if name.startswith(part)
+    }
+
+
 def _processor() -> str:
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"

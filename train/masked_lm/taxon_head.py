@@ -12,8 +12,7 @@ from torch.nn import functional as F
 from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.identification.lineages import IGNORED
 from modeling_barcodemae import BarcodeMAEMaskedLMOutput
-
-_MASKED_LM = "masked_lm."
+from train.loop.records import weights_of
 
 
 @dataclass
@@ -61,11 +60,7 @@ class SemiSupervised(nn.Module):
 
     def save_pretrained(self, directory: str | Path, state_dict: dict[str, torch.Tensor]) -> None:
         """Save the masked LM, an ordinary BarcodeMAE, from this module's state dict."""
-        weights = {
-            name.removeprefix(_MASKED_LM): weight
-            for name, weight in state_dict.items()
-            if name.startswith(_MASKED_LM)
-        }
+        weights = weights_of("masked_lm.", state_dict)
         self.masked_lm.save_pretrained(directory, state_dict=weights)
 
 

@@ -6,29 +6,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 
 from barcodemae.encoders.tokens import token_batch
-from train.loop.held_out import held_out_means
 
 
 def correct_masked_tokens(output, labels: torch.Tensor) -> torch.Tensor:
     """() number of masked k-mers whose likeliest k-mer is the true one."""
     targets = labels.long().gather(1, output.predicted_positions)  # (batch, predicted)
     return (output.logits.argmax(dim=-1) == targets).sum()
-
-
-def validate(model: torch.nn.Module, batches: Iterable[dict], accelerator: Accelerator) -> dict:
-    """Mean loss and accuracy over all masked k-mers of `batches`, of every process together."""
-
-    def sums_of(batch: dict) -> torch.Tensor:
-        output = model(**batch, num_items_in_batch=1)
-        correct = correct_masked_tokens(output, batch["labels"])
-        masked = (batch["labels"] != -100).sum()
-        return torch.stack([output.loss.double(), correct.double(), masked.double()])
-
-    loss, accuracy = held_out_means(model, batches, accelerator, sums_of)
-    return {"loss": loss, "accuracy": accuracy}
 
 
 def context_free_guess(training: Sequence[str], validation: Iterable[dict], kmer_size: int) -> dict:

@@ -139,7 +139,7 @@ def test_a_model_is_trained_and_judged_by_the_commands(tmp_path, monkeypatch):
         EnbedArguments(train_data=[str(data)], output_dir=str(tmp_path / "run"), **given)
     )
     run.run()
-    assert all(time < "2007" for time in run.training.pairs.times)
+    assert all(time < "2007" for time in run.training.barcodes.times)
     assert run.next_command.startswith("python -m train.enbed.mutations --model")
     output = tmp_path / "figures.json"
     command = f"x --model {tmp_path / 'run' / 'best'} --train_data {data} --pairs season"

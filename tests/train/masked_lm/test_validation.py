@@ -5,8 +5,9 @@ from accelerate import Accelerator
 
 from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.presets import preset_config
+from train.loop.held_out import loss_and_accuracy
 from train.masked_lm.masking import MaskingCollator
-from train.masked_lm.validation import context_free_guess, validate
+from train.masked_lm.validation import context_free_guess, correct_masked_tokens
 
 
 def barcodes(count, length=60, seed=0):
@@ -19,6 +20,14 @@ def barcodes(count, length=60, seed=0):
 def batches(items, size, **changes):
     collator = MaskingCollator(3, 0.5, seed=1, random_offset=False, **changes)
     return [collator(items[start : start + size]) for start in range(0, len(items), size)]
+
+
+def validate(model, batches, accelerator):
+    def judged(batch):
+        output = model(**batch, num_items_in_batch=1)
+        return output.loss, correct_masked_tokens(output, batch["labels"]), batch["labels"]
+
+    return loss_and_accuracy(model, batches, accelerator, judged)
 
 
 def test_the_mean_is_over_masked_kmers_however_they_are_batched():
