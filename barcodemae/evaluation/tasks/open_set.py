@@ -22,6 +22,7 @@ from barcodemae.evaluation.context import Context, Row
 from barcodemae.evaluation.scores import record
 from barcodemae.evaluation.splits import BarcodeSet, digest
 from barcodemae.identification import building, vectors
+from barcodemae.identification.answers import RANKS
 from barcodemae.identification.confidence import coverage, reliability
 from barcodemae.identification.library import Library
 from barcodemae.identification.verdicts import identify
