@@ -159,19 +159,21 @@ def merge(runs: Sequence[dict]) -> dict:
     """Several runs as one comparison, settings and machine of the first.
 
     A model that stands in two runs keeps the records of each; where both have the same record
-    (task, metric and settings) the later run's stays. Paired tests are against the first model of
+    (task, metric and settings) the first run's stays, the one just made. Paired tests are against the first model of
     all; of runs that did not keep which queries they classified correctly, what they had of these
     stays.
 
     Raises:
-        BarcodeMAEError: the runs rest on different barcodes, or a task was another in one than in
-            another, so that their figures do not compare.
+        BarcodeMAEError: the runs rest on different barcodes, a task was another in one than in
+            another, or two models bear one name, so that their figures do not compare.
     """
     merged = dict(runs[0])
     for run in runs[1:]:
+        _check_same_models(merged["models"], run["models"])
         _check_same_barcodes(merged["data"]["sha256"], run["data"]["sha256"])
         for part in ("models", "points", "right", "queries"):
-            merged[part] = {**merged.get(part, {}), **run.get(part, {})}
+            own = merged.get(part, {})
+            merged[part] = own | {k: v for k, v in run.get(part, {}).items() if k not in own}
         for part in ("skipped", "warnings"):
             merged[part] = merged[part] + [row for row in run[part] if row not in merged[part]]
         merged["data"] = {
@@ -180,8 +182,10 @@ def merge(runs: Sequence[dict]) -> dict:
         }
         merged["records"] = merged["records"] + run["records"]
     _check_same_protocol(merged["records"])
-    latest = {_identity(row): row for row in merged["records"]}
-    merged["records"] = _compared(list(latest.values()), merged)
+    first: dict[str, dict] = {}
+    for row in merged["records"]:
+        first.setdefault(_identity(row), row)
+    merged["records"] = _compared(list(first.values()), merged)
     return merged
 
 
@@ -203,6 +207,17 @@ def _compared(records: list[dict], merged: dict) -> list[dict]:
         )
     ]
     return kept + tests
+
+
+def _check_same_models(first: dict[str, dict], other: dict[str, dict]) -> None:
+    for name in first.keys() & other.keys():
+        for setting in ("encoder", "dimensions", "pooling", "parameters"):
+            found = [models[name].get(setting) for models in (first, other)]
+            if None not in found and found[0] != found[1]:
+                raise BarcodeMAEError(
+                    f"the runs have two models called {name!r}: {setting} {found[0]!r} in one and "
+                    f"{found[1]!r} in another. Name one with --model LABEL=MODEL"
+                )
 
 
 def _check_same_barcodes(first: dict[str, str], other: dict[str, str]) -> None:

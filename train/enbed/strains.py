@@ -112,7 +112,7 @@ def _codes(sequence: str) -> np.ndarray:
 
 
 def _lay_groups(table: pd.DataFrame):
-    for subtype, group in table.groupby("subtype"):
+    for subtype, group in table.groupby("subtype", dropna=False):
         codes, rows = lay(group["nucleotides"].tolist())
         yield subtype, (codes, group["season"].astype(str).to_numpy()[rows])
 
@@ -144,8 +144,11 @@ def _read_tree(path: str):
 
 
 def _along(tree, codes: np.ndarray, table: pd.DataFrame) -> Pairs:
-    row_of = {name: row for row, name in enumerate(table["name"])}
+    names = table["name"].astype(str)
+    row_of = {name: row for row, name in enumerate(names)}
     dates = table["date"].to_numpy(dtype=float)
+    if twice := names[names.duplicated()].tolist():
+        raise BarcodeMAEError(f"{twice[0]}: two strains have this name; leave one of them")
     missing = [tip.name for tip in tree.get_terminals() if tip.name not in row_of]
     if missing:
         raise BarcodeMAEError(f"{missing[0]}: in the tree, and no such name in the table")

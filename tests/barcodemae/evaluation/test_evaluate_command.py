@@ -100,6 +100,14 @@ def test_runs_merge_into_one_comparison(evaluate, data, tmp_path):
     assert set(results["models"]) == {"kmer:2", "kmer:3"}
     again = report.merge([results, results])
     assert again["records"] == results["records"]
+    # A model that was made anew: what was just measured stands, not what the folder has of before.
+    before = report.read_results(both)
+    for record in before["records"]:
+        record["value"] = 0.125
+    assert report.merge([results, before])["records"] == results["records"]
+    before["models"]["kmer:2"]["dimensions"] = 99
+    with pytest.raises(BarcodeMAEError, match="two models called 'kmer:2': dimensions 16 in one"):
+        report.merge([results, before])
     alone = CliRunner().invoke(app, ["evaluate", "--merge", str(both), "-o", str(tmp_path / "m")])
     assert alone.exit_code == 0 and "kmer:2" in (tmp_path / "m" / "results.md").read_text()
     results["data"]["sha256"]["train"] = "other"

@@ -71,6 +71,10 @@ def test_inner_nodes_of_a_tree_are_restored_by_parsimony(tmp_path):
     tree.write_text("(a:1,x:1);")
     with pytest.raises(BarcodeMAEError, match="x: in the tree, and no such name"):
         read_pairs([str(data)], "tree", str(tree))
+    tree.write_text("(a:1,b:1);")
+    pd.DataFrame([*rows, rows[1]], columns=["name", "nucleotides", "date"]).to_csv(data)
+    with pytest.raises(BarcodeMAEError, match="b: two strains have this name"):
+        read_pairs([str(data)], "tree", str(tree))
     with pytest.raises(BarcodeMAEError, match="no such file"):
         read_pairs([str(data)], "tree", str(tmp_path / "none.nwk"))
 
@@ -79,6 +83,9 @@ def test_what_is_missing_is_named(seasons, tmp_path):
     with pytest.raises(BarcodeMAEError, match="no column 'name'"):
         read_pairs([str(seasons)], "tree")
     table = pd.read_parquet(seasons)
+    unnamed = table.assign(subtype=table["subtype"].replace("H2", None))
+    unnamed.to_parquet(tmp_path / "b.parquet")
+    assert len(read_pairs([str(tmp_path / "b.parquet")], "season")) == 2
     table["season"] = "2001-2002"
     table.to_parquet(tmp_path / "b.parquet")
     with pytest.raises(BarcodeMAEError, match="no two strains are parent and child"):
