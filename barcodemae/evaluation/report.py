@@ -159,9 +159,9 @@ def merge(runs: Sequence[dict]) -> dict:
     """Several runs as one comparison, settings and machine of the first.
 
     A model that stands in two runs keeps the records of each; where both have the same record
-    (task, metric and settings) the first run's stays, the one just made. Paired tests are against the first model of
-    all; of runs that did not keep which queries they classified correctly, what they had of these
-    stays.
+    (task, metric and settings) the first run's stays, the one just made. Paired tests are against
+    the first model of all; of runs that did not keep which queries they classified correctly, what
+    they had of these stays.
 
     Raises:
         BarcodeMAEError: the runs rest on different barcodes, a task was another in one than in
