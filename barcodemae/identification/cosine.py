@@ -2,11 +2,14 @@
 
 The leading directions of the references hold most of a vector's length. With what is left of either
 vector they bound a cosine from above (Cauchy-Schwarz), for an eighth of the work at 256 numbers.
-References that are alike stand side by side in blocks; a block whose highest bound stays below the
-cosines that a query already has is left out.
+References that are alike stand side by side in blocks. Two bounds may leave a block out, as soon as
+they stay below the cosines that a query already has: that by the lowest and highest numbers in the
+block, which costs next to nothing, and the highest bound of a reference in it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,10 +19,11 @@ from barcodemae.identification.vectors import unit
 
 _LEADING = 31  # directions; with what is left 32 numbers
 _BLOCK = 256  # references
-_CENTRES, _GROUPS = 512, 16  # by which references are put in order
 _SAMPLE = 4096  # references by which the directions are found
-_FIRST = 4  # blocks with the highest bounds, which are searched first
-_QUERIES = 4096  # in a tile of bounds, 4 MiB
+_SPLIT = 512  # of those that are halved, by which the direction is found
+_TURNS = 8  # products that turn a direction towards the one in which most differs
+_FIRST = 4  # blocks that are searched first, by their means
+_QUERIES = 512  # multiplied with a block at a time; more fall out of the processor's cache
 _READ = 4096  # references read at a time
 _SLACK = 1e-5  # of bounds and cosines, for what 32 bits round off
 _HELD = 4  # times as many found references as are wanted, before all but the nearest are dropped
@@ -35,27 +39,26 @@ class CosineSearch:
         BarcodeMAEError: one is not finite.
     """
 
-    # _order: (m,) places, alike ones side by side; _sides: (m, directions + 1), in that order, what
-    # is multiplied for the bounds.
+    # Of each block the places (references,) and sides (references, directions + 1), what is
+    # multiplied for the bounds. _means (blocks, directions) have length 1, _lowest and _highest are
+    # (blocks, directions + 1).
 
     def __init__(self, vectors: np.ndarray):
         self.vectors = vectors
         sample = np.nan_to_num(self._read(slice(None, None, -(-len(vectors) // _SAMPLE))))
         _, directions = np.linalg.eigh(sample.T @ sample)
         self._directions = directions[:, : -_LEADING - 1 : -1]
-        centres = unit(self._leading(sample)[:: -(-len(sample) // _CENTRES), :-1])
-        leading, nearest = [], []
-        for start in range(0, len(vectors), _READ):
-            leading.append(self._leading(self._read(slice(start, start + _READ))))
-            nearest.append((leading[-1][:, :-1] @ centres.T).argmax(axis=1))
-        groups = (centres @ centres[:: _CENTRES // _GROUPS].T).argmax(axis=1)
-        rank = np.argsort(np.argsort(groups, kind="stable"))  # alike centres side by side
-        self._order = np.argsort(rank[np.concatenate(nearest)], kind="stable")
-        self._sides = np.concatenate(leading)[self._order]
-        if not np.isfinite(self._sides).all():
+        starts = range(0, len(vectors), _READ)
+        sides = np.concatenate([self._leading(self._read(slice(s, s + _READ))) for s in starts])
+        if not np.isfinite(sides).all():
             raise BarcodeMAEError(
                 "the library holds vectors that are not finite; build it again, or copy it whole"
             )
+        self._places = list(_blocks(sides[:, :-1]))
+        self._sides = [sides[places] for places in self._places]
+        self._lowest = np.stack([block.min(axis=0) for block in self._sides])
+        self._highest = np.stack([block.max(axis=0) for block in self._sides])
+        self._means = unit(np.stack([block[:, :-1].mean(axis=0) for block in self._sides]))
 
     def _read(self, places) -> np.ndarray:
         return unit(np.asarray(self.vectors[places], dtype=np.float32))
@@ -72,41 +75,65 @@ class CosineSearch:
         Of references that are equally near those at the lower places come first.
         """
         queries = np.nan_to_num(queries)  # a vector that is not finite is near to nothing
-        bounds = self._highest_bounds(queries)
-        found = _Found(self._reached(queries, bounds, count) - _SLACK, count)
-        for block, highest in enumerate(bounds):
-            rows = np.flatnonzero(highest >= found.lowest)
-            places, cosines = self._multiplied(queries[rows], block)
-            row, column = np.nonzero(cosines >= found.lowest[rows, None])
-            found.add(rows[row], places[column], cosines[row, column])
+        sides = self._leading(queries)
+        bounds = self._highest @ np.maximum(sides, 0).T + self._lowest @ np.minimum(sides, 0).T
+        found = _Found(self._reached(queries, sides, count) - _SLACK, count)
+        for places, theirs, bound in zip(self._places, self._sides, bounds, strict=True):
+            left = [
+                rows[(theirs @ sides[rows].T).max(axis=0) >= found.lowest[rows]]
+                for rows in _pieces(np.flatnonzero(bound >= found.lowest))
+            ]
+            if not any(map(len, left)):
+                continue
+            vectors = self._read(places).T
+            for rows in _pieces(np.concatenate(left)):
+                cosines = queries[rows] @ vectors
+                # Of one dimension: with two, `nonzero` takes ten times as long.
+                near = np.flatnonzero(cosines >= found.lowest[rows, None])
+                row, column = np.divmod(near, len(places))
+                found.add(rows[row], places[column], cosines.ravel()[near])
         return found.nearest()
 
-    def _reached(self, queries: np.ndarray, bounds: np.ndarray, count: int) -> np.ndarray:
-        """(n,) the cosine that `count` references of the blocks with the highest bounds reach."""
-        few = min(max(_FIRST, count // _BLOCK + 2), len(bounds))
-        chosen = np.argpartition(-bounds.T, few - 1, axis=1)[:, :few]
+    def _reached(self, queries: np.ndarray, sides: np.ndarray, count: int) -> np.ndarray:
+        """(n,) the cosine that `count` references of the most promising blocks reach."""
+        few = min(max(_FIRST, count // _BLOCK + 2), len(self._places))
+        promising = sides[:, :-1] @ self._means.T
+        chosen = np.argpartition(-promising, few - 1, axis=1)[:, :few]
         found = np.full((len(queries), few, _BLOCK), -np.inf, dtype=np.float32)
         for block in np.unique(chosen).tolist():
             rows, slots = np.nonzero(chosen == block)
-            places, cosines = self._multiplied(queries[rows], block)
-            found[rows, slots, : len(places)] = cosines
+            places = self._places[block]
+            found[rows, slots, : len(places)] = queries[rows] @ self._read(places).T
         return np.partition(found.reshape(len(found), -1), -count, axis=1)[:, -count]
 
-    def _multiplied(self, queries: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
-        """The places of a block's references, and their cosines (n, places)."""
-        places = self._order[block * _BLOCK : (block + 1) * _BLOCK]
-        return places, queries @ self._read(places).T
 
-    def _highest_bounds(self, queries: np.ndarray) -> np.ndarray:
-        """(blocks, n) no less than the cosine with any reference of a block."""
-        sides = self._leading(queries).T
-        highest = np.empty((-(-len(self._order) // _BLOCK), len(queries)), dtype=np.float32)
-        for start in range(0, len(queries), _QUERIES):
-            some = slice(start, start + _QUERIES)
-            for block, row in enumerate(highest):
-                theirs = self._sides[block * _BLOCK : (block + 1) * _BLOCK]
-                row[some] = (theirs @ sides[:, some]).max(axis=0)
-        return highest
+def _pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), _QUERIES):
+        yield rows[start : start + _QUERIES]
+
+
+def _blocks(vectors: np.ndarray) -> Iterator[np.ndarray]:
+    """Places of vectors (m, k) that are alike, `_BLOCK` at a time, the last ones fewer.
+
+    They are halved over and over, along the direction in which they differ most.
+    """
+    waiting = [np.arange(len(vectors))]
+    while waiting:
+        places = waiting.pop()
+        if len(places) <= _BLOCK:
+            yield places
+            continue
+        mine = vectors[places]
+        some = mine[:: -(-len(mine) // _SPLIT)]
+        some = some - some.mean(axis=0)
+        scatter = some.T @ some
+        direction = scatter[scatter.diagonal().argmax()]
+        for _ in range(_TURNS):
+            direction = scatter @ direction
+            direction /= max(np.abs(direction).max(), np.finfo(np.float32).tiny)
+        half = -(-len(mine) // (2 * _BLOCK)) * _BLOCK
+        order = np.argpartition(mine @ direction, half)
+        waiting += [places[order[half:]], places[order[:half]]]
 
 
 class _Found:

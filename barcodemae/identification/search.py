@@ -8,6 +8,7 @@ from barcodemae.identification import bits
 from barcodemae.identification.evidence import Candidates
 
 _REFERENCES = 16_384  # in a tile, of which every word stands beside the same of the next
+_GROUP = 64  # scores, of which the highest tells what to leave out
 _TIE = 1e-6  # cosines no further apart are equal: what 32 bits round off decides nothing
 _SCORES = 1 << 24  # pairs of barcodes whose scores are held at a time, 64 MiB
 
@@ -23,14 +24,18 @@ def nearest_by_identity(queries: np.ndarray, references: np.ndarray, count: int)
     step = max(1, _SCORES // max(len(references), 1))
     for start in range(0, len(queries), step):
         for row, scores in enumerate(shared(queries[start : start + step], references), start):
-            if count == 1:
-                at = scores.argmax()[None]
-            else:
-                least = np.partition(scores, -count)[-count] if count < len(scores) else -np.inf
-                at = np.flatnonzero(scores >= least)
-                at = at[np.argsort(-scores[at], kind="stable")[:count]]
+            at = scores.argmax()[None] if count == 1 else _highest(scores, count)
             places[row, : len(at)] = np.where(np.isfinite(scores[at]), at, -1)
     return places
+
+
+def _highest(scores: np.ndarray, count: int) -> np.ndarray:
+    """Places of the highest scores (m,), falling; of equal ones the lowest places."""
+    groups, at = len(scores) // _GROUP, np.arange(len(scores))
+    if groups > count:  # as many scores are no lower than the lowest of the highest maxima
+        maxima = scores[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
+        at = np.flatnonzero(scores >= np.partition(maxima, -count)[-count])
+    return at[np.argsort(-scores[at], kind="stable")[:count]]
 
 
 def shared(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -42,8 +47,9 @@ def shared(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
     for first in range(0, len(references), _REFERENCES):
         columns = slice(first, first + _REFERENCES)
         by_word = np.ascontiguousarray(references[columns].transpose(1, 2, 0))
+        room = np.empty_like(by_word[:2])
         for row, query in enumerate(queries):
-            scores[row, columns] = bits.shared(query, by_word)
+            scores[row, columns] = bits.shared(query, by_word, room)
     return scores
 
 

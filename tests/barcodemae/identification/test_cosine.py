@@ -4,6 +4,7 @@ import pytest
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import cosine
 from barcodemae.identification.cosine import CosineSearch
+from barcodemae.identification.search import nearest_first
 from barcodemae.identification.vectors import unit
 
 COUNT = 20
@@ -22,7 +23,13 @@ def vectors() -> np.ndarray:
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    for name, value in (("_BLOCK", 16), ("_FIRST", 3), ("_QUERIES", 7), ("_READ", 64)):
+    for name, value in (
+        ("_BLOCK", 16),
+        ("_FIRST", 3),
+        ("_QUERIES", 7),
+        ("_READ", 64),
+        ("_SPLIT", 9),
+    ):
         monkeypatch.setattr(cosine, name, value)
 
 
@@ -37,16 +44,38 @@ def test_all_the_nearest_are_found_though_most_blocks_are_left_out(
 ):
     queries = unit(vectors[::31].astype(np.float32) + 0.02)
     search = CosineSearch(vectors)
-    multiplied = []
-    multiply = search._multiplied
-    monkeypatch.setattr(
-        search, "_multiplied", lambda some, block: multiplied.append(some) or multiply(some, block)
-    )
-    places, cosines = search.nearest(queries, COUNT)
+    read, take = [], search._read
+    monkeypatch.setattr(search, "_read", lambda places: read.append(places) or take(places))
     expected_places, expected = _by_hand(queries, vectors)
+    places, cosines = search.nearest(queries, COUNT)
     np.testing.assert_allclose(cosines, expected, atol=1e-6)
     np.testing.assert_array_equal(places, expected_places)  # copies by their places
-    assert sum(map(len, multiplied)) * 16 < 0.5 * len(queries) * len(vectors)
+    read.clear()
+    for query in queries:
+        search.nearest(query[None], COUNT)
+    assert sum(map(len, read)) < 0.5 * len(queries) * len(vectors)
+
+
+def test_vectors_of_any_kind_are_searched_as_by_hand(small_blocks):
+    """Copies, zeros, negatives, few dimensions, and numbers of references beside a block's."""
+    for seed, (count, size) in enumerate([(20, 1), (33, 2), (48, 3), (97, 32), (160, 40)]):
+        rng = np.random.default_rng(seed)
+        drawn = rng.normal(size=(count, size)) * rng.choice([0.01, 1], size)
+        drawn[rng.random(count) < 0.2] = drawn[0]
+        drawn[rng.random(count) < 0.2] *= -1
+        vectors = unit(drawn).astype(np.float16)
+        queries = unit(np.concatenate([drawn[:8], rng.normal(size=(8, size)), [np.zeros(size)]]))
+        places, _ = CosineSearch(vectors).nearest(queries, COUNT)
+        scores = queries.astype(float) @ unit(vectors.astype(np.float32)).astype(float).T
+        expected = (
+            nearest_first(
+                np.repeat(np.arange(len(queries)), count),
+                np.tile(np.arange(count), len(queries)),
+                scores.ravel().astype(np.float32),
+            ).reshape(len(queries), count)[:, :COUNT]
+            % count
+        )
+        np.testing.assert_array_equal(places, expected)
 
 
 @pytest.mark.parametrize("held", [0, 1.2])
