@@ -68,21 +68,6 @@ class BarcodeMAEEncoder:
             "parameters": sum(p.numel() for p in embedder.model.parameters()),
         }
 
-    @classmethod
-    def untrained(
-        cls, architecture: str, device: str | None, batch_size: int, seed: int
-    ) -> BarcodeMAEEncoder:
-        """Random weights in the architecture of a preset or of a checkpoint directory."""
-        if Path(architecture).is_dir():
-            config = config_at(architecture)
-        else:
-            config = preset_config(architecture)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = BarcodeMAEModel(config)
-        origin = f"untrained {architecture}, seed {seed}"
-        return cls(Embedder(model, device), batch_size, origin)
-
     def embed(
         self,
         sequences: Sequence[str],
@@ -152,6 +137,10 @@ def cls_from_spec(detail: str, options: Options) -> BarcodeMAEEncoder:
 def untrained_from_spec(detail: str, options: Options) -> BarcodeMAEEncoder:
     """Random weights in the architecture of a preset, the best one by default, or a directory."""
     architecture = detail or "barcodemae-k6"
-    return BarcodeMAEEncoder.untrained(
-        architecture, options.device, options.batch_size, options.seed
-    )
+    is_folder = Path(architecture).is_dir()
+    config = config_at(architecture) if is_folder else preset_config(architecture)
+    with torch.random.fork_rng():
+        torch.manual_seed(options.seed)
+        model = BarcodeMAEModel(config)
+    origin = f"untrained {architecture}, seed {options.seed}"
+    return BarcodeMAEEncoder(Embedder(model, options.device), options.batch_size, origin)

@@ -218,48 +218,25 @@ def _given(library: Library, path: Path) -> Backbone:
 
 def _backbone(library: Library, tree, tips: np.ndarray, row_of: dict[str, int]) -> Backbone:
     """Edges, and distances of tips from their ends, of a tree of scikit-bio."""
+    from scipy import sparse
+
     ids = library.ids(tips)
     nodes = [node for node in tree.postorder() if node is not tree]
     nodes.sort(key=lambda node: not node.is_tip())  # stable: tips first
-    number = {id(node): edge for edge, node in enumerate(nodes)}
+    number = {id(node): edge for edge, node in enumerate([*nodes, tree])}  # the root comes last
     lengths = np.array([max(node.length or 0.0, 0.0) for node in nodes])
-    below = np.zeros((len(nodes), len(tips)), dtype=bool)
-    depth = np.zeros(len(nodes) + 1)  # the last one is the root
-    for node in tree.preorder():
-        if node is not tree:
-            parent = number.get(id(node.parent), len(nodes))
-            depth[number[id(node)]] = depth[parent] + lengths[number[id(node)]]
-    for node in tree.postorder():
-        if node is tree:
-            continue
-        edge = number[id(node)]
-        if node.is_tip():
-            below[edge, row_of[node.name]] = True
-        else:
-            for child in node.children:
-                below[edge] |= below[number[id(child)]]
-    tip_depth = np.zeros(len(tips))
-    for node in tree.tips():
-        tip_depth[row_of[node.name]] = depth[number[id(node)]]
-    meet = _meeting_depths(tree, number, depth, below, len(tips))  # (nodes + 1, tips)
-    ends = depth[:, None] + tip_depth[None] - 2 * meet
-    above = np.array([number.get(id(node.parent), len(nodes)) for node in nodes])
-    newick = _newick(tree, number, lengths, ids, row_of) + ";"
+    above = np.array([number[id(node.parent)] for node in nodes])
     order = np.array([row_of[node.name] for node in tree.tips()])
+    below = np.zeros((len(nodes), len(tips)), dtype=bool)
+    for node in tree.postorder():
+        if node is not tree:
+            below[number[id(node)], [row_of[t.name] for t in node.tips(include_self=True)]] = True
+    edges = (lengths, (np.arange(len(nodes)), above))
+    graph = sparse.csr_array(edges, shape=(len(number), len(number)))
+    edge_of_tip = below[: len(tips)].argmax(axis=0)
+    ends = sparse.csgraph.dijkstra(graph, directed=False, indices=edge_of_tip).T  # (nodes, tips)
+    newick = _newick(tree, number, lengths, ids, row_of) + ";"
     return Backbone(newick, order, tips, lengths, below, ends[:-1], ends[above])
-
-
-def _meeting_depths(tree, number, depth, below, tips: int) -> np.ndarray:
-    """(e + 1, t) depth at which the paths from the root to a node and to a tip part."""
-    root = len(number)
-    meet = np.zeros((root + 1, tips))
-    for node in tree.preorder():
-        if node is tree:
-            continue
-        edge = number[id(node)]
-        above = number.get(id(node.parent), root)
-        meet[edge] = np.where(below[edge], depth[edge], meet[above])
-    return meet
 
 
 def _newick(node, number, lengths, ids, row_of) -> str:
@@ -268,8 +245,8 @@ def _newick(node, number, lengths, ids, row_of) -> str:
         text = "'" + str(ids[row_of[node.name]]).replace("'", "''") + "'"
     else:
         text = "(" + ",".join(_newick(c, number, lengths, ids, row_of) for c in node.children) + ")"
-    edge = number.get(id(node))
-    return text if edge is None else f"{text}:{lengths[edge]:.6g}{{{edge}}}"
+    edge = number[id(node)]
+    return text if edge == len(lengths) else f"{text}:{lengths[edge]:.6g}{{{edge}}}"
 
 
 def _edge_taxa(library: Library, tips: np.ndarray, below_of: dict[int, np.ndarray]):
