@@ -81,14 +81,15 @@ def compare(
     from barcodemae.identification.bits import unpack
     from barcodemae.identification.library import Library
 
-    asked = read_queries([queries])
+    asked = read_queries([queries]).table
     references = vectors.texts(unpack(Library(library).planes))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _write_fasta(folder / "references.fasta", map(str, range(len(references))), references)
-        barcodes = {len(asked): asked, 1: asked.select(range(1))}
+        barcodes = {len(asked): asked, 1: asked.slice(0, 1)}
         for count, some in barcodes.items():
-            _write_fasta(folder / f"{count}.fasta", some["processid"], some["nucleotides"])
+            columns = (some[name].to_pylist() for name in ("processid", "nucleotides"))
+            _write_fasta(folder / f"{count}.fasta", *columns)
         works = _commands(folder, library.resolve(), threads)
         times: dict[str, dict[int, list]] = {name: {n: [] for n in barcodes} for name in works}
         for _ in range(rounds):

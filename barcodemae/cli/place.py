@@ -40,8 +40,9 @@ def place(
         raise BarcodeMAEError(f"{output}: give a name that ends in .jplace")
     check_output(output, [*queries, library, *([tree] if tree else [])])
     opened = Library(library)
-    barcodes = read_queries(queries, on_error)
-    document = placed(opened, barcodes["processid"][:], barcodes["nucleotides"][:], tree, method)
+    barcodes = read_queries(queries, on_error).table
+    ids, texts = (barcodes[name].to_pylist() for name in ("processid", "nucleotides"))
+    document = placed(opened, ids, texts, tree, method)
     write_whole_text(output, json.dumps(document, indent=1) + "\n")
     told = document["metadata"]
     left_out = len(told["left_out"])

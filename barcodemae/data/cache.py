@@ -8,17 +8,22 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import datasets
 import pyarrow as pa
-from filelock import FileLock
 
 from barcodemae.data.problems import LeftOut
 from barcodemae.data.read_report import ReadReport
 from barcodemae.data.schemas import BATCH, SCHEMA
 from barcodemae.errors import BarcodeMAEError
+
+if TYPE_CHECKING:
+    import datasets  # takes half a second to import, which `identify` does without
 
 TABLE, REPORT = "barcodes.arrow", "report.json"
 _SEAL = "seal.json"  # written last: what a whole entry holds
@@ -60,9 +65,38 @@ class Writer:
         (self._folder / _SEAL).write_text(json.dumps({"rows": self._rows, "bytes": size}))
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A whole entry."""
+
+    folder: Path
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """Its rows, memory-mapped."""
+        with pa.memory_map(str(self.folder / TABLE)) as file:
+            return pa.ipc.open_stream(file).read_all()
+
+    @property
+    def report(self) -> ReadReport:
+        return _report_in(self.folder / REPORT)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+def _datasets_cache() -> Path:
+    """The folder of the cache of `datasets`, as that finds it."""
+    if loaded := sys.modules.get("datasets"):
+        return Path(loaded.config.HF_DATASETS_CACHE)
+    home = os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface")
+    home = os.environ.get("HF_HOME", home)
+    return Path(os.environ.get("HF_DATASETS_CACHE", os.path.join(home, "datasets")))
+
+
 def root(cache_dir: str | Path | None) -> Path:
     """The folder of all entries, by default below the cache of `datasets`."""
-    folder = Path(cache_dir or Path(datasets.config.HF_DATASETS_CACHE) / "barcodemae").expanduser()
+    folder = Path(cache_dir or _datasets_cache() / "barcodemae").expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -83,6 +117,8 @@ def entry(root: Path, key: object, build: Callable[[Path], None]) -> Path:
     folder, partial = root / name, root / f"{name}.partial"
     if _is_whole(folder):
         return folder
+    from filelock import FileLock  # imports asyncio
+
     try:
         with FileLock(root / f"{name}.lock"):
             if not _is_whole(folder):
@@ -107,7 +143,7 @@ def _is_whole(folder: Path) -> bool:
         table = folder / TABLE
         if not (folder / REPORT).is_file() or table.stat().st_size != seal["bytes"]:
             return False
-        return len(load(folder)) == seal["rows"]
+        return len(Kept(folder)) == seal["rows"]
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return False
 
@@ -125,6 +161,8 @@ def _named(error: OSError, root: Path) -> Exception:
 
 def load(folder: Path) -> datasets.Dataset:
     """The table of an entry, memory-mapped."""
+    import datasets
+
     return datasets.Dataset.from_file(str(folder / TABLE))
 
 
@@ -142,6 +180,10 @@ def read_report(dataset: datasets.Dataset) -> ReadReport:
     report = report_file(dataset)
     if not report or not report.is_file():
         raise ValueError("the data set does not come from read_barcodes, so there is no report")
-    content = json.loads(report.read_text())
+    return _report_in(report)
+
+
+def _report_in(path: Path) -> ReadReport:
+    content = json.loads(path.read_text())
     left_out = [LeftOut(**row) for row in content.pop("left_out")]
     return ReadReport(**content, left_out=left_out)

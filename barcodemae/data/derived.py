@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,14 +25,14 @@ def cut_table(table: pa.Table) -> pa.Table:
 
 
 def write_kept(
-    folder: Path, part: datasets.Dataset, one: Joined | Merged, schema: pa.Schema, cuts: bool
+    folder: Path, part: cache.Kept, one: Joined | Merged, schema: pa.Schema, cuts: bool
 ) -> None:
     """Write the records of a table that stand for others, too, cut at 660 nucleotides if `cuts`.
 
     Copies that are merged are equal as a whole, as they are to the authors: two barcodes that
     differ after what a model reads are two, and may stand in different splits.
     """
-    table = part.data.table
+    table = part.table
     writer = cache.Writer(folder, schema)
     for start in range(0, len(one.rows), BATCH):
         kept = one.columns_of(table, start, start + BATCH)
@@ -41,10 +40,10 @@ def write_kept(
     writer.close(_report_of(one, part))
 
 
-def _report_of(one: Joined | Merged, part: datasets.Dataset) -> ReadReport:
+def _report_of(one: Joined | Merged, part: cache.Kept) -> ReadReport:
     """The report on a table, of which only some rows are left."""
-    table = part.data.table
-    report = cache.read_report(part)
+    table = part.table
+    report = part.report
     report.repeats += len(table) - len(one.rows)
     report.kept -= len(table) - len(one.rows)
     report.conflicts = one.conflicts
@@ -56,7 +55,7 @@ def _report_of(one: Joined | Merged, part: datasets.Dataset) -> ReadReport:
 
 def write_filtered(
     folder: Path,
-    whole: datasets.Dataset,
+    whole: cache.Kept,
     schema: pa.Schema,
     split: list[str] | None,
     phylum: list[str] | None,
@@ -67,7 +66,7 @@ def write_filtered(
         _check_present(whole, column, values)
     writer = cache.Writer(folder, schema)
     kept = 0
-    for batch in whole.data.table.to_batches():
+    for batch in whole.table.to_batches():
         passes = pa.array([True] * len(batch))
         if split:
             passes = pc.and_(passes, pc.is_in(batch["split"], pa.array(split)))
@@ -84,13 +83,13 @@ def write_filtered(
             f"none of {len(whole)} barcodes passes split={split}, phylum={phylum}, "
             f"min_length={min_length} together; relax one of them"
         )
-    writer.close(cache.read_report(whole))
+    writer.close(whole.report)
 
 
-def _check_present(whole: datasets.Dataset, column: str, values: list[str] | None) -> None:
+def _check_present(whole: cache.Kept, column: str, values: list[str] | None) -> None:
     if not values:
         return
-    present = [value for value in whole.unique(column) if value is not None]
+    present = [value for value in whole.table[column].unique().to_pylist() if value is not None]
     for value in values:
         if value not in present:
             offered = ", ".join(sorted(present)) or "none at all: leave the filter out"

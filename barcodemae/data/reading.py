@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import datasets
 import pyarrow as pa
 
 from barcodemae.data import cache
@@ -19,6 +19,9 @@ from barcodemae.data.schemas import RANKS, SCHEMA
 from barcodemae.data.sources import FileSource, Source, resolve
 from barcodemae.data.taxonomy_files import is_taxonomy_file
 from barcodemae.errors import BarcodeMAEError
+
+if TYPE_CHECKING:
+    import datasets
 
 FIRST, JOIN, MERGE = "first", "join", "merge"
 
@@ -77,8 +80,18 @@ def read_barcodes(
     reader = Reader(found, lineages, *how)
     filters = [_values(split), _values(phylum), min_length]
     part = _cached(reader, cache_dir, filters, repeats, on_error, threads, progress)
-    report = cache.read_report(part)
-    report.log(cache.report_file(part), ids_matter=ids != KEEP, labels_matter=labels_matter)
+    part.report.log(part.folder / cache.REPORT, ids_matter=ids != KEEP, labels_matter=labels_matter)
+    return cache.load(part.folder)
+
+
+def read_as_they_stand(
+    sources: str | Path | Sequence[str | Path], on_error: str = "raise"
+) -> cache.Kept:
+    """What `read_barcodes(sources, prepare=False)` reads, without an import of `datasets`."""
+    threads = _checked(None, on_error, FIRST, REFUSE, None)
+    reader = Reader(*_with_taxonomies(resolve(sources), None), *[False] * 3, REFUSE, None, False)
+    part = _cached(reader, None, [], FIRST, on_error, threads, True)
+    part.report.log(part.folder / cache.REPORT, ids_matter=True, labels_matter=False)
     return part
 
 
@@ -110,7 +123,7 @@ def _cached(
     on_error: str,
     num_threads: int,
     progress: bool,
-) -> datasets.Dataset:
+) -> cache.Kept:
     """The table of the cache: read, merged, filtered, joined, each an entry of its own."""
     root = cache.root(cache_dir)
     key = [reader.key(), on_error]
@@ -120,17 +133,15 @@ def _cached(
 
     names = [*RANKS, "dna_bin"]
 
-    def made(key: list, build: Callable[[Path], None]) -> datasets.Dataset:
-        return cache.load(cache.entry(root, key, build))
+    def made(key: list, build: Callable[[Path], None]) -> cache.Kept:
+        return cache.Kept(cache.entry(root, key, build))
 
     read = part = made(key, build)
     if repeats == MERGE:
         key = [key, MERGE]
         part = made(
             key,
-            lambda folder: write_kept(
-                folder, read, Merged(read.data.table, names), SCHEMA, reader.cuts
-            ),
+            lambda folder: write_kept(folder, read, Merged(read.table, names), SCHEMA, reader.cuts),
         )
     if any(filters):
         key, whole = [key, filters], part
@@ -141,7 +152,7 @@ def _cached(
         part = made(
             [key, JOIN],
             lambda folder: write_kept(
-                folder, whole, Joined(whole.data.table, names), joined, cuts=False
+                folder, whole, Joined(whole.table, names), joined, cuts=False
             ),
         )
     return part

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import datasets
 import numpy as np
 import pandas as pd
 
@@ -29,6 +29,9 @@ from barcodemae.data.names import open_names
 from barcodemae.data.read_report import ReadReport
 from barcodemae.data.reading import JOIN, read_barcodes
 from barcodemae.data.schemas import RANKS
+
+if TYPE_CHECKING:
+    import datasets
 
 
 @dataclass(frozen=True)

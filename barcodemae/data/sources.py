@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-import datasets
 import numpy as np
 import pyarrow as pa
 
@@ -27,6 +26,9 @@ from barcodemae.data.schemas import BATCH
 from barcodemae.data.source_settings import SourceSettings
 from barcodemae.data.table_files import need_nucleotides, note_ids
 from barcodemae.errors import BarcodeMAEError, first_line
+
+if TYPE_CHECKING:
+    import datasets
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _FILE_SUFFIXES = re.compile(
@@ -194,6 +196,8 @@ def _check_alone(source: str) -> None:
 
 
 def _saved(path: Path) -> list[Source]:
+    import datasets
+
     try:
         return _each_split(str(path), datasets.load_from_disk(str(path)))
     except FileNotFoundError:
@@ -204,6 +208,8 @@ def _saved(path: Path) -> list[Source]:
 
 
 def _from_hub(name: str) -> list[Source]:
+    import datasets
+
     try:
         return _each_split(name, datasets.load_dataset(name))
     except RuntimeError as error:
@@ -220,6 +226,6 @@ def _from_hub(name: str) -> list[Source]:
 
 
 def _each_split(name: str, loaded: datasets.Dataset | datasets.DatasetDict) -> list[Source]:
-    if isinstance(loaded, datasets.Dataset):
-        return [DatasetSource(name, loaded, None)]
-    return [DatasetSource(name, dataset, split) for split, dataset in loaded.items()]
+    if isinstance(loaded, dict):
+        return [DatasetSource(name, dataset, split) for split, dataset in loaded.items()]
+    return [DatasetSource(name, loaded, None)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
 from tqdm import tqdm
 
 from barcodemae.errors import BarcodeMAEError
@@ -24,7 +25,7 @@ from barcodemae.outputs import write_whole
 from barcodemae.shard_folders import check_folder, claim, shards_of
 
 if TYPE_CHECKING:
-    import datasets
+    from barcodemae.data.cache import Kept
 
 MANIFEST = "_identify.json"
 # Queries answered at a time, fewer among many references: a bound is held for each 256 of those.
@@ -136,19 +137,17 @@ def _build(wanted: Wanted, folder: Path) -> None:
         print(line)
 
 
-def read_queries(queries: Sequence[str], on_error: str = "raise") -> datasets.Dataset:
+def read_queries(queries: Sequence[str], on_error: str = "raise") -> Kept:
     """The queries as they stand in their files, with the columns processid and nucleotides."""
-    from barcodemae.data import read_barcodes
+    from barcodemae.data.reading import read_as_they_stand
 
-    return read_barcodes(queries, prepare=False, on_error=on_error)
+    return read_as_they_stand(queries, on_error)
 
 
-def answer(
-    library: Library, barcodes: datasets.Dataset, settings: Settings, progress: bool = True
-) -> Answers:
+def answer(library: Library, barcodes: Kept, settings: Settings, progress: bool = True) -> Answers:
     """Answer all queries, with a bar from the first second on."""
     with _bar(len(barcodes), progress) as bar:
-        parts = list(_answers(library, barcodes, settings, bar))
+        parts = list(_answers(library, barcodes.table, settings, bar))
     return concatenate(parts)
 
 
@@ -166,7 +165,7 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
 def write_shards(
     folder: Path,
     library: Library,
-    barcodes: datasets.Dataset,
+    barcodes: Kept,
     settings: Settings,
     shard_size: int,
     progress: bool = True,
@@ -188,7 +187,8 @@ def write_shards(
             if shard.exists():
                 bar.update(len(rows))
                 continue
-            part = concatenate(list(_answers(library, barcodes.select(rows), settings, bar)))
+            some = barcodes.table.slice(rows.start, len(rows))
+            part = concatenate(list(_answers(library, some, settings, bar)))
             write_whole(shard, partial(part.table.to_parquet, index=False))
     return len(barcodes)
 
@@ -196,21 +196,24 @@ def write_shards(
 _PROCESSES = (("RANK", 0), ("WORLD_SIZE", 1))  # as `accelerate launch` and torchrun set them
 
 
-def _answers(library, barcodes, settings: Settings, bar) -> Iterator[Answers]:
+def _answers(library, barcodes: pa.Table, settings: Settings, bar) -> Iterator[Answers]:
     tagger = _tagger(settings.tags) if settings.tags else None
     seen: dict[bytes, str] = {}
     size = min(max(_PAIRS // len(library), _FEWEST), _MOST)
-    for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(size):
+    for start in range(0, len(barcodes), size):
+        ids, texts = (
+            barcodes[name].slice(start, size).to_pylist() for name in ("processid", "nucleotides")
+        )
         yield identify(
             library,
-            rows["processid"],
-            rows["nucleotides"],
+            ids,
+            texts,
             settings.target,
             settings.min_overlap,
             tagger,
             seen,
         )
-        bar.update(len(rows["processid"]))
+        bar.update(len(ids))
 
 
 @cache
@@ -224,15 +227,12 @@ def _bar(total: int, shown: bool) -> tqdm:
     return tqdm(desc="identifying", total=total, unit="barcode", disable=not shown, file=sys.stderr)
 
 
-def _identity(library: Library, barcodes, settings: Settings, shard_size: int) -> dict:
-    from barcodemae.data.cache import report_file
-
-    report = report_file(barcodes)
+def _identity(library: Library, barcodes: Kept, settings: Settings, shard_size: int) -> dict:
     return {
         "library": library.card["hashes"],
         "approximate": library.approximate,
         "open_names": library.open_names,
-        "input": report.parent.name if report else None,
+        "input": barcodes.folder.name,
         "records": len(barcodes),
         "shard_size": shard_size,
         **asdict(settings),

@@ -1,4 +1,5 @@
 import errno
+import sys
 import threading
 
 import datasets
@@ -86,6 +87,23 @@ def test_the_report_belongs_to_the_data_set_and_its_parts(tmp_path):
 def test_the_default_folder_is_that_of_datasets(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     assert cache.root(None) == tmp_path / "barcodemae"
+
+
+@pytest.mark.parametrize(
+    "name, below",
+    [
+        ("HF_DATASETS_CACHE", "."),
+        ("HF_HOME", "datasets"),
+        ("XDG_CACHE_HOME", "huggingface/datasets"),
+        ("HOME", ".cache/huggingface/datasets"),
+    ],
+)
+def test_the_default_folder_is_the_same_without_datasets(tmp_path, monkeypatch, name, below):
+    for other in ("HF_DATASETS_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delitem(sys.modules, "datasets")
+    assert cache.root(None) == tmp_path / below / "barcodemae"
 
 
 @pytest.mark.parametrize("damage", [b"", b"half", None])

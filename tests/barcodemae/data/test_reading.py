@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barcodemae.data import COLUMNS, ReadReport, read_barcodes, read_report
+from barcodemae.data.cache import REPORT, report_file
+from barcodemae.data.reading import read_as_they_stand
 from barcodemae.errors import BarcodeMAEError
 
 BIOSCAN = """processid,phylum,class,order,genus,species,dna_bin,dna_barcode,inferred_ranks,split
@@ -44,6 +47,18 @@ def test_without_preparation_repeats_and_trailing_n_stay(read, write):
     path = write("a.fa", ">a\nacgunn\n>b\nACGTNN\n>c\n" + "A" * 700)
     assert read(path, prepare=False)["nucleotides"][:] == ["ACGTNN", "ACGTNN", "A" * 700]
     assert read(path)["nucleotides"][:] == ["ACGT", "A" * 660]
+
+
+def test_records_as_they_stand_are_the_same_without_datasets(write, monkeypatch, tmp_path):
+    """`identify` reads them: half a second of imports less."""
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "datasets", None)  # an import of it fails
+    path = write("a.fa", ">a\nacgunn\n>b\nACGTNN\n>c\n" + "A" * 700)
+    kept = read_as_they_stand([path])
+    assert kept.table["nucleotides"].to_pylist() == ["ACGTNN", "ACGTNN", "A" * 700]
+    monkeypatch.undo()
+    same = read_barcodes([path], prepare=False, cache_dir=tmp_path / "barcodemae")
+    assert report_file(same) == kept.folder / REPORT
 
 
 def test_barcodes_with_gaps_are_counted_and_the_remedy_is_said(read, write, caplog):
