@@ -15,7 +15,7 @@ from tqdm import tqdm
 from barcodemae.data.cache import report_file
 from barcodemae.embedding.files import write_embeddings
 from barcodemae.encoders.embedder import Embedder
-from barcodemae.encoders.pretrained import hash_weights
+from barcodemae.encoders.pretrained import hash_embedder
 from barcodemae.outputs import held_folder
 from barcodemae.shard_folders import check_folder, claim, shards_of
 
@@ -93,7 +93,7 @@ def _identity(embedder: Embedder, barcodes: datasets.Dataset, size: int, setting
         "records": len(barcodes),
         # The folder of a cached table is named by the sources it was made from.
         "input": report_file(barcodes).parent.name if report_file(barcodes) else None,
-        "weights": hash_weights(embedder.model),
+        "weights": hash_embedder(embedder),
         "shard_size": size,
         "offset": settings.get("offset", 0),
     }

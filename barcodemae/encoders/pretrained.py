@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from barcodemae import BarcodeMAEModel
+from barcodemae.data.grid import coi_grid
 from barcodemae.encoders import Options
 from barcodemae.encoders.corruption import KINDS, Corruption
 from barcodemae.encoders.embedder import Embedder
@@ -31,6 +32,14 @@ def hash_weights(model: nn.Module, *more: object) -> str:
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def hash_embedder(embedder: Embedder) -> str:
+    """`hash_weights`, and of a grid other than COI's that lies beside them."""
+    grid = embedder.grid
+    if grid is None or np.array_equal(grid.profile, coi_grid().profile):
+        return hash_weights(embedder.model)
+    return hash_weights(embedder.model, grid.profile.tobytes())
 
 
 class BarcodeMAEEncoder:

@@ -290,11 +290,17 @@ def test_frozen_layers_do_not_move(encoder, data, pretrained, tmp_path):
         assert any(".encoder.layer." in name for name in moved)
 
 
-def test_from_scratch_with_early_stopping(data, tmp_path):
+def test_from_scratch_with_early_stopping_that_a_kill_does_not_put_off(data, tmp_path):
     arguments = options(
-        data, "", tmp_path / "out", from_scratch=True, base_learning_rate=1e-12, patience=1
+        data, "", tmp_path / "out", from_scratch=True, base_learning_rate=1e-12, patience=2
     )
     arguments = [text for text in arguments if text not in ("--model", "")]
+
+    def epochs():
+        Finetuning(parse_arguments(arguments, FinetuneArguments)).run()
+        history = json.loads((tmp_path / "out" / "history.json").read_text())
+        return max(entry["epoch"] for entry in history)
+
     with pytest.MonkeyPatch.context() as patch:
         small = BarcodeMAEConfig(
             **{
@@ -311,9 +317,11 @@ def test_from_scratch_with_early_stopping(data, tmp_path):
             }
         )
         patch.setattr("train.finetuning.models.preset_config", lambda name: small)
-        Finetuning(parse_arguments(arguments, FinetuneArguments)).run()
-    history = json.loads((tmp_path / "out" / "history.json").read_text())
-    assert max(entry["epoch"] for entry in history) < 6  # what hardly learns gains nothing
+        with killed_at_save(FinetuneTrainer, 3):
+            epochs()
+        assert epochs() == 3  # what hardly learns gains nothing
+        shutil.rmtree(tmp_path / "out" / "best")  # as if killed after the training
+        assert epochs() == 3
 
 
 def test_another_k_in_the_checkpoints_tokenizer_is_said_first(pretrained, tmp_path):

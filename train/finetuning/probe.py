@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from barcodemae.encoders.embedder import Embedder
-from barcodemae.encoders.pretrained import hash_weights
+from barcodemae.encoders.pretrained import hash_embedder
 from barcodemae.identification import softmax_regression
 from barcodemae.identification.lineages import IGNORED, Lineages
 from barcodemae.store import Store, content_key
@@ -62,8 +62,7 @@ def fit_probe(
 
 def cached_embeddings(embedder: Embedder, sequences: list[str], cache: Path) -> np.ndarray:
     """(n, dim) float32, from `cache` where this encoder has embedded these barcodes before."""
-    grid = None if embedder.grid is None else embedder.grid.profile.tobytes()
-    key = content_key(encoder=hash_weights(embedder.model, grid), sequences=sequences)
+    key = content_key(encoder=hash_embedder(embedder), sequences=sequences)
     compute = lambda: {"embeddings": embedder.embed(sequences, progress=True)}  # noqa: E731
     return Store(cache).arrays(key, compute)["embeddings"]
 

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from transformers import TrainerCallback
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainerState
 
 from train.loop.deadline import Deadline, Interval
+
+
+def without_gain(state: TrainerState) -> int:
+    """Epochs judged since the best."""
+    best = state.best_global_step or 0
+    return sum("eval_accuracy" in line and line["step"] > best for line in state.log_history)
+
+
+class Patience(EarlyStoppingCallback):
+    """Early stopping whose count a resumed run takes up: the Trainer would begin at 0 again."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        super().on_train_begin(args, state, control, **kwargs)
+        self.early_stopping_patience_counter = without_gain(state)
 
 
 class StopInTime(TrainerCallback):

@@ -13,7 +13,6 @@ from accelerate.utils import broadcast_object_list
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Sampler
 from transformers import (
-    EarlyStoppingCallback,
     Trainer,
     TrainerCallback,
     TrainerState,
@@ -35,7 +34,7 @@ from train.finetuning.heads import lineage_loss
 from train.finetuning.labels import LabelledBarcodes
 from train.finetuning.sampling import BalancedSampler
 from train.finetuning.split_reports import accuracies
-from train.finetuning.stopping import StopInTime
+from train.finetuning.stopping import Patience, StopInTime, without_gain
 from train.loop.deadline import Deadline, Interval
 from train.loop.devices import share_of_batch
 from train.loop.manifests import States, fault_of, remove, seal
@@ -67,7 +66,7 @@ class FinetuneTrainer(Trainer):
         if arguments.encoder == "gradual":
             callbacks.append(GradualUnfreezing(model, arguments.unfreeze_every))
         if arguments.patience:
-            callbacks.append(EarlyStoppingCallback(arguments.patience))
+            callbacks.append(Patience(arguments.patience))
         super().__init__(
             model,
             training_arguments(arguments),
@@ -96,6 +95,9 @@ class FinetuneTrainer(Trainer):
             found = [self.states.newest_whole(print, needs=self._best_of)]
         step = broadcast_object_list(found)[0]
         state = None if step is None else str(self.states.path(step))
+        patience = self.finetune_arguments.patience
+        if state and 0 < patience <= without_gain(self._saved(step)):
+            self.args.max_steps = step  # it had ended there: only the best model is to be loaded
         try:
             with self.stop_in_time.deadline:
                 self.train(resume_from_checkpoint=state)
@@ -108,8 +110,10 @@ class FinetuneTrainer(Trainer):
 
     def _best_of(self, step: int) -> int | None:
         """The step of the best model so far, as the state of `step` knows it."""
-        path = self.states.path(step) / TRAINER_STATE_NAME
-        return TrainerState.load_from_json(str(path)).best_global_step
+        return self._saved(step).best_global_step
+
+    def _saved(self, step: int) -> TrainerState:
+        return TrainerState.load_from_json(str(self.states.path(step) / TRAINER_STATE_NAME))
 
     def _save_checkpoint(self, model, trial) -> None:
         step = self.state.global_step

@@ -15,7 +15,7 @@ from barcodemae.data.grid import coi_grid
 from barcodemae.embedding.files import write_embeddings
 from barcodemae.embedding.precision import at_precision
 from barcodemae.encoders.embedder import Embedder
-from barcodemae.encoders.pretrained import BarcodeMAEEncoder
+from barcodemae.encoders.pretrained import BarcodeMAEEncoder, hash_embedder, hash_weights
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.classification import Classifier
 from barcodemae.presets import preset_config
@@ -78,6 +78,13 @@ def test_an_encoder_on_a_grid_has_one_frame_and_its_own_fingerprint(embedder):
     assert encoder.settings["dimensions"] == 384 and encoder.settings["pooling"] == "by site"
     other = Embedder(embedder.model, "cpu", grid=Grid(coi_grid().profile + 1))
     assert BarcodeMAEEncoder(other, 8, "model").fingerprint != encoder.fingerprint
+
+
+def test_what_is_kept_under_weights_follows_the_grid_beside_them(embedder):
+    usual = hash_embedder(embedder)
+    assert usual == hash_weights(embedder.model)
+    other = Grid(coi_grid().profile[:, ::-1].copy())
+    assert hash_embedder(Embedder(embedder.model, "cpu", grid=other)) != usual
 
 
 def test_a_model_without_its_grid_is_refused(saved, embedder, tmp_path):
