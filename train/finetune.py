@@ -30,6 +30,7 @@ from accelerate.utils import set_seed
 
 from barcodemae import BarcodeMAEForSequenceClassification, BarcodeMAEModel
 from barcodemae.encoders.embedder import Embedder
+from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.calibration import best_temperature, confidence_thresholds, divide
 from barcodemae.identification.classification import Classifier
 from barcodemae.outputs import write_whole_text
@@ -71,6 +72,10 @@ class Finetuning:
         self.splits = {split: label(table, self.lineages, split) for split, table in splits.items()}
         self.training = self.splits.pop(arguments.train_split)
         self.training.seed = arguments.seed
+        if arguments.random_offset and self.model.barcodemae.config.pooling == "sites":
+            raise BarcodeMAEError(
+                "--random_offset: a model on the grid has one frame; leave it out"
+            )
         if arguments.random_offset:
             self.training.offset_below = self.model.config.kmer_size
         self.classes = tell_imbalance(self.training, self.lineages, arguments.balanced_sampling)

@@ -15,6 +15,7 @@ it would have had without the interruption (bit for bit on a CPU). OUTPUT_DIR ho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import datasets
 import numpy as np
@@ -39,6 +40,11 @@ from train.masked_lm.validation import context_free_guess, correct_masked_tokens
 
 _VALIDATION_SEED = 20_250_218  # fixed: the same masks in every validation of every run
 _BARCODES_FOR_GUESS = 20_000
+# Arguments that nothing else reads than the training on laid barcodes.
+_OF_LAID = (
+    *("model", "grid", "start", "average", "window_share", "drop", "noise", "evolve"),
+    *("relatives_share", "species_weight", "proxy_ranks"),
+)
 
 
 class Pretraining(TrainingRun):
@@ -148,8 +154,9 @@ def run_of(arguments: PretrainArguments) -> TrainingRun:
         )
     if config.pooling == "sites" or (arguments.label_rank and not config.cls_token):
         return Contrasting(arguments)
-    for name in ("model", "grid"):
-        if getattr(arguments, name):
+    for each in fields(arguments):
+        name = each.name
+        if name in _OF_LAID and getattr(arguments, name) not in (each.default, []):
             raise BarcodeMAEError(
                 f"--{name} is for models that pool by site, or with --label_rank and no [CLS]"
             )

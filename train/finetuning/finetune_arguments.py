@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from barcodemae.data import RANKS
 from barcodemae.errors import BarcodeMAEError
@@ -14,6 +14,11 @@ from train.loop.arguments import (
     RunArguments,
     argument,
     one_of,
+)
+
+_NOT_OF_PROBES = (
+    *("encoder", "layer_decay", "random_offset", "balanced_sampling", "label_smoothing"),
+    "patience",
 )
 
 
@@ -82,4 +87,10 @@ class FinetuneArguments(RunArguments):
             )
         if self.linear_probe and self.from_scratch:
             raise BarcodeMAEError("--linear_probe needs a pretrained --model, not --from_scratch")
+        if self.linear_probe:
+            for each in fields(self):
+                if each.name in _NOT_OF_PROBES and getattr(self, each.name) != each.default:
+                    raise BarcodeMAEError(
+                        f"--{each.name}: a --linear_probe does not read it; leave it out"
+                    )
         self.ranks = sorted(set(self.ranks), key=RANKS.index)  # coarse to fine

@@ -238,6 +238,9 @@ def test_the_papers_models_keep_their_run(coi_data, tmp_path):
     assert type(run_of(PretrainArguments(**plain))) is Pretraining
     with_labels = {**plain, "label_rank": "genus", "label_taxa": 2, "label_barcodes": 2}
     assert type(run_of(PretrainArguments(**with_labels))) is Contrasting
+    for unread in ({"average": 0.99}, {"proxy_ranks": ["family=1"]}, {"start": "discriminants"}):
+        with pytest.raises(BarcodeMAEError, match=f"--{next(iter(unread))} is for models that"):
+            run_of(PretrainArguments(**plain, **unread))
     with pytest.raises(BarcodeMAEError, match="--grid is for models that pool by site"):
         run_of(PretrainArguments(**plain, grid="grid.safetensors"))
 

@@ -144,6 +144,10 @@ def test_arguments_say_what_is_wrong():
         ({"ranks": ["tribe"]}, "--ranks"),
         ({"from_scratch": False}, "--model is missing"),
         ({"linear_probe": "sgd"}, "needs a pretrained --model"),
+        (
+            {"linear_probe": "sgd", "from_scratch": False, "model": "m", "patience": 3},
+            "--patience: a --linear_probe does not read it",
+        ),
         ({"encoder": "thawed"}, "--encoder thawed"),
         ({"label_smoothing": 1.0}, "--label_smoothing 1.0"),
     ):
