@@ -34,8 +34,7 @@ def whole_directory(output: str | Path, replace: bool = False) -> Iterator[Path]
         for left in temporary.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         try:
-            if old.exists() and not output.exists():  # killed between the two renamings
-                old.rename(output)
+            _undo(old, output)
             check(output)  # another process may have written it before the lock was ours
             yield temporary
             _share(temporary)
@@ -47,6 +46,19 @@ def whole_directory(output: str | Path, replace: bool = False) -> Iterator[Path]
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def recover(output: Path) -> None:
+    """Undo a replacement that was killed half-way, and remove what it left; nobody may write it."""
+    old, temporary = (output.with_name(f".{output.name}.{end}") for end in ("old", "tmp"))
+    _undo(old, output)
+    for left in (old, temporary):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _undo(old: Path, output: Path) -> None:
+    if old.exists() and not output.exists():  # killed between the two renamings
+        old.rename(output)
 
 
 def _refuse_file(output: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from barcodemae.directories import whole_directory
+from barcodemae.directories import recover, whole_directory
 from barcodemae.errors import BarcodeMAEError
 
 
@@ -54,6 +54,16 @@ def test_a_replacement_killed_half_way_is_undone(tmp_path):
         raise KeyboardInterrupt
     assert names(tmp_path) == ["library"]
     assert (tmp_path / "library" / "within" / "file").read_text() == "old"
+
+
+def test_a_replacement_that_nobody_goes_on_with_is_undone(tmp_path):
+    write(tmp_path / ".best.old", "old")
+    (tmp_path / ".best.tmp").mkdir()
+    recover(tmp_path / "best")
+    write(tmp_path / ".best.old", "older")
+    recover(tmp_path / "best")
+    assert names(tmp_path) == ["best"]
+    assert (tmp_path / "best" / "within" / "file").read_text() == "old"
 
 
 def test_a_fault_leaves_nothing(tmp_path):

@@ -15,15 +15,17 @@ from train.loop.arguments import PretrainArguments
 from train.loop.draws import LABELLED, batch_generator
 from train.masked_lm.labelled import taxa_of_rows
 
+_SPECIES = 2  # of each taxon in a batch, where it has so many
+_POWER = 0.5  # of the number of a taxon's barcodes, by which it is drawn
 _RELATIVES = 8  # taxa of a family in a batch of relatives
 
 
 class ContrastDraws(LaidDraws):
     """Draws of which those that begin each process's batch are of a few taxa, several of each.
 
-    A taxon is drawn with a probability that grows with the number of its barcodes to the power of
-    `label_power`; of each one `label_barcodes` barcodes (some repeatedly, where it has fewer),
-    shared out over `label_species` of its species, where it has so many. In `relatives_share` of
+    A taxon is drawn with a probability that grows with the root of the number of its barcodes; of
+    each one `label_barcodes` barcodes (some repeatedly, where it has fewer), shared out over two of
+    its species, where it has so many. In `relatives_share` of
     the batches the taxa come from few families, which are harder to tell apart. The rest of a
     batch, if there is one, goes through all barcodes epoch by epoch, as `Draws` does.
     A draw comes as (draw, codes, labels, whether it is there for contrast); labels (2 + ranks,) are
@@ -31,8 +33,8 @@ class ContrastDraws(LaidDraws):
 
     Args:
         barcodes, laid, rows: what there is, and which of it is for training.
-        arguments: seed, label_rank, label_taxa, label_barcodes, label_species, label_power,
-            relatives_share, proxy_ranks, batch_size.
+        arguments: seed, label_rank, label_taxa, label_barcodes, relatives_share, proxy_ranks,
+            batch_size.
         batch_size: draws in one process's batch; `label_taxa` are spread evenly over the batches of
             a global one.
 
@@ -56,7 +58,6 @@ class ContrastDraws(LaidDraws):
     ):
         super().__init__(barcodes, laid, rows, arguments.seed)
         self.rank, self.size = arguments.label_rank, arguments.label_barcodes
-        self.species_of_taxon = arguments.label_species
         self.batch_size, batches = batch_size, arguments.batch_size // batch_size
         self.taxa = taxa_of_rows(barcodes, rows, self.rank)
         self.species = finer_taxa(barcodes, self.rank)
@@ -67,7 +68,7 @@ class ContrastDraws(LaidDraws):
         by_taxon = labelled[np.argsort(self.taxa[labelled], kind="stable")]
         counts = np.bincount(self.taxa[labelled], minlength=1)
         self.members = np.split(by_taxon, np.cumsum(counts)[:-1])
-        weights = counts.astype(float) ** arguments.label_power
+        weights = counts.astype(float) ** _POWER
         self.weights = weights / max(weights.sum(), 1)
         self.relatives_share = arguments.relatives_share
         self.families = self._families(barcodes) if self.relatives_share else None
@@ -165,7 +166,7 @@ class ContrastDraws(LaidDraws):
     def _some(self, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """`size` of the rows of a taxon, evenly of some of its species."""
         species = self.species[rows]
-        kinds = generator.permutation(np.unique(species))[: self.species_of_taxon]
+        kinds = generator.permutation(np.unique(species))[:_SPECIES]
         chosen = []
         for number, kind in enumerate(kinds):
             own = rows[species == kind]

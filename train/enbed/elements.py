@@ -24,9 +24,10 @@ from Bio.Seq import reverse_complement
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from sklearn.model_selection import StratifiedKFold
 
+from barcodemae.directories import whole_directory
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.loading import config_at, load_model
-from barcodemae.outputs import full_disk_named, whole_tsv, write_whole_text
+from barcodemae.outputs import whole_tsv, write_whole_text
 from barcodemae.presets import PRESETS, preset_config
 from enbed import EnbedConfig, EnbedForSequenceClassification, EnbedTokenizer
 from enbed.tokenization_enbed import ID_OF_CODE, OFFSET
@@ -34,7 +35,6 @@ from grid_barcodemae import UNKNOWN
 from train.enbed.labelled_sequences import read_table
 from train.loop.arguments import BELOW_ONE, NOT_NEGATIVE, POSITIVE, RunArguments, argument, at_least
 from train.loop.averaging import WeightAverage
-from train.loop.checkpoints import replace_directory
 from train.loop.devices import make_accelerator
 from train.loop.optimization import one_cycle
 from train.loop.overrides import read_overrides
@@ -180,10 +180,8 @@ class Classification:
         self._fit(model, training)
         fold = {"predicted": self._predict(model, judged).tolist()}
         fold["seconds"] = time.process_time() - start
-        temporary = output_dir / "best.tmp"
-        with full_disk_named(temporary):
+        with whole_directory(output_dir / "best", replace=True) as temporary:
             model.save_pretrained(temporary)
-        replace_directory(temporary, output_dir / "best")
         path.parent.mkdir(exist_ok=True)
         write_whole_text(path, json.dumps(fold) + "\n")
         return fold

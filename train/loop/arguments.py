@@ -179,12 +179,6 @@ class PretrainArguments(LoopArguments):
     label_warm_up_epochs: float = argument(5.0, "over which label_weight is reached", NOT_NEGATIVE)
     label_taxa: int = argument(16, "taxa sure to be in a global batch", POSITIVE)
     label_barcodes: int = argument(4, "barcodes of each of them", POSITIVE)
-    label_species: int = argument(
-        2, "species of each of them in contrast, where it has so many", POSITIVE
-    )
-    label_power: float = argument(
-        0.5, "contrast draws taxa by their number of barcodes to this power"
-    )
     relatives_share: float = argument(
         0.0, "share of batches whose taxa are drawn family by family in contrast", SHARE
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -122,22 +121,3 @@ def _load_plain(each: Stateful, state: dict) -> None:
     if state.keys() != now.keys():
         raise ValueError(f"{_PLAIN} lacks, or has beside it, {sorted(state.keys() ^ now.keys())}")
     each.load_state_dict(state)
-
-
-def replace_directory(new: Path, final: Path) -> None:
-    """Put the directory `new` in the place of `final`; a kill leaves one of the two complete."""
-    old = final.with_name(final.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        final.rename(old)
-    new.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def recover_directory(final: Path) -> None:
-    """Undo a `replace_directory` that was killed half-way, and remove what it left."""
-    old = final.with_name(final.name + ".old")
-    if old.exists() and not final.exists():
-        old.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(final.with_name(final.name + ".tmp"), ignore_errors=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,9 +20,9 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from barcodemae.data.repeats import hash_values
+from barcodemae.directories import recover, whole_directory
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.outputs import full_disk_named, held_folder, write_whole_text
-from train.loop.checkpoints import recover_directory, replace_directory
+from barcodemae.outputs import held_folder, write_whole_text
 
 _ARGUMENTS = "arguments.json"
 CONTENT = "what train_data holds"
@@ -73,7 +72,7 @@ def claimed(output_dir: Path, identity: dict, accelerator: Accelerator) -> Itera
                 _refuse_another_run(output_dir, identity)
                 write_whole_text(output_dir / _ARGUMENTS, json.dumps(identity, indent=2) + "\n")
                 for name in ("best", "last"):
-                    recover_directory(output_dir / name)
+                    recover(output_dir / name)
             except (BarcodeMAEError, OSError) as error:
                 refusal = [error]
         # Told to all: a process that waits for one that has ended would wait for ever.
@@ -112,12 +111,6 @@ def save_model(
     """Save a complete model directory with `training.json`, whole or not at all."""
     weights = accelerator.get_state_dict(model)  # collective, under FSDP
     if accelerator.is_main_process:
-        temporary = final.with_name(final.name + ".tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        with full_disk_named(temporary):
-            accelerator.unwrap_model(model, keep_torch_compile=False).save_pretrained(
-                temporary, state_dict=weights
-            )
         hardware = (
             torch.cuda.get_device_name() if accelerator.device.type == "cuda" else _processor()
         )
@@ -131,8 +124,11 @@ def save_model(
             },
             "command": " ".join(sys.argv),
         }
-        write_whole_text(temporary / "training.json", json.dumps(record, indent=2) + "\n")
-        replace_directory(temporary, final)
+        with whole_directory(final, replace=True) as temporary:
+            accelerator.unwrap_model(model, keep_torch_compile=False).save_pretrained(
+                temporary, state_dict=weights
+            )
+            write_whole_text(temporary / "training.json", json.dumps(record, indent=2) + "\n")
     accelerator.wait_for_everyone()
 
 

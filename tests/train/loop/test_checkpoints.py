@@ -7,7 +7,7 @@ from accelerate import Accelerator
 
 from barcodemae.errors import BarcodeMAEError
 from runs import Hostile
-from train.loop.checkpoints import Checkpoints, recover_directory, replace_directory
+from train.loop.checkpoints import Checkpoints
 from train.loop.manifests import seal
 from train.loop.optimization import one_cycle
 from train.loop.records import Progress
@@ -167,27 +167,3 @@ def test_a_state_of_another_schedule_is_refused(tmp_path):
     seal(path.parent)
     with pytest.raises(BarcodeMAEError, match=r"step-5: holds another thing.*\['step'\].*Remove"):
         small.checkpoints.resume()
-
-
-def write(folder, text):
-    folder.mkdir()
-    (folder / "file").write_text(text)
-
-
-def test_a_directory_is_replaced_as_a_whole(tmp_path):
-    write(tmp_path / "best", "old")
-    write(tmp_path / "best.tmp", "new")
-    replace_directory(tmp_path / "best.tmp", tmp_path / "best")
-    assert [path.name for path in tmp_path.iterdir()] == ["best"]
-    assert (tmp_path / "best" / "file").read_text() == "new"
-
-
-def test_a_replacement_killed_half_way_is_undone(tmp_path):
-    write(tmp_path / "best.old", "old")
-    write(tmp_path / "best.tmp", "new")
-    recover_directory(tmp_path / "best")
-    assert (tmp_path / "best" / "file").read_text() == "old"
-    write(tmp_path / "best.old", "older")
-    recover_directory(tmp_path / "best")
-    assert (tmp_path / "best" / "file").read_text() == "old"
-    assert not (tmp_path / "best.old").exists()
