@@ -73,12 +73,14 @@ def chimeras(
         share = np.where(common >= _LEAST_OF_HALF, equal / np.maximum(common, 1), 0)
         nearer |= share.max(axis=1) >= identities[doubtful] + _GAIN
     rows = doubtful[nearer]
-    named = [
-        _nearest_families(planes[rows], references, words, identities[rows], families)
-        for words in _HALVES
-    ]
-    for row, first, second in zip(rows.tolist(), *named, strict=True):
-        if first and second and first != second:
+    parents = []
+    for words in _HALVES:
+        named = _nearest_families(planes[rows], references, words, identities[rows], families)
+        parents.append(dict(zip(rows.tolist(), named, strict=True)))
+        rows = rows[named != ""]
+    for row in rows.tolist():
+        first, second = (each[row] for each in parents)
+        if first != second:
             found[row] = f"{first} / {second}"
     return found
 

@@ -36,6 +36,7 @@ from barcodemae.identification.evidence import CANDIDATES, Candidates, Taxa
 from barcodemae.identification.search import compared, nearest_by_identity
 
 FORMAT = 1
+_PIECE = 512  # barcodes embedded and mapped at a time
 CARD, CALIBRATION, MAP, PARTS = "library.json", "calibration.json", "map.safetensors", "parts"
 
 
@@ -139,8 +140,11 @@ class Library:
 
     def embed(self, codes: np.ndarray) -> np.ndarray:
         """(n, k) float32 vectors of length 1, from codes on the grid (n, sites)."""
-        embedded = vectors.embed(self.encoder, codes)
-        return vectors.unit(embedded if self.map is None else self.map(embedded))
+        found = []
+        for start in range(0, len(codes), _PIECE):  # what an encoder gives may be long
+            embedded = vectors.embed(self.encoder, codes[start : start + _PIECE])
+            found.append(vectors.unit(embedded if self.map is None else self.map(embedded)))
+        return np.concatenate(found)
 
     def nearest(self, planes: np.ndarray, embedded: np.ndarray) -> Candidates:
         """The references nearest to n queries by cosine: planes (n, 3, words), vectors (n, k)."""

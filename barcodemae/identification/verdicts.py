@@ -83,6 +83,15 @@ def identify(
 
 
 def _candidates(library: Library, codes, planes, usable: np.ndarray) -> Candidates:
+    """Those of n queries; of equal ones the first is searched for all."""
+    whole = np.ascontiguousarray(planes).reshape(len(planes), -1)
+    as_bytes = whole.view(f"V{8 * whole.shape[1]}").ravel()
+    _, rows, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
+    found = _searched(library, codes[rows], planes[rows], usable[rows])
+    return Candidates(*(array[inverse] for array in vars(found).values()))
+
+
+def _searched(library: Library, codes, planes, usable: np.ndarray) -> Candidates:
     """Of whole queries by stored vectors, of fragments window by window."""
     first, last = flags.spans(codes)
     is_whole = usable & (last - first + 1 >= _WHOLE)
