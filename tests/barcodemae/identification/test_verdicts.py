@@ -90,6 +90,21 @@ def test_fragments_are_compared_on_the_sites_that_they_have(library, queries):
     assert answers.table["identity"].min() > 0.95
 
 
+def test_an_answer_is_the_same_beside_any_others(library, queries):
+    """Whole ones, fragments, copies of either, other DNA: in one batch, turned round, and alone."""
+    whole = queries.nucleotides.tolist()[:5]
+    some = [*whole, whole[0][200:], whole[1][:313], "", noise(300, 1), whole[2][200:]]
+    some += [turned(whole[3]), whole[0], whole[0][200:], whole[1]]
+    together = _answers(library, some).table.drop(columns=["id", "flags"])
+    backwards = _answers(library, some[::-1]).table.drop(columns=["id", "flags"])
+    pd.testing.assert_frame_equal(together, backwards[::-1].reset_index(drop=True), rtol=1e-5)
+    for row, barcode in enumerate(some):
+        alone = _answers(library, [barcode]).table.drop(columns=["id", "flags"])
+        pd.testing.assert_frame_equal(
+            alone, together.iloc[[row]].reset_index(drop=True), rtol=1e-5, check_dtype=False
+        )
+
+
 def test_what_is_no_coi_or_too_short_is_not_called(library, queries):
     barcodes = [noise(600, 3), "A" * 500, queries.nucleotides[0][200:400], "N" * 658]
     table = _answers(library, barcodes, min_overlap=201).table
