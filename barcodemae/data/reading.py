@@ -89,7 +89,8 @@ def read_as_they_stand(
 ) -> cache.Kept:
     """What `read_barcodes(sources, prepare=False)` reads, without an import of `datasets`."""
     threads = _checked(None, on_error, FIRST, REFUSE, None)
-    reader = Reader(*_with_taxonomies(resolve(sources), None), *[False] * 3, REFUSE, None, False)
+    found, lineages = _with_taxonomies(resolve(sources), None)
+    reader = Reader(found, lineages, False, False, False, REFUSE, None, False)
     part = _cached(reader, None, [], FIRST, on_error, threads, True)
     part.report.log(part.folder / cache.REPORT, ids_matter=True, labels_matter=False)
     return part
