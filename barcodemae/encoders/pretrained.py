@@ -73,7 +73,7 @@ class BarcodeMAEEncoder:
             "tokenization": f"{config.kmer_size}-mers, non-overlapping"
             + (", on a grid" if on_grid else ""),
             "pooling": _POOLINGS[pooling],
-            "max_nucleotides": MAX_NUCLEOTIDES,
+            **({} if on_grid else {"max_nucleotides": MAX_NUCLEOTIDES}),
             "parameters": sum(p.numel() for p in embedder.model.parameters()),
         }
 

@@ -118,7 +118,7 @@ class Context:
         rank, reference = self.settings.rank, self.reference
         labels = [rank, digest(reference.labels(rank))] if transforms.is_supervised(fitted) else []
         return content_key(
-            row=row.fingerprint, reference=[reference.digest, *labels] if fitted else None
+            row=row.fingerprint, reference=[reference.content, *labels] if fitted else None
         )
 
     def transform_of(self, row: Row) -> transforms.Transform:

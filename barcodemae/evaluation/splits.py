@@ -49,7 +49,12 @@ class BarcodeSet:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the nucleotides, in order."""
+        """SHA-256 of the nucleotides, in order, by which runs know the same barcodes."""
+        return digest(self.sequences)
+
+    @cached_property
+    def content(self) -> str:
+        """The same of the whole records, for what is kept of them."""
         return digest(self.whole)
 
     def labels(self, rank: str) -> np.ndarray:

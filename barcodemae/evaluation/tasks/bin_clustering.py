@@ -112,7 +112,7 @@ def clusters_of(row: Row, context: Context, known: np.ndarray, neighbours: int, 
     key = content_key(
         task=TASK,
         row=context.fingerprint(row),
-        barcodes=context.clustering.digest,
+        barcodes=context.clustering.content,
         known=np.flatnonzero(known).tolist(),
         settings=[neighbours, seed, number, DIMENSIONS],
     )

@@ -124,7 +124,7 @@ def name_queries(
         task=TASK,
         row=context.fingerprint(row),
         settings=[settings.rank, settings.neighbours, settings.temperature, settings.seed],
-        barcodes=[context.reference.digest, context.query.digest],
+        barcodes=[context.reference.content, context.query.content],
         labels=[digest(s.labels(settings.rank)) for s in (context.reference, context.query)],
         corruption=[corruption.as_dict(), corrupt_reference] if corruption else None,
     )

@@ -69,7 +69,7 @@ def _name_seen(row: Row, context: Context, known: np.ndarray) -> dict:
     key = content_key(
         task=TASK,
         row=context.fingerprint(row),
-        barcodes=[reference.digest, context.seen.digest],
+        barcodes=[reference.content, context.seen.content],
         labels=digest(labels),
         known=np.flatnonzero(known).tolist(),
         settings=[settings.probe_epochs, settings.seed],

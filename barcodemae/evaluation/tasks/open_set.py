@@ -60,7 +60,7 @@ def run(row: Row, context: Context) -> list[dict]:
     key = content_key(
         task=TASK,
         row=context.fingerprint(row),
-        barcodes=[each.digest for each in (context.reference, context.seen, context.query)],
+        barcodes=[each.content for each in (context.reference, context.seen, context.query)],
         labels=[digest(context.reference.labels(rank)) for rank in (*RANKS, "dna_bin")],
     )
     answer = _by_alignment if row.aligner else _by_library

@@ -69,7 +69,7 @@ def _points(row: Row, context: Context, rows: np.ndarray) -> dict:
     key = content_key(
         task=TASK,
         row=context.fingerprint(row),
-        barcodes=context.query.digest,
+        barcodes=context.query.content,
         rows=np.flatnonzero(rows).tolist(),
         genera=digest(context.query.labels("genus")[rows]),
         seed=settings.seed,
