@@ -16,9 +16,10 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import matplotlib
 import numpy as np
+import pandas as pd
 import typer
+from matplotlib.figure import Figure
 
 from barcodemae.outputs import write_whole_text
 
@@ -99,22 +100,11 @@ def main(
 
 def draw(rows: list[dict], path: Path) -> None:
     """Seconds and memory against the number of references."""
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-    for axis, name, label in zip(
-        axes,
-        ("search_seconds", "peak_mib"),
-        ("search, processor seconds", "peak memory, MiB"),
-        strict=True,
-    ):
-        for count in sorted({row["queries"] for row in rows}):
-            chosen = [row for row in rows if row["queries"] == count]
-            sizes = [row["references"] for row in chosen]
-            axis.loglog(sizes, [row[name] for row in chosen], "o-", label=f"{count:,} queries")
-        axis.set(xlabel="references", ylabel=label)
-    axes[1].legend(frameon=False)
+    labels = {"search_seconds": "search, processor seconds", "peak_mib": "peak memory, MiB"}
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    for axis, (name, label) in zip(figure.subplots(1, 2), labels.items(), strict=True):
+        table = pd.DataFrame(rows).pivot(index="references", columns="queries", values=name)
+        table.plot(ax=axis, loglog=True, marker="o", ylabel=label)
     figure.savefig(path, dpi=150)
 
 

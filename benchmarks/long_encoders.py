@@ -18,8 +18,10 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import torch
 import transformers
+from matplotlib.figure import Figure
 from transformers import T5Config, T5EncoderModel
 
 from barcodemae.outputs import write_whole_text
@@ -134,20 +136,11 @@ def measure(name: str, length: int) -> dict:
 
 
 def plot(rows: list[dict], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (times, memory) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for name in ENCODERS:
-        chosen = [row for row in rows if row["encoder"] == name]
-        lengths = [row["length"] for row in chosen]
-        times.loglog(lengths, [row["seconds"] for row in chosen], "o-", label=name)
-        memory.loglog(lengths, [row["mebibytes"] for row in chosen], "o-", label=name)
-    times.set(xlabel="tokens", ylabel="processor seconds", title="forward and backward")
-    memory.set(xlabel="tokens", ylabel="MiB", title="memory added, peak")
-    times.legend()
+    labels = {"seconds": "processor seconds", "mebibytes": "memory added at the peak, MiB"}
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for axis, (name, label) in zip(figure.subplots(1, 2), labels.items(), strict=True):
+        table = pd.DataFrame(rows).pivot(index="length", columns="encoder", values=name)
+        table.plot(ax=axis, loglog=True, marker="o", xlabel="tokens", ylabel=label)
     figure.savefig(path, dpi=120)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 
 from barcodemae.data.grid import coi_grid
 from barcodemae.encoders import load_encoder
@@ -90,24 +91,15 @@ def table_of(records: list[dict]) -> str:
 
 
 def draw(records: list[dict], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    figure, both = pyplot.subplots(1, 2, figsize=(9, 4), sharey=True)
-    for axes, kind in zip(both, KINDS, strict=True):
-        for model in dict.fromkeys(each["model"] for each in records):
-            own = [r for r in records if (r["model"], r["kind"]) == (model, kind)]
-            shares = [100 * each["share"] for each in own]
-            axes.plot(shares, [each["genus"] for each in own], marker="o", label=model)
-        axes.set(title=kind, xlabel="share of the barcode shown, %")
+    table = pd.DataFrame(records)
+    table["share"] *= 100
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    for axes, kind in zip(figure.subplots(1, 2, sharey=True), KINDS, strict=True):
+        lines = table[table["kind"] == kind].pivot(index="share", columns="model", values="genus")
+        lines.plot(ax=axes, marker="o", title=kind, xlabel="share of the barcode shown, %")
+        axes.set_ylabel("genus right, species never seen, %")
         axes.grid(alpha=0.3)
-    both[0].set_ylabel("genus right, species never seen, %")
-    both[0].legend()
-    figure.tight_layout()
     figure.savefig(path, dpi=120)
-    pyplot.close(figure)
 
 
 def main(arguments: list[str] | None = None) -> None:

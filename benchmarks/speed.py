@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+import sys
 import tempfile
 from pathlib import Path
 
@@ -70,22 +72,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.device == "cuda" and not torch.cuda.is_available():
         parser.error("there is no GPU that PyTorch sees")
-    result = {"command": " ".join(_command(arguments)), **measure(arguments)}
+    command = shlex.join(["python", "-m", "benchmarks.speed", *sys.argv[1:]])
+    result = {"command": command, **measure(arguments)}
     arguments.output.mkdir(parents=True, exist_ok=True)
     name = arguments.name or f"{arguments.device}-{arguments.precision}"
     (arguments.output / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     table = markdown(result)
     (arguments.output / f"{name}.md").write_text(table)
     print(table)
-
-
-def _command(arguments: argparse.Namespace) -> list[str]:
-    words = ["python -m benchmarks.speed", f"--preset {arguments.preset}"]
-    words += [f"--device {arguments.device}", f"--precision {arguments.precision}"]
-    words += [f"--batch-size {arguments.batch_size}", f"--barcodes {arguments.barcodes}"]
-    words += [f"--repeats {arguments.repeats}"]
-    words += [f"--name {arguments.name}"] if arguments.name else []
-    return words + (["--clock processor"] if arguments.clock == "processor" else [])
 
 
 if __name__ == "__main__":

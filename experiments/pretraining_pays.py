@@ -19,6 +19,7 @@ import datasets
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 
 from barcodemae.data.grid import coi_grid
 from barcodemae.encoders.embedder import Embedder
@@ -157,17 +158,10 @@ def table_of(records: list[dict]) -> Iterator[str]:
 
 def draw(runs: list[Run], results: Path) -> None:
     """curve.png: held-out species whose nearest neighbour is of their genus, by barcodes seen."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
     for run in runs:
-        path = run.folder(results / "runs") / "metrics.jsonl"
-        lines = (
-            [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        )
+        lines = read_records(run.folder(results / "runs") / "metrics.jsonl")
         points = [
             (line["step"] * int(run.arguments["batch_size"]), 100 * line[key])
             for line in lines
@@ -178,9 +172,7 @@ def draw(runs: list[Run], results: Path) -> None:
     axes.set(xlabel="barcodes seen", ylabel="genus of held-out species, % right")
     axes.set_xscale("symlog", linthresh=6400)
     axes.legend()
-    figure.tight_layout()
     figure.savefig(results / "curve.png", dpi=120)
-    pyplot.close(figure)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,7 +17,7 @@ from barcodemae.families import family_of
 from barcodemae.hub.card import EMBED_WITH_ONNXRUNTIME, FOLDER, render_card
 from barcodemae.hub.results import RESULTS, read_results, write_eval_results
 from barcodemae.hub.sentence_transformers import write_sentence_transformers
-from barcodemae.hub.source import TRAINING_RECORD, Checkpoint, check_finished
+from barcodemae.hub.source import TRAINING_RECORD, check_finished, read_checkpoint
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # What the repository's own Python files import.
@@ -81,13 +81,11 @@ def export(
     if results:
         found = _found_results(Path(results), path, name, results_model, results_data)
     with whole_directory(output) as directory:
-        loaded = Checkpoint.read(path, encoder_only, DTYPES.get(dtype))
-        _replace_last_map(loaded.model, last_map)
-        _write_model(directory, loaded.model, path)
+        model, training = read_checkpoint(path, encoder_only, DTYPES.get(dtype))
+        _replace_last_map(model, last_map)
+        _write_model(directory, model, path)
         _write_requirements(directory / "requirements.txt")
-        _write_json(
-            directory / TRAINING_RECORD, _public_record(loaded.training, data or {}, license)
-        )
+        _write_json(directory / TRAINING_RECORD, _public_record(training, data or {}, license))
         if results:
             _write_results(directory, found, draw)
         if onnx:
@@ -182,7 +180,7 @@ def _write_onnx(
 
     is_classifier = check_finished(checkpoint)[1].endswith("ForSequenceClassification")
     without_head = encoder_only or not is_classifier
-    model = Checkpoint.read(checkpoint, encoder_only=without_head, dtype=torch.float32).model
+    model, _ = read_checkpoint(checkpoint, encoder_only=without_head, dtype=torch.float32)
     _replace_last_map(model, last_map)
     write_onnx(model, directory / "onnx" / "model.onnx")
     shutil.copyfile(FOLDER / EMBED_WITH_ONNXRUNTIME, directory / EMBED_WITH_ONNXRUNTIME)

@@ -1,6 +1,5 @@
 """Reading finished checkpoints, and refusing what is not one."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,35 +12,21 @@ from barcodemae.loading import load_whole, read_json
 TRAINING_RECORD = "training.json"
 
 
-@dataclass
-class Checkpoint:
-    """A finished checkpoint.
+def read_checkpoint(
+    directory: str | Path, encoder_only: bool = False, dtype: torch.dtype | None = None
+) -> tuple[PreTrainedModel, dict]:
+    """A finished checkpoint: its model, of the class that saved it or its encoder alone, and what
+    the training left on itself.
 
-    Attributes:
-        path: its directory.
-        model: the model, of the class that saved it.
-        training: the record that pretraining left (`training.json`); {} where there is none.
+    Raises:
+        BarcodeMAEError: the directory is not a finished checkpoint of a family of ours.
     """
-
-    path: Path
-    model: PreTrainedModel
-    training: dict
-
-    @classmethod
-    def read(
-        cls, directory: str | Path, encoder_only: bool = False, dtype: torch.dtype | None = None
-    ) -> "Checkpoint":
-        """Load the checkpoint in `directory`: of the class that saved it, or its encoder alone.
-
-        Raises:
-            BarcodeMAEError: the directory is not a finished checkpoint of a family of ours.
-        """
-        path = Path(directory)
-        family, architecture = check_finished(path)
-        read_training(path)  # before the weights, which take longer
-        kind = family.encoder_class if encoder_only else family.model_class(architecture)
-        model = load_whole(kind, path, dtype=dtype or "auto", local_files_only=True)
-        return cls(path, model.eval(), read_training(path))
+    path = Path(directory)
+    family, architecture = check_finished(path)
+    training = read_training(path)  # before the weights, which take longer
+    kind = family.encoder_class if encoder_only else family.model_class(architecture)
+    model = load_whole(kind, path, dtype=dtype or "auto", local_files_only=True)
+    return model.eval(), training
 
 
 def read_training(directory: Path) -> dict:

@@ -18,9 +18,10 @@ import pandas as pd
 from barcodemae.cells import one_line
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.answers import Answers, concatenate
-from barcodemae.reports import sentence, write, write_html
 from barcodemae.reports.details import Details, style_of_details
-from barcodemae.reports.page import SHOWN
+from barcodemae.reports.files import write
+from barcodemae.reports.page import SHOWN, write_html
+from barcodemae.reports.summary import sentence
 from barcodemae.serve.queries import ENDINGS, Limits, Queries, read_text, read_upload
 
 # Ids, barcodes, and those that were met before, which `identify` calls `seen`.

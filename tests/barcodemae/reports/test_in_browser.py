@@ -1,7 +1,7 @@
 import pytest
 
 from barcodemae.identification.answers import NEW
-from barcodemae.reports import write_html
+from barcodemae.reports.page import write_html
 from browser import chromium, opened, overflow
 from made_answers import HOSTILE, answers
 

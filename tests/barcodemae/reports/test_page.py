@@ -9,9 +9,10 @@ import pytest
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.answers import NOT_COI
-from barcodemae.reports import page, write_html
+from barcodemae.reports import page
 from barcodemae.reports.details import alignment
 from barcodemae.reports.neighbours import differences
+from barcodemae.reports.page import write_html
 from barcodemae.reports.tree import draw
 from made_answers import HOSTILE, SITES, answers
 
