@@ -12,7 +12,7 @@ from barcodemae.directories import whole_directory
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import building
 from barcodemae.identification.approximate import FILE as INDEX
-from barcodemae.identification.library import CARD, Library, read_card
+from barcodemae.identification.library import CARD, MAP, PARTS, Library, read_card
 from barcodemae.identification.library_card import library_faults
 
 # Nothing else is fetched from a data set, and nothing else of a folder is uploaded.
@@ -46,6 +46,7 @@ def push_library(folder: Path, repo_id: str, private: bool = True) -> str:
             folder_path=folder,
             repo_type="dataset",
             allow_patterns=names,
+            delete_patterns=[f"{PARTS}/*", MAP, INDEX],  # of an earlier library of this name
             commit_message=f"Library of {card['records']:,} references",
         )
     except (HfHubHTTPError, HFValidationError, OSError) as error:

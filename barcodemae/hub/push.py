@@ -28,6 +28,13 @@ _IGNORED = [
 _LOADED_BY_SNIPPETS = re.compile(r'from_pretrained\("([^"]+)"')
 _PASSING = (408, 429, 500, 502, 503, 504)
 _ATTEMPTS = 4
+# What an export may hold or not, and what goes with the weights: where a repository has it of
+# weights that it had before, it goes.
+_OF_WEIGHTS = (
+    *("model*.safetensors", "model.safetensors.index.json", "graph.onnx", "onnx/*"),
+    *("embed_with_onnxruntime.py", "results.json", ".eval_results/*", "figures/*"),
+    *("grid.safetensors", "training.json", "1_Pooling/*"),
+)
 _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN to a token that may write"
 
 
@@ -82,7 +89,8 @@ def push(
 ) -> Pushed:
     """Push an exported repository to the Hub; repeating an interrupted push finishes it.
 
-    The card's snippets are made to load `repo_id`, unless the card was edited by hand.
+    The card's snippets are made to load `repo_id`, unless the card was edited by hand. What the
+    repository has of weights before (an ONNX graph, results) and the directory has not is deleted.
 
     Args:
         directory: as written by `export`.
@@ -116,6 +124,7 @@ def push(
             commit_message=message or f"Upload {directory.absolute().name}",
             # By name: a listed file may be called anything.
             allow_patterns=[glob.escape(name) for name in names],
+            delete_patterns=list(_OF_WEIGHTS),
         ),
         # Another attempt could open a second pull request.
         attempts=1 if create_pr else _ATTEMPTS,

@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -78,6 +79,17 @@ def test_repeated_push_changes_nothing(hub, exported):
     push(exported, REPO)
     assert (dict(hub.repositories[REPO].refs), list(hub.repositories[REPO].commits)) == before
     assert not [path for method, path in hub.requests if method == "PUT"]
+
+
+def test_what_belongs_to_earlier_weights_goes_and_other_files_stay(hub, exported, tmp_path):
+    before = shutil.copytree(exported, tmp_path / "before")
+    for name in ("onnx/model.onnx", "results.json", "my-notes.txt"):
+        (before / name).parent.mkdir(exist_ok=True)
+        (before / name).write_text("{}")
+    push(before, REPO)
+    assert "onnx/model.onnx" in hub.files(REPO)
+    push(exported, REPO)
+    assert hub.files(REPO).keys() == {*contents(exported), "my-notes.txt", ".gitattributes"}
 
 
 def test_a_tag_is_never_moved(hub, exported, checkpoint, tmp_path):
