@@ -67,16 +67,8 @@ def export(
         BarcodeMAEError: the checkpoint is not finished, `output` is not empty, or an argument is
             not allowed. Nothing is left behind.
     """
-    if dtype is not None and dtype not in DTYPES:
-        raise BarcodeMAEError(f"--dtype {dtype} is not allowed: give one of {', '.join(DTYPES)}")
     output, path = Path(output), Path(checkpoint)
-    if onnx and (family := check_finished(path)[0]).model_type != "barcodemae":
-        raise BarcodeMAEError(f"--onnx: {family.name} models have no ONNX graph; leave it out")
-    if results and last_map is not None:
-        raise BarcodeMAEError(
-            "--results were measured before --fold-metric changes the weights: export without "
-            "them, evaluate what was exported, and export that with --results"
-        )
+    _check_options(path, dtype, onnx, bool(results), last_map is not None)
     name = repo_id or output.absolute().name
     if results:
         found = _found_results(Path(results), path, name, results_model, results_data)
@@ -92,6 +84,20 @@ def export(
             _write_onnx(directory, path, encoder_only, last_map)
         (directory / "README.md").write_text(render_card(directory, name), encoding="utf-8")
     return output
+
+
+def _check_options(
+    checkpoint: Path, dtype: str | None, onnx: bool, with_results: bool, folds: bool
+) -> None:
+    if dtype is not None and dtype not in DTYPES:
+        raise BarcodeMAEError(f"--dtype {dtype} is not allowed: give one of {', '.join(DTYPES)}")
+    if onnx and (family := check_finished(checkpoint)[0]).model_type != "barcodemae":
+        raise BarcodeMAEError(f"--onnx: {family.name} models have no ONNX graph; leave it out")
+    if with_results and folds:
+        raise BarcodeMAEError(
+            "--results were measured before --fold-metric changes the weights: export without "
+            "them, evaluate what was exported, and export that with --results"
+        )
 
 
 def _found_results(

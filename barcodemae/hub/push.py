@@ -30,11 +30,11 @@ _PASSING = (408, 429, 500, 502, 503, 504)
 _ATTEMPTS = 4
 # What an export may hold or not, and what goes with the weights: where a repository has it of
 # weights that it had before, it goes.
-_OF_WEIGHTS = (
+_OF_WEIGHTS = [
     *("model*.safetensors", "model.safetensors.index.json", "graph.onnx", "onnx/*"),
     *("embed_with_onnxruntime.py", "results.json", ".eval_results/*", "figures/*"),
     *("grid.safetensors", "training.json", "1_Pooling/*"),
-)
+]
 _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN to a token that may write"
 
 
@@ -89,8 +89,8 @@ def push(
 ) -> Pushed:
     """Push an exported repository to the Hub; repeating an interrupted push finishes it.
 
-    The card's snippets are made to load `repo_id`, unless the card was edited by hand. What the
-    repository has of weights before (an ONNX graph, results) and the directory has not is deleted.
+    The card's snippets are made to load `repo_id`, unless the card was edited by hand. What earlier
+    weights alone had (an ONNX graph, results) is deleted.
 
     Args:
         directory: as written by `export`.
@@ -103,11 +103,12 @@ def push(
         say: gets a line for each fault that is retried.
 
     Raises:
-        BarcodeMAEError: `directory` is not a repository, there is no token or it is refused, or
-            the Hub cannot be reached after several attempts. No message shows the token.
+        BarcodeMAEError: `directory` is no repository, there is no token or it is refused, or the
+            Hub cannot be reached. No message shows the token.
     """
     directory = Path(directory)
-    names = [name for name, _ in list_files(directory)]
+    # By name: a listed file may be called anything.
+    names = [glob.escape(name) for name, _ in list_files(directory)]
     check_ready(repo_id)
     address_card(directory, repo_id)
     api = HfApi()
@@ -122,9 +123,8 @@ def push(
             revision=revision,
             create_pr=create_pr,
             commit_message=message or f"Upload {directory.absolute().name}",
-            # By name: a listed file may be called anything.
-            allow_patterns=[glob.escape(name) for name in names],
-            delete_patterns=list(_OF_WEIGHTS),
+            allow_patterns=names,
+            delete_patterns=_OF_WEIGHTS,
         ),
         # Another attempt could open a second pull request.
         attempts=1 if create_pr else _ATTEMPTS,
