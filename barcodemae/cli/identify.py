@@ -1,5 +1,6 @@
 """`barcodemae identify`: a verdict for each barcode, by a reference library."""
 
+import gc
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -71,6 +72,7 @@ def identify(
     whose probability stays below --target is left empty, and so is everything below it. --model,
     --inference, --taxonomy and --reference-split belong to --reference.
     """
+    gc.set_threshold(100_000)  # most objects stay to the end; to look for others takes 3 % of it
     from barcodemae.identification import batches
 
     named = tuple(rank.strip() for rank in ranks.split(","))

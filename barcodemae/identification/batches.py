@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from barcodemae.data.cache import Kept
 
 MANIFEST = "_identify.json"
-# Queries answered at a time, fewer among many references: a bound is held for each 256 of those.
+# Queries answered at a time, or half as many more; fewer among many references, for each 256 of
+# which a bound is held.
 _FEWEST, _MOST, _PAIRS = 512, 8192, 1 << 30
 
 
@@ -199,7 +200,8 @@ _PROCESSES = (("RANK", 0), ("WORLD_SIZE", 1))  # as `accelerate launch` and torc
 def _answers(library, barcodes: pa.Table, settings: Settings, bar) -> Iterator[Answers]:
     tagger = _tagger(settings.tags) if settings.tags else None
     seen: dict[bytes, str] = {}
-    size = min(max(_PAIRS // len(library), _FEWEST), _MOST)
+    most = min(max(_PAIRS // len(library), _FEWEST), _MOST)
+    size = -(-len(barcodes) // max(round(len(barcodes) / most), 1))  # no small one at the end
     for start in range(0, len(barcodes), size):
         ids, texts = (
             barcodes[name].slice(start, size).to_pylist() for name in ("processid", "nucleotides")

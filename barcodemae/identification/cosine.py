@@ -104,7 +104,9 @@ class CosineSearch:
             rows, slots = np.nonzero(chosen == block)
             places = self._places[block]
             found[rows, slots, : len(places)] = queries[rows] @ self._read(places).T
-        return np.partition(found.reshape(len(found), -1), -count, axis=1)[:, -count]
+        found = found.reshape(len(found), -1)
+        found.partition(-count, axis=1)
+        return found[:, -count].copy()
 
 
 def _pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
