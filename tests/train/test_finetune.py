@@ -25,9 +25,11 @@ from barcodemae import (
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.classification import Classifier, write_calls
 from barcodemae.presets import preset_config
+from coi import draw, mutated, turned
 from launcher import launcher
 from runs import Hostile, killed_at_save
 from train.finetune import Finetuning
+from train.finetuning import curves
 from train.finetuning.finetune_arguments import FinetuneArguments
 from train.finetuning.trainer import FinetuneTrainer
 from train.loop.manifests import States, seal
@@ -35,6 +37,14 @@ from train.loop.parsing import parse_arguments
 
 PROJECT = Path(__file__).parent.parent.parent
 WORDS = {"Apis mellifera": "AAATTT", "Apis cerana": "AAACCC", "Vespa crabro": "GTGTGT"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse_plots():
+    """Dots take time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "DPI", 20)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -331,16 +341,20 @@ def test_another_k_in_the_checkpoints_tokenizer_is_said_first(pretrained, tmp_pa
         fit(tmp_path / "not read.csv", tmp_path / "model", tmp_path / "out")
 
 
-def test_a_model_on_the_grid_learns_from_turned_barcodes(data, tmp_path):
+def test_a_model_on_the_grid_learns_from_turned_barcodes(tmp_path):
     torch.manual_seed(0)
     config = preset_config("barcodemae-coi-small", hidden_size=32, intermediate_size=64)
     BarcodeMAEModel(config).save_pretrained(tmp_path / "model")
-    table = pd.read_csv(data)
-    turned = table["nucleotides"].str[::-1].str.translate(str.maketrans("ACGT", "TGCA"))
-    table["nucleotides"] = turned.where(table.index % 2 == 0, table["nucleotides"])
-    table.to_csv(tmp_path / "turned.csv", index=False)
+    rng, rows = np.random.default_rng(0), []
+    for species, barcode in zip(WORDS, draw(3), strict=True):
+        for place, split in enumerate(["train"] * 16 + ["val"] * 6):
+            text = mutated(rng, barcode, 0.05)
+            text = turned(text) if place % 2 else text
+            rows.append((text, species.split()[0], species, split))
+    columns = ["nucleotides", "genus", "species", "split"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "turned.csv", index=False)
     metrics = fit(tmp_path / "turned.csv", tmp_path / "model", tmp_path / "out")
-    assert metrics["metrics"]["val"]["genus"]["accuracy"] > 0.6
+    assert metrics["metrics"]["val"]["species"]["accuracy"] > 0.9
 
 
 @pytest.mark.slow

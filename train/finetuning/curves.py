@@ -13,6 +13,7 @@ import numpy as np  # noqa: E402
 
 from barcodemae.identification.confidence import calibration_error, reliability_bins  # noqa: E402
 
+DPI = 150
 BINS = 15  # of the reliability plot
 _LARGEST = 20  # taxa in the confusion plot
 
@@ -72,5 +73,5 @@ def learning_curves(path: Path, history: list[dict]) -> None:
 
 
 def _save(figure, path: Path) -> None:
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=DPI)
     plt.close(figure)
