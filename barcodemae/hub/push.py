@@ -107,8 +107,7 @@ def push(
             Hub cannot be reached. No message shows the token.
     """
     directory = Path(directory)
-    # By name: a listed file may be called anything.
-    names = [glob.escape(name) for name, _ in list_files(directory)]
+    names = [glob.escape(name) for name, _ in list_files(directory)]  # "model[1].bin"
     check_ready(repo_id)
     address_card(directory, repo_id)
     api = HfApi()
@@ -126,8 +125,7 @@ def push(
             allow_patterns=names,
             delete_patterns=_OF_WEIGHTS,
         ),
-        # Another attempt could open a second pull request.
-        attempts=1 if create_pr else _ATTEMPTS,
+        attempts=1 if create_pr else _ATTEMPTS,  # another could open a second pull request
     )
     if create_pr:
         return Pushed(commit.pr_url, None)
