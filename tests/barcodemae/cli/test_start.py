@@ -44,11 +44,6 @@ def test_help_and_wrong_arguments_wait_for_no_library(arguments, status, said):
     assert not imported & {"torch", "transformers", "pandas", "sklearn", "matplotlib", "datasets"}
 
 
-def test_importing_the_package_registers_its_classes():
-    code = "import barcodemae; from transformers import AutoConfig as A; A.for_model('barcodemae')"
-    assert run("-c", code).returncode == 0
-
-
 def test_there_is_no_other_attribute():
     import barcodemae
 

@@ -116,7 +116,7 @@ def test_a_folder_belongs_to_one_input_and_one_model(inputs, tmp_path):
     with pytest.raises(BarcodeMAEError, match=r"these differ: offset"):
         write_shards(folder, embedder, barcodes, state, shard_size=4, offset=1)
     with pytest.raises(BarcodeMAEError, match=r"these differ: weights"):
-        write_shards(folder, at_precision(embedder, "int8"), barcodes, state, shard_size=4)
+        write_shards(folder, at_precision(embedder, "bf16"), barcodes, state, shard_size=4)
     with pytest.raises(BarcodeMAEError, match=r"these differ: records"):
         write_shards(folder, embedder, barcodes.select(range(9)), state, shard_size=4)
     (tmp_path / "other").mkdir()
