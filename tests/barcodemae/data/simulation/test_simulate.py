@@ -18,6 +18,11 @@ def barcodes():
     return simulate_barcodes(seed=0)
 
 
+@pytest.fixture(scope="module")
+def few():
+    return simulate_barcodes(3, **SMALL)
+
+
 def nucleotides(barcodes):
     return np.stack([np.frombuffer(b.encode(), np.uint8) for b in barcodes["dna_barcode"]])
 
@@ -70,10 +75,10 @@ def test_identical_barcodes_of_a_species_stand_in_one_split(barcodes):
     )
 
 
-def test_the_seed_decides():
-    pd.testing.assert_frame_equal(simulate_barcodes(3, **SMALL), simulate_barcodes(3, **SMALL))
+def test_the_seed_decides(few):
+    pd.testing.assert_frame_equal(simulate_barcodes(3, **SMALL), few)
     other = simulate_barcodes(4, **SMALL)
-    assert not set(other["dna_barcode"]) & set(simulate_barcodes(3, **SMALL)["dna_barcode"])
+    assert not set(other["dna_barcode"]) & set(few["dna_barcode"])
 
 
 def test_the_written_file_is_the_table(tmp_path, monkeypatch):
@@ -95,10 +100,10 @@ def test_an_interrupted_writing_keeps_the_old_file(tmp_path, monkeypatch):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_the_simulation_is_read_as_bioscan(tmp_path, read):
+def test_the_simulation_is_read_as_bioscan(tmp_path, read, few):
     path = tmp_path / "simulated.csv"
     write_simulated(path, 3, progress=False, **SMALL)
-    table, barcodes = simulate_barcodes(3, **SMALL), read(path)
+    table, barcodes = few, read(path)
     unique = table.drop_duplicates("dna_barcode")
     assert barcodes["nucleotides"][:] == unique["dna_barcode"].tolist()
     for column in ("processid", "order", "family", "genus", "species", "dna_bin", "split"):
@@ -108,8 +113,8 @@ def test_the_simulation_is_read_as_bioscan(tmp_path, read):
         )
 
 
-def test_ambiguous_and_truncated_barcodes():
-    plain = simulate_barcodes(3, **SMALL)["dna_barcode"]
+def test_ambiguous_and_truncated_barcodes(few):
+    plain = few["dna_barcode"]
     marred = simulate_barcodes(3, **SMALL, ambiguous=0.5, truncated=0.5)["dna_barcode"]
     unknown = marred.str.count("N")
     assert 0.4 < (unknown > 0).mean() < 0.6 and unknown.max() <= 10
@@ -121,9 +126,9 @@ def test_ambiguous_and_truncated_barcodes():
         assert part in full
 
 
-def test_every_read_lies_on_the_grid_where_it_comes_from():
+def test_every_read_lies_on_the_grid_where_it_comes_from(few):
     shares = {"ambiguous": 0.2, "truncated": 0.3, "primers": 0.4, "mini": 0.3, "reversed": 0.3}
-    whole = simulate_barcodes(3, **SMALL)["dna_barcode"]
+    whole = few["dna_barcode"]
     reads = simulate_barcodes(3, **SMALL, **shares)["dna_barcode"]
     codes, places = coi_grid().lay(reads.tolist())
     assert places.placed.all() and not places.breaks.any()
