@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import argparse
 import copy
-import math
-import time
+import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -23,12 +23,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from barcodemae.presets import preset_config
+from benchmarks.timing import fit
 from enbed import EnbedForConditionalGeneration, EnbedModel, EnbedTokenizer
 from grid_barcodemae import nucleotide_codes
 from train.enbed.labelled_sequences import read_table
 from train.enbed.spans import SpanCollator
 
-_BATCH, _RATE = 8, 3e-3
+_BATCH = 8
 _MASKED, _SPAN = 0.15, 8.0
 _JUDGED = 128  # windows held out
 
@@ -36,15 +37,11 @@ _JUDGED = 128  # windows held out
 def windows(sequences: list[str], length: int, number: int, seed: int) -> np.ndarray:
     """(number, length) codes, each from anywhere in a sequence that is long enough."""
     rng = np.random.default_rng(seed)
-    long = [codes[: len(s)] for s in sequences if len(s) >= length for codes in _codes(s)]
+    long = [nucleotide_codes([s])[0, : len(s)] for s in sequences if len(s) >= length]
     chances = np.array([len(codes) - length + 1 for codes in long], dtype=float)
     chosen = rng.choice(len(long), number, p=chances / chances.sum())
     starts = [int(rng.integers(len(long[row]) - length + 1)) for row in chosen]
     return np.stack([long[row][at : at + length] for row, at in zip(chosen, starts, strict=True)])
-
-
-def _codes(sequence: str) -> np.ndarray:
-    return nucleotide_codes([sequence])
 
 
 def make(depths: str, width: int) -> EnbedForConditionalGeneration:
@@ -63,21 +60,12 @@ def make(depths: str, width: int) -> EnbedForConditionalGeneration:
     return EnbedForConditionalGeneration(config)
 
 
-def fit(model: EnbedForConditionalGeneration, learned: np.ndarray, seconds: float) -> int:
-    """Pretrain for so many processor seconds; how many windows that were."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=0.01, fused=True)
-    collate, start, seen = SpanCollator(_MASKED, _SPAN, seed=0), time.process_time(), 0
-    model.train()
-    while (spent := (time.process_time() - start) / seconds) < 1:
-        rate = min(spent / 0.1, 1.0) * 0.5 * (1 + math.cos(math.pi * spent))
-        optimizer.param_groups[0]["lr"] = _RATE * rate
-        batch = collate([(seen + i, learned[(seen + i) % len(learned)]) for i in range(_BATCH)])
-        optimizer.zero_grad()
-        model(**batch).loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        seen += _BATCH
-    return seen
+def losses(model: EnbedForConditionalGeneration, learned: np.ndarray) -> Iterator[torch.Tensor]:
+    """Of one batch after the other, without end."""
+    collate = SpanCollator(_MASKED, _SPAN, seed=0)
+    for first in itertools.count(step=_BATCH):
+        rows = range(first, first + _BATCH)
+        yield model(**collate([(row, learned[row % len(learned)]) for row in rows])).loss
 
 
 @torch.inference_mode()
@@ -146,7 +134,7 @@ def main() -> None:
             torch.manual_seed(seed)
             model = make(depths, arguments.width)
             untrained = classified(model, *parts, arguments.window)
-            seen = fit(model, learned, arguments.seconds)
+            seen = _BATCH * fit(model, losses(model, learned), arguments.seconds)
             loss, accuracy = written(model, judged)
             named = classified(model, *parts, arguments.window)
             print(

@@ -13,8 +13,7 @@ are judged (a fifth; for barcodes those of `val_unseen`) are the same for all.
 from __future__ import annotations
 
 import argparse
-import math
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from torch import nn
 
 from barcodemae.data.grid import coi_grid
 from barcodemae.presets import preset_config
+from benchmarks.timing import fit
 from enbed import EnbedModel
 from grid_barcodemae import nucleotide_codes
 from train.enbed.corruption import REAL_MIX, corrupt
@@ -34,7 +34,7 @@ from train.enbed.labelled_sequences import read_table
 _FIRST = 3  # ids of <pad>, </s>, <unk> before those of k-mers
 _WINDOW, _START, _ERRORS = 240, 200, 3  # of barcodes: nucleotides, column, errors in a window
 _REACH = (12, 48)  # nucleotides to either side, by layer
-_BATCH, _RATE = 32, 3e-3
+_BATCH = 32
 
 
 class KmerClassifier(nn.Module):
@@ -92,22 +92,13 @@ def read_noise(path: Path, number: int, seed: int) -> tuple[np.ndarray, ...]:
     return tuple(found)
 
 
-def fit(model: KmerClassifier, codes: np.ndarray, classes: np.ndarray, seconds: float) -> int:
-    """Train for so many processor seconds; how many sequences that were."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=0.01, fused=True)
-    rng, start, seen = np.random.default_rng(0), time.process_time(), 0
-    while (spent := (time.process_time() - start) / seconds) < 1:
-        rate = min(spent / 0.1, 1.0) * 0.5 * (1 + math.cos(math.pi * spent))
-        optimizer.param_groups[0]["lr"] = _RATE * rate
+def losses(model: KmerClassifier, codes: np.ndarray, classes: np.ndarray) -> Iterator[torch.Tensor]:
+    """Of one batch after the other, without end."""
+    rng = np.random.default_rng(0)
+    while True:
         rows = rng.integers(0, len(codes), _BATCH)
         logits = model(torch.from_numpy(codes[rows].astype(np.int64)))
-        loss = nn.functional.cross_entropy(logits, torch.from_numpy(classes[rows]))
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        seen += _BATCH
-    return seen
+        yield nn.functional.cross_entropy(logits, torch.from_numpy(classes[rows]))
 
 
 @torch.inference_mode()
@@ -148,7 +139,7 @@ def main() -> None:
         for seed in range(arguments.seeds):
             torch.manual_seed(seed)
             model = KmerClassifier(kmer, codes.shape[1], int(classes.max()) + 1)
-            seen = fit(model, codes, classes, arguments.seconds)
+            seen = _BATCH * fit(model, losses(model, codes, classes), arguments.seconds)
             accuracy, area = judge(model, judged, right)
             print(f"| {kmer} | {seed} | {seen:,} | {accuracy:.1%} | {area:.3f} |", flush=True)
 
