@@ -103,3 +103,13 @@ def test_what_cannot_be_done_is_one_clear_error(files, monkeypatch, arguments, m
     with pytest.raises(BarcodeMAEError, match=message):
         _run("identify", "queries.fasta", "--model", "kmer:4", *arguments)
     assert not (files / "names.tsv").exists()
+
+
+def test_no_file_that_is_read_is_an_output(files):
+    taxa = files / "taxa.tsv"
+    taxa.write_text("id\ttaxon\na\tAnimalia;Arthropoda;Insecta\n")
+    for read in (taxa, files / "references.csv"):
+        with pytest.raises(BarcodeMAEError, match="is also an input"):
+            arguments = ["--reference", files / "references.csv", "--taxonomy", taxa, "-o", read]
+            _run("identify", files / "queries.fasta", *arguments)
+    assert taxa.read_text().startswith("id\ttaxon")
