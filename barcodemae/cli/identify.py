@@ -77,9 +77,8 @@ def identify(
 
     named = tuple(rank.strip() for rank in ranks.split(","))
     batches.check_ranks(named)
-    sharded = _check_outputs(
-        output, report, [*queries, *reference, *taxonomy, *([library] if library else [])]
-    )
+    inputs = [*queries, *reference, *taxonomy, *([library] if library else [])]
+    sharded = _check_outputs(output, report, inputs)
     wanted = batches.Wanted(
         library,
         tuple(reference),

@@ -104,9 +104,9 @@ class CosineSearch:
             rows, slots = np.nonzero(chosen == block)
             places = self._places[block]
             found[rows, slots, : len(places)] = queries[rows] @ self._read(places).T
-        found = found.reshape(len(found), -1)
-        found.partition(-count, axis=1)
-        return found[:, -count].copy()
+        cosines = found.reshape(len(found), -1)
+        cosines.partition(-count, axis=1)
+        return cosines[:, -count].copy()
 
 
 def _pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
