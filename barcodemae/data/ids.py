@@ -29,8 +29,8 @@ class Ids:
         repeated: what becomes of an id that its source has twice: `REFUSE`, `NUMBER` or `KEEP`.
 
     An id that an earlier source has gets the label of its own in front. Where the first words of
-    headers repeat, the whole headers become the ids; where a column that only may hold ids repeats
-    (a sample's name), records are numbered.
+    headers repeat, the whole headers become the ids. Where a column that only may hold ids repeats
+    (a sample's name), no id of it is used, unless the repeated ones are to be numbered.
     """
 
     def __init__(
@@ -93,7 +93,8 @@ class Ids:
         if settings.id_column is None and not settings.whole_headers:
             settings.whole_headers = True
             return True
-        if settings.id_column and settings.may_be_no_id and not settings.numbered:
+        weak = settings.id_column and settings.may_be_no_id and self.repeated != NUMBER
+        if weak and not settings.numbered:
             settings.numbered = True
             return True
         return False

@@ -183,6 +183,13 @@ def test_a_number_after_an_id_makes_it_no_other_record_s(library):
     assert found.ids == ["A", "A:2:2", "A:2"]
 
 
+@pytest.mark.parametrize("column", ["Sample ID", "sampleid", "processid", "catalog_number", "name"])
+def test_a_repeated_id_costs_no_other_its_own(library, caplog, column):
+    found = library(f"{column},nucleotides,genus\nL1,ACGTA,Aus\nL2,ACGTC,Aus\nL1,ACGTG,Aus\n")
+    assert found.ids == ["L1", "L2", "L1:3"]
+    assert "1 ids of library repeat; they are told apart as ID:RECORD" in caplog.text
+
+
 def test_an_epithet_alone_gets_its_genus(library):
     rows = "A,ACGTA,Aus,minor\nB,ACGTC,Bus,minor\nC,ACGTG,,minor\nD,ACGTT,Aus,Aus minor\n"
     found = library(f"id,nucleotides,genus,species\n{rows}").lineages["species"].tolist()
