@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from barcodemae.data.problems import LeftOut
+from barcodemae.data.schemas import RANKS
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class ReadReport:
         repeated_ids: records with an id that their source has twice, called ID:RECORD, by source.
         without_lineage: records that the taxonomy files do not have, by source.
         open_names: species that are open names ("Pieris sp."), by their mark.
+        unused_columns: of tables that gave no record a genus or a species, by source.
         formats: what each source turned out to be, and where its ids come from.
         conflicts: barcodes whose labels contradict each other, so that they are kept several times
             or have no label where these do.
@@ -48,6 +50,7 @@ class ReadReport:
     repeated_ids: dict[str, int] = field(default_factory=dict)
     without_lineage: dict[str, int] = field(default_factory=dict)
     open_names: dict[str, int] = field(default_factory=dict)
+    unused_columns: dict[str, list[str]] = field(default_factory=dict, compare=False)
     formats: dict[str, str] = field(default_factory=dict, compare=False)
     conflicts: int = 0
 
@@ -98,6 +101,12 @@ class ReadReport:
             logger.warning("%d ids of %s repeat; they are told apart as ID:RECORD", count, source)
 
     def _log_labels(self) -> None:
+        for source, columns in self.unused_columns.items():
+            logger.warning(
+                "%s: no record got a genus or a species. Columns that are not used: %s. If they "
+                "hold taxa, name them after their ranks: %s",
+                *(source, ", ".join(columns), ", ".join(RANKS)),
+            )
         for source, count in self.without_lineage.items():
             logger.warning("%d records of %s are not in the taxonomy files", count, source)
         if self.placeholders:

@@ -79,7 +79,7 @@ class Reader:
         report = ReadReport(left_out=problems.left_out)
         sources = [source.name for source in self.sources]
         unique = Ids(sources, names, self.settings, problems, self.ids).unique
-        barcodes = Seen()
+        barcodes, nameless = Seen(), dict[int, bool]()
         tables = sound_tables(
             self.sources,
             self.settings,
@@ -91,6 +91,8 @@ class Reader:
         )
         for place, table in tables:
             table = unique(place, table)
+            has_names = table["genus"].null_count + table["species"].null_count < 2 * len(table)
+            nameless[place] = nameless.get(place, True) and not has_names
             if self.drop_repeats:
                 first = pa.array(barcodes.first(table["barcode_hash"].to_numpy()))
                 report.repeats += len(table) - pc.sum(first).as_py() if len(table) else 0
@@ -100,6 +102,9 @@ class Reader:
             report.kept += len(table)
             report.gapped += pc.sum(hold_gaps(table["nucleotides"])).as_py() or 0
             writer.write(table.select(COLUMNS))
+        for place, none in nameless.items():
+            if none and self.settings[place].unused:
+                report.unused_columns[sources[place]] = list(self.settings[place].unused)
         self._finish(report, problems)
         writer.close(report)
 

@@ -20,6 +20,7 @@ class SourceSettings:
         id_column: the name of the column that the ids come from; "" where there is none, None where
             headers hold them.
         may_be_no_id: that column is one that need not hold ids, such as `sample`.
+        unused: names of the columns that nothing was taken from.
     """
 
     header_format: str | None = None
@@ -29,6 +30,7 @@ class SourceSettings:
     found: str = ""
     id_column: str | None = None
     may_be_no_id: bool = False
+    unused: tuple[str, ...] = ()
 
     def statement(self) -> str:
         """What the source turned out to be, in words."""

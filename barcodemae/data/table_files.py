@@ -24,6 +24,8 @@ from barcodemae.data.schemas import (
 from barcodemae.data.source_settings import SourceSettings
 from barcodemae.errors import first_line
 
+_MOST_NAMED, _LONGEST_NAME = 30, 40  # columns of a table, and letters of each
+
 
 def delimited_tables(
     stream: io.BufferedReader, file: Path, problems: Problems, settings: SourceSettings
@@ -93,16 +95,18 @@ def need_nucleotides(names: Sequence[str], hint: str = "") -> dict[str, int]:
             f"two columns are called {str(repeated)!r}: rename the one that is not meant"
         ) from None
     if "nucleotides" not in columns:
-        shown = ", ".join(name[:40] for name in names[:30])
         raise Unreadable(
-            f"no nucleotide column: found {shown}; name the one with the barcodes "
-            f"{' or '.join(ALIASES['nucleotides'][:2])}{hint}"
+            f"no nucleotide column: found {', '.join(_shown(names))}; name the one with the "
+            f"barcodes {' or '.join(ALIASES['nucleotides'][:2])}{hint}"
         )
     return columns
 
 
 def note_ids(columns: dict[str, int], names: Sequence[str], settings: SourceSettings) -> None:
-    """Write down the column that the ids come from; take it out where they are to be numbered."""
+    """Write down the column that the ids come from, and what is not used; take the ids out where
+    they are to be numbered."""
+    rest = [name for place, name in enumerate(names) if place not in columns.values()]
+    settings.unused = tuple(_shown([name for name in rest if name.strip()]))
     settings.id_column = ""
     if "processid" in columns:
         settings.id_column = re.sub(r"\s+", " ", names[columns["processid"]])
@@ -110,3 +114,8 @@ def note_ids(columns: dict[str, int], names: Sequence[str], settings: SourceSett
         if settings.numbered:
             del columns["processid"]
     settings.found = "table"
+
+
+def _shown(names: Sequence[str]) -> list[str]:
+    """Names of columns, as many and as much of each as a message may hold."""
+    return [re.sub(r"\s+", " ", name)[:_LONGEST_NAME] for name in names[:_MOST_NAMED]]

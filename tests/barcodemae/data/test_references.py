@@ -190,6 +190,16 @@ def test_a_repeated_id_costs_no_other_its_own(library, caplog, column):
     assert "1 ids of library repeat; they are told apart as ID:RECORD" in caplog.text
 
 
+def test_columns_that_give_no_names_are_told(library, caplog):
+    rows = "L1,ACGTA,Aus,Aus unus,X\nL2,ACGTC,Aus,Aus duo,X\n"
+    library(f"id,nucleotides,Gattung,Art,Land\n{rows}")
+    assert "library.csv: no record got a genus or a species" in caplog.text
+    assert "not used: Gattung, Art, Land" in caplog.text and "genus, species" in caplog.text
+    caplog.clear()
+    library(f"id,nucleotides,genus,Art,Land\n{rows}", "named.csv")
+    assert not caplog.text
+
+
 def test_an_epithet_alone_gets_its_genus(library):
     rows = "A,ACGTA,Aus,minor\nB,ACGTC,Bus,minor\nC,ACGTG,,minor\nD,ACGTT,Aus,Aus minor\n"
     found = library(f"id,nucleotides,genus,species\n{rows}").lineages["species"].tolist()
