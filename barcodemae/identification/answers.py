@@ -42,9 +42,10 @@ class Answers:
             `VERDICTS`; `rank_called` the deepest rank whose probability reaches the target ("" if
             none does); the taxa of the ranks down to it come from one lineage, deeper ones are "".
             `p_species_known`: the query's species is in the library; `p_genus`, `p_family`: that
-            of the nearest reference is right. `similarity` is a cosine, `identity` the share of
-            equal nucleotides on the sites that both barcodes have. `start` and `length` (sites)
-            tell where on the grid the query lies. Missing text is "", missing numbers NaN.
+            of the nearest reference with a label is right. `similarity`, a cosine, `identity`, the
+            share of equal nucleotides on the sites that both barcodes have, and
+            `nearest_species` ("" where it has none) are those of `nearest_id`. `start` and
+            `length` (sites) tell where on the grid the query lies. Missing text is "", missing numbers NaN.
         neighbours: up to 10 rows for each query, nearest first, columns `NEIGHBOUR_COLUMNS`;
             `barcode` is the reference on the grid, 658 letters with N for what is unknown.
         queries: `id` and `barcode`, each query on the grid.

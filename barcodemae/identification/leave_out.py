@@ -243,18 +243,21 @@ def fit(
     played = {name: trial for name, trial in trials.items() if len(trial.rows)}
     if not played:
         return {}, {}
-    share = {name: SCENARIOS[name] / len(trial.rows) for name, trial in played.items()}
     rows = np.concatenate([trial.rows for trial in played.values()])
-    sizes = [len(trial.rows) for trial in played.values()]
-    names = np.repeat(list(played), sizes)
-    weights = np.repeat(list(share.values()), sizes) * len(rows)
-    groups = taxa.codes["genus"][rows]
+    names = np.repeat(list(played), [len(trial.rows) for trial in played.values()])
     curves, figures = {}, {}
     for outcome, rank in OUTCOMES.items():
         evidence = [trial.evidence[rank] for trial in played.values()]
-        features = np.concatenate([each.features for each in evidence])
-        taxon = np.concatenate([each.taxon for each in evidence])
-        right = names == "record" if outcome == "known" else taxon == taxa.codes[rank][rows]
+        # Whether the name of a record without a label is right cannot be told.
+        told = taxa.codes[rank][rows] >= 0
+        features = np.concatenate([each.features for each in evidence])[told]
+        taxon = np.concatenate([each.taxon for each in evidence])[told]
+        own, scenario = rows[told], names[told]
+        each_name, which, count = np.unique(scenario, return_inverse=True, return_counts=True)
+        share = np.array([SCENARIOS[name] for name in each_name]) / count
+        weights = share[which] * len(own)
+        right = scenario == "record" if outcome == "known" else taxon == taxa.codes[rank][own]
+        groups = taxa.codes["genus"][own]
         fitted = Curves.fit(features, right & (taxon >= 0), weights, groups, columns[outcome])
         if fitted is None:
             return {}, {}

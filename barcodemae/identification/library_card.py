@@ -152,8 +152,8 @@ def warnings(card: dict) -> list[str]:
         )
     if card["calibrated_by"] == "package":
         lines.append(
-            "note: the library is too small to calibrate by itself; its probabilities rest on "
-            "identities among public barcodes"
+            "note: too few references with a species, genus and family to calibrate by; "
+            "probabilities rest on identities among public barcodes"
         )
     return lines
 

@@ -27,6 +27,7 @@ _WHOLE = 500  # sites of a query that is compared with whole references
 _STEP = 16  # sites to which the windows of fragments are rounded, so that more share one
 _TIE = 1e-6
 _SHARED = 0.99  # identity from which species with equal evidence share a barcode
+_ONE_SPECIES = 0.98  # identity that barcodes of one species mostly have (Hebert et al. 2003)
 _MOST_NAMED = 6  # species that are named as ambiguous
 
 
@@ -149,16 +150,16 @@ def _probabilities(library: Library, evidence: dict[str, Evidence], sites: np.nd
 
 def _table(library, ids, candidates, evidence, probabilities) -> pd.DataFrame:
     nearest = candidates.places[:, 0]
-    genus, species = evidence["genus"], evidence["species"]
     found = nearest >= 0
+    species = np.where(found, library.taxa.codes["species"][np.maximum(nearest, 0)], -1)
     table = pd.DataFrame({"id": list(ids)}, dtype=object)
     for name in named.PROBABILITIES:
         table[name] = probabilities[name]
     table["similarity"] = np.where(found, candidates.similarities[:, 0], 0)
-    table["identity"] = candidates.identities.max(axis=1)
+    table["identity"] = np.where(found, candidates.identities[:, 0], 0)
     table["nearest_id"] = library.ids(nearest)
-    table["nearest_species"] = _names(library, "species", species.taxon)
-    table["runner_up_genus"] = _names(library, "genus", genus.runner_up)
+    table["nearest_species"] = _names(library, "species", species)
+    table["runner_up_genus"] = _names(library, "genus", evidence["genus"].runner_up)
     return table
 
 
@@ -188,9 +189,10 @@ def _call(table, library, candidates, evidence, right: np.ndarray, target: float
     table["rank_called"] = called
     known = (table["p_species_known"].to_numpy() >= 0.5) | several | (called == "species")
     verdict = np.where(known, named.KNOWN, named.NEW).astype(object)
-    genus_is_new = (called == "family") & ~(table["p_genus"].to_numpy() >= 0.5) & ~known
+    genus_is_new = (called == "family") & (table["p_genus"].to_numpy() < 0.5) & ~known
     verdict[genus_is_new] = named.NEW_GENUS
-    verdict[called == ""] = named.NO_CALL
+    no_labels = table["p_genus"].isna() & table["p_species_known"].isna()
+    verdict[(called == "") | no_labels] = named.NO_CALL
     table["verdict"] = verdict
     unsure = known & (called != "species")
     table["ambiguous_with"] = [
@@ -246,7 +248,10 @@ def _flags(library, planes, candidates, described, copies: list[str], table) -> 
         mixed = flags.chimeras(planes, alike, places, library.planes, families)
     else:
         mixed = [""] * len(table)
+    unnamed = (table["nearest_species"] == "") & (table["identity"] >= _ONE_SPECIES) & known
     for row, (halves, first) in enumerate(zip(mixed, copies, strict=True)):
+        if unnamed[row]:
+            described[row].append("like a reference without a species")
         if halves:
             described[row].append(f"chimera suspected ({halves})")
         if first and known[row]:

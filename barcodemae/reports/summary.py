@@ -11,9 +11,10 @@ def sentence(table: pd.DataFrame) -> str:
     """For example "312 known species, 61 probably new in 24 genera, 27 no call"."""
     counts = table["verdict"].value_counts()
     genera = table.loc[(table["verdict"] == NEW) & (table["genus"] != ""), "genus"].nunique()
+    where = f"in {genera} {'genus' if genera == 1 else 'genera'}" if genera else "(genus uncertain)"
     parts = {
         KNOWN: "known species",
-        NEW: f"probably new in {genera} {'genus' if genera == 1 else 'genera'}",
+        NEW: f"probably new {where}",
         NEW_GENUS: "of a genus not in the library",
         NO_CALL: "no call",
         NOT_COI: "not COI",

@@ -44,7 +44,7 @@ def test_a_library_is_built_checked_described_and_used(files):
     assert "whole" in said and "2 clean" in said
     checked = pd.read_csv(report, sep="\t")
     assert len(checked) == 3 and "verdict" in checked
-    assert "too small to calibrate" in _run("library", "info", lib)
+    assert "too few references with a species" in _run("library", "info", lib)
     said = _run("identify", files / "queries.fasta", "-l", lib, "-o", out)
     assert "3 known species" in said
     table = pd.read_csv(out, sep="\t")

@@ -139,6 +139,41 @@ def test_neighbours_and_queries_come_with_the_table(library, queries):
     assert nearest["identity"] == pytest.approx(equal)
 
 
+def test_the_nearest_reference_is_one_record(references_of, specimens, queries, tmp_path):
+    train = specimens[specimens["split"] == "train"].copy()
+    unnamed = train.index[::3]
+    train.loc[unnamed, "species"] = ""
+    building.build(references_of(train), tmp_path / "lib", "kmer:4", progress=False)
+    answers = _answers(Library(tmp_path / "lib"), queries.nucleotides.tolist())
+    first, table = answers.neighbours[answers.neighbours["position"] == 1], answers.table
+    assert first["species"].tolist() == table["nearest_species"].tolist()
+    for name in ("nearest_id", "similarity", "identity"):
+        assert first[name].tolist() == table[name].tolist()
+    alike = (table["nearest_species"] == "") & (table["identity"] >= 0.98)
+    said = table["flags"].str.contains("like a reference without a species")
+    assert alike.any() and said.tolist() == alike.tolist()
+
+
+def test_references_without_a_label_leave_the_others_as_probable(
+    references_of, specimens, queries, tmp_path
+):
+    train = specimens[specimens["split"] == "train"].copy()
+    train.loc[train.index[::8], "family"] = ""
+    building.build(references_of(train), tmp_path / "lib", "kmer:4", progress=False)
+    table = _answers(Library(tmp_path / "lib"), queries.nucleotides.tolist()).table
+    assert (table["p_family"] >= 0.95).mean() > 0.8
+
+
+def test_what_no_reference_is_named_by_is_no_ground_for_a_verdict(
+    references_of, specimens, queries, tmp_path
+):
+    train = specimens[specimens["split"] == "train"].assign(genus="", species="")
+    building.build(references_of(train), tmp_path / "lib", "kmer:4", progress=False)
+    table = _answers(Library(tmp_path / "lib"), queries.nucleotides.tolist()).table
+    assert set(table["verdict"]) == {NO_CALL}
+    assert table["p_genus"].isna().all() and (table["rank_called"] == "family").any()
+
+
 def test_long_answers_have_a_row_for_each_rank(library, queries):
     answers = _answers(library, queries.nucleotides[:2].tolist())
     rows = answers.long(("family", "genus"))
