@@ -45,7 +45,8 @@ class Answers:
             of the nearest reference with a label is right. `similarity`, a cosine, `identity`, the
             share of equal nucleotides on the sites that both barcodes have, and
             `nearest_species` ("" where it has none) are those of `nearest_id`. `start` and
-            `length` (sites) tell where on the grid the query lies. Missing text is "", missing numbers NaN.
+            `length` (sites) tell where on the grid the query lies. Missing text is "", missing
+            numbers NaN.
         neighbours: up to 10 rows for each query, nearest first, columns `NEIGHBOUR_COLUMNS`;
             `barcode` is the reference on the grid, 658 letters with N for what is unknown.
         queries: `id` and `barcode`, each query on the grid.
