@@ -136,6 +136,11 @@ class BarcodeMAEPreTrainedModel(PreTrainedModel):
                 f"{cls.__name__} start from random weights: {', '.join(new)}. Train the model "
                 f"before you {cls._own_purpose}, or load a checkpoint that {cls.__name__} saved."
             )
+            if model.dtype == torch.float16:
+                logger.warning(
+                    "Its weights are float16, which optimizers turn into NaN: to train it, load it "
+                    'with dtype="float32".'
+                )
         return loaded
 
     def _init_weights(self, module: nn.Module) -> None:

@@ -35,7 +35,10 @@ data = known
 names = {"num_labels": len(taxa), "id2label": dict(enumerate(taxa)), "label2id": label2id}
 tokenizer = AutoTokenizer.from_pretrained(files.model, trust_remote_code=True)
 model = AutoModelForSequenceClassification.from_pretrained(
-    files.model, trust_remote_code=True, **names
+    files.model,
+    trust_remote_code=True,
+    dtype="float32",  # in float16, as some weights are saved, training gives NaN
+    **names,
 )
 data = data.map(lambda rows: tokenizer(rows["nucleotides"], truncation=True), batched=True)
 data = data.map(lambda row: {"labels": label2id[row["species"]]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from barcodemae.checking.checker import Checked, check
 from barcodemae.checking.repair import Repaired, repair
-from barcodemae.outputs import whole_file, whole_tsv
+from barcodemae.outputs import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -28,17 +29,22 @@ COLUMNS = (
     "surprise",
     "unknown",
 )
+NUMBERS = ("probability", "surprise")  # columns of numbers, which stand there as texts
 _AT_ONCE = 512
 
 
 def write_report(
-    table, output: Path, mended: Path | None = None, tagger=None
+    table,
+    add: Callable[[Iterable[Sequence]], None],
+    mended: Path | None = None,
+    tagger=None,
 ) -> tuple[Counter, int]:
-    """Check a table of barcodes; write a row for each, and the mended barcodes as FASTA.
+    """Check a table of barcodes; add a row for each, and write the mended barcodes as FASTA.
 
     Args:
         table: with columns processid, nucleotides and phylum, as `read_barcodes` gives it.
-        output, mended: files to write.
+        add: takes rows of `COLUMNS`.
+        mended: file to write.
         tagger: a `Tagger`; None: without.
 
     Returns:
@@ -47,7 +53,7 @@ def write_report(
     verdicts: Counter[str] = Counter()
     edits = blanks = 0
     fasta = nullcontext() if mended is None else whole_file(mended)
-    with whole_tsv(output, COLUMNS) as add, fasta as path:
+    with fasta as path:
         file = nullcontext() if path is None else path.open("w", encoding="utf-8")
         with file as records:
             for first in range(0, len(table), _AT_ONCE):

@@ -22,7 +22,7 @@ from barcodemae.cli.place import place
 from barcodemae.cli.push import push
 from barcodemae.cli.serve import serve
 from barcodemae.cli.simulate import simulate
-from barcodemae.cli.train import train
+from barcodemae.cli.train import HelpFirst, train
 from barcodemae.errors import BarcodeMAEError
 
 # What barcodemae has, and barcodemae-lite has not.
@@ -51,7 +51,7 @@ for _command in (
     app.command()(_command)
 # What follows the script's name is the script's, --help too.
 _ALL_THAT_FOLLOWS = {"allow_extra_args": True, "ignore_unknown_options": True}
-app.command(context_settings=_ALL_THAT_FOLLOWS, add_help_option=False)(train)
+app.command(cls=HelpFirst, context_settings=_ALL_THAT_FOLLOWS, add_help_option=False)(train)
 
 
 def _version(wanted: bool) -> None:
@@ -91,5 +91,7 @@ def main() -> None:
         print("Install barcodemae whole: pip install barcodemae", file=sys.stderr)
         sys.exit(2)
     except (BarcodeMAEError, OSError) as error:
-        print(printable(f"barcodemae: {error}"), file=sys.stderr)
+        is_of_file = isinstance(error, OSError) and error.filename and error.strerror
+        told = f"{error.filename}: {error.strerror}" if is_of_file else error
+        print(printable(f"barcodemae: {told}"), file=sys.stderr)
         sys.exit(2)

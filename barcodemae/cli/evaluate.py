@@ -32,8 +32,15 @@ _Tasks = Annotated[
     typer.Option(help=f"{', '.join(OFFERED)}; all."),
 ]
 _Reference = Annotated[str, typer.Option(help="Split whose labels are known.")]
-_Clustering = Annotated[str, typer.Option(help="Splits that are clustered together.")]
-_Seen = Annotated[str, typer.Option(help="Split of the linear probe and of the open set.")]
+_Clustering = Annotated[
+    str, typer.Option(help="Splits that are clustered together; default: --seen and --query.")
+]
+_Seen = Annotated[
+    str,
+    typer.Option(
+        help="Split of the linear probe and of the open set; default: --query without `_unseen`."
+    ),
+]
 _Rank = Annotated[str, typer.Option(help="Rank that the probe names.")]
 _Neighbours = Annotated[int, typer.Option(help="k of the similarity-weighted vote.")]
 _Temperature = Annotated[
@@ -79,8 +86,8 @@ def evaluate(
     tasks: _Tasks = "genus-probe,bin-clustering",
     reference: _Reference = "train",
     query: Annotated[str, typer.Option(help="Split that is named.")] = "test_unseen",
-    clustering: _Clustering = "test,test_unseen",
-    seen: _Seen = "test",
+    clustering: _Clustering = "",
+    seen: _Seen = "",
     rank: _Rank = "genus",
     neighbours: _Neighbours = 1,
     temperature: _Temperature = 0.0,
@@ -149,6 +156,8 @@ def _request(given: SimpleNamespace):
             f"--shares {given.shares}: numbers with commas between them"
         ) from error
     protocol = {name: getattr(given, name) for name in _PROTOCOL}
+    protocol["seen"] = seen = given.seen or given.query.removesuffix("_unseen")
+    protocol["clustering"] = given.clustering or ",".join(dict.fromkeys((seen, given.query)))
     return Request(
         models=given.model,
         variants=parse_variants(given.variants),

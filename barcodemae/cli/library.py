@@ -60,8 +60,8 @@ def check(
         typer.Option(
             "--report",
             "-r",
-            help="Table to write: stop codons and suspected substitutions of every reference, as "
-            "`barcodemae check` finds them on the grid, where indels are mended already.",
+            help="Table to write (.tsv, .csv, .xlsx, .parquet, .jsonl): what `barcodemae check` "
+            "finds in every reference as the library holds it, on the grid.",
         ),
     ] = None,
 ) -> None:
@@ -69,20 +69,22 @@ def check(
     from barcodemae.errors import BarcodeMAEError
     from barcodemae.identification.library import Library
     from barcodemae.identification.library_card import library_faults
-    from barcodemae.outputs import check_output
+    from barcodemae.reports import files
 
     if report is not None:
-        check_output(report)
+        files.check_table(report)
     opened = Library(library)
     wrong = library_faults(opened)
     if wrong:
         raise BarcodeMAEError(f"{library}: {'; '.join(wrong)}. Build the library again.")
     print(f"{library}: whole")
     if report is not None:
+        from barcodemae.checking.report import COLUMNS, NUMBERS
         from barcodemae.identification.reference_errors import write_errors
 
-        told = (f"{number:,} {verdict}" for verdict, number in write_errors(opened, report))
-        print(f"{report}: {', '.join(told)}")
+        with files.table_of_rows(report, COLUMNS, NUMBERS) as add:
+            verdicts = write_errors(opened, add)
+        print(f"{report}: {', '.join(f'{number:,} {verdict}' for verdict, number in verdicts)}")
 
 
 @app.command()

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 
 class Script(StrEnum):
@@ -12,6 +13,16 @@ class Script(StrEnum):
 
     PRETRAIN = "pretrain"
     FINETUNE = "finetune"
+
+
+class HelpFirst(TyperCommand):
+    """A command whose --help stands before all else; what follows later is another program's."""
+
+    def parse_args(self, ctx, args: list[str]) -> list[str]:
+        if args[:1] == ["--help"]:
+            print(self.get_help(ctx))
+            ctx.exit()
+        return super().parse_args(ctx, args)
 
 
 def train(

@@ -120,7 +120,7 @@ def _only_member(stream: io.BufferedReader) -> IO[bytes]:
         raise zipfile.BadZipFile(str(error)) from None
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
     if "[Content_Types].xml" in names:
-        raise Unreadable("a spreadsheet (.xlsx): save the sheet as CSV and name that file")
+        raise Unreadable(_office_file(names))
     # What macOS adds is no data.
     names = [n for n in names if not n.startswith("__MACOSX/") and n.rpartition("/")[2][:1] != "."]
     if len(names) != 1:
@@ -137,6 +137,15 @@ def _only_member(stream: io.BufferedReader) -> IO[bytes]:
         raise
     except RuntimeError as error:  # a password
         raise Unreadable(f"a zip archive that does not open: {error}; unpack it first") from None
+
+
+def _office_file(names: list[str]) -> str:
+    """What a file of Microsoft Office is, by the members of its archive, and what to do."""
+    if any(name.startswith("word/") for name in names):
+        return "a Word document (.docx): save the barcodes as plain text and name that file"
+    if any(name.startswith("xl/") for name in names):
+        return "a spreadsheet (.xlsx): save the sheet as CSV and name that file"
+    return "an Office document: save the barcodes as FASTA or CSV and name that file"
 
 
 def _refuse_tar(stream: io.BufferedReader) -> None:

@@ -62,9 +62,8 @@ class ReadReport:
         `listed`."""
         if self.gapped:
             logger.warning(
-                "%d of %d barcodes hold gaps (- or .), which count as unknown nucleotides and move "
-                "the k-mers after them. If they come from an alignment, take the gaps out "
-                "(--degap; in Python degap=True).",
+                "%d of %d barcodes hold gaps (- or .), which count as unknown nucleotides. If the "
+                "barcodes come from an alignment, take the gaps out (--degap).",
                 self.gapped,
                 self.kept,
             )

@@ -111,29 +111,27 @@ def _embed_parts(
         if not sound.all():
             if sources:
                 record = f"{sources}: record {ids[np.flatnonzero(~sound)[0]]}"
-                raise _nothing_to_embed(embedder, record, offset)
+                raise BarcodeMAEError(
+                    f"{record}: {_why_nothing(embedder, offset)}, so it has no embedding. Take it "
+                    "out, or leave such records out with --on-error skip."
+                )
             left_out += [ids[row] for row in np.flatnonzero(~sound)]
             ids = [ids[row] for row in np.flatnonzero(sound)]
             embeddings = embeddings[sound]
         yield ids, embeddings
     if left_out:
-        logger.warning(
-            "left out %d records without a k-mer: %s", len(left_out), ", ".join(left_out[:10])
-        )
+        number = "1 record" if len(left_out) == 1 else f"{len(left_out)} records"
+        shown = ", ".join(left_out[:10]) + (", ..." if len(left_out) > 10 else "")
+        logger.warning("left out %s: %s: %s", number, shown, _why_nothing(embedder, offset))
 
 
-def _nothing_to_embed(
-    embedder: Embedder | OnnxEmbedder, record: str, offset: int
-) -> BarcodeMAEError:
+def _why_nothing(embedder: Embedder | OnnxEmbedder, offset: int) -> str:
+    """Why a record has no embedding."""
+    if embedder.grid is not None:
+        return "fits nowhere on the model's grid (too short, or another gene)"
     after = f" after the {offset} that --offset drops" if offset else ""
     where = f" in the first {embedder.longest} nucleotides" if embedder.longest else ""
-    reason = f"no {embedder.kmer_size}-mer of A, C, G and T alone{where}{after}"
-    if embedder.grid is not None:
-        reason = "it fits nowhere on the model's grid (too short, or another gene)"
-    return BarcodeMAEError(
-        f"{record}: {reason}, so it has no embedding. Take it out, or "
-        "leave such records out with --on-error skip."
-    )
+    return f"no {embedder.kmer_size}-mer of A, C, G and T alone{where}{after}"
 
 
 def _write_parquet(path: Path, dim: int, parts: Iterator[Part]) -> int:

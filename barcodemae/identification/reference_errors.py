@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 
 import datasets
 import numpy as np
@@ -13,8 +13,10 @@ from barcodemae.identification.library import Library
 from barcodemae.identification.vectors import texts
 
 
-def write_errors(library: Library, report: Path) -> list[tuple[str, int]]:
-    """Check every reference as it lies on the grid, and write a row for each.
+def write_errors(
+    library: Library, add: Callable[[Iterable[Sequence]], None]
+) -> list[tuple[str, int]]:
+    """Check every reference as it lies on the grid, and add a row of `COLUMNS` for each.
 
     Returns:
         Verdicts and how many references have each, the commonest first.
@@ -23,5 +25,5 @@ def write_errors(library: Library, report: Path) -> list[tuple[str, int]]:
     barcodes = [text.strip("N") for text in texts(bits.unpack(library.planes))]
     phyla = [name or None for name in library.labels("phylum", places).tolist()]
     columns = {"processid": library.ids(places).tolist(), "nucleotides": barcodes, "phylum": phyla}
-    verdicts, _ = write_report(datasets.Dataset.from_dict(columns), report)
+    verdicts, _ = write_report(datasets.Dataset.from_dict(columns), add)
     return verdicts.most_common()

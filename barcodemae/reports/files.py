@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from barcodemae.cells import delimited_writer
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.answers import Answers
-from barcodemae.outputs import check_output, is_stream, whole_file
+from barcodemae.outputs import check_output, is_stream, whole_file, whole_tsv
 from barcodemae.reports import community, workbook
 from barcodemae.reports.neighbours import neighbours_of
 
@@ -45,6 +46,31 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     check_output(path)
     with whole_file(path) as temporary:
         writer(table, temporary)
+
+
+def check_table(path: Path, inputs: Iterable[str | Path] = ()) -> None:
+    """As `check`, for what `write_table` and `table_of_rows` write."""
+    _writer(path, _OF_TABLES)
+    check_output(path, inputs)
+
+
+@contextmanager
+def table_of_rows(
+    path: Path, columns: Sequence[str], numbers: Sequence[str] = ()
+) -> Iterator[Callable[[Iterable[Sequence]], None]]:
+    """Give a function that adds rows to a table; as `write_table`.
+
+    Rows of a TSV are written as they come. `numbers` are the columns whose texts are numbers, for
+    formats that know these.
+    """
+    if _writer(path, _OF_TABLES) is _tsv:
+        with whole_tsv(path, columns) as add:
+            yield add
+        return
+    rows: list[Sequence] = []
+    yield rows.extend
+    table = pd.DataFrame(rows, columns=list(columns))
+    write_table(table.assign(**{name: pd.to_numeric(table[name]) for name in numbers}), path)
 
 
 def _writer(path: Path, writers: dict[str, Callable]) -> Callable:

@@ -23,10 +23,13 @@ from transformers import (
     pipeline,
 )
 
+import coi
+import modeling_barcodemae
 from barcodemae import (
     BarcodeMAEForMaskedLM,
     BarcodeMAEForSequenceClassification,
 )
+from barcodemae.encoders.shipped import shipped_model
 from barcodemae.presets import preset_config
 from launcher import launcher
 
@@ -48,9 +51,11 @@ CONFIG = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, kmer_si
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
+    """Weights in float16, as those that are shipped."""
     directory = tmp_path_factory.mktemp("pretrained")
     torch.manual_seed(0)
-    BarcodeMAEForMaskedLM(preset_config("barcodemae-tiny", **CONFIG)).save_pretrained(directory)
+    model = BarcodeMAEForMaskedLM(preset_config("barcodemae-tiny", **CONFIG))
+    model.half().save_pretrained(directory)
     return directory
 
 
@@ -136,6 +141,30 @@ def test_example_learns_saves_and_pushes(folder, checkpoint):
     validation = barcodes(30, seed=1)
     named = [each["label"] for each in classify(validation["nucleotides"].tolist())]
     assert named == validation["species"].tolist()
+
+
+@pytest.mark.slow
+def test_example_trains_the_shipped_model(folder):
+    """On barcodes of its own kind; the loss is finite and falls."""
+    draw = np.random.default_rng(0)
+    texts = [coi.mutated(draw, text, 0.01) for text in coi.draw(3) * 12]
+    table = pd.DataFrame({"nucleotides": texts, "species": ["Apis a", "Apis b", "Apis c"] * 12})
+    table.to_csv(folder / "coi.csv", index=False)
+    options = ["--output_dir=shipped", "--num_train_epochs=4", "--learning_rate=1e-3"]
+    options += ["--logging_steps=1", "--per_device_train_batch_size=12", "--use_cpu=True"]
+    given = [shipped_model(), "coi.csv", "coi.csv", *options]
+    said = run_python(folder, "-c", WITHOUT_THE_PROJECT, EXAMPLE, *given)
+    losses = [float(loss) for loss in re.findall(r"'loss': '?([\d.e-]+|nan)", said)]
+    assert len(losses) == 12 and np.isfinite(losses).all()
+    assert losses[-1] < losses[0] / 2
+
+
+def test_float16_weights_are_told_of_where_a_head_is_to_be_trained(checkpoint, monkeypatch):
+    for dtype, told in (("auto", True), ("float32", False)):
+        said = []
+        monkeypatch.setattr(modeling_barcodemae.logger, "warning", said.append)
+        BarcodeMAEForSequenceClassification.from_pretrained(checkpoint, dtype=dtype)
+        assert ('load it with dtype="float32"' in " ".join(said)) == told
 
 
 @pytest.mark.slow

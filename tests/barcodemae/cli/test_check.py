@@ -45,6 +45,30 @@ def test_the_report_and_the_mended_barcodes(barcode, tmp_path):
     assert header == f"longer mended={row['edits']}" and sequence == barcode
 
 
+@pytest.mark.parametrize("ending", [".csv", ".xlsx", ".parquet"])
+def test_the_ending_names_the_format(ending, barcode, tmp_path):
+    source, report = tmp_path / "barcodes.fasta", tmp_path / f"report{ending}"
+    source.write_text(f">right\n{barcode}\n>longer\n{barcode[:300]}A{barcode[300:]}\n")
+    run(source, "-o", report)
+    reader = {".csv": pd.read_csv, ".xlsx": pd.read_excel, ".parquet": pd.read_parquet}[ending]
+    table = reader(report)
+    assert table["verdict"].tolist() == ["clean", "insertion"]
+    assert pd.isna(table["probability"][0]) and 0 < table["probability"][1] <= 1
+
+
+def test_an_unknown_ending_is_refused_before_the_barcodes_are_read(tmp_path):
+    with pytest.raises(BarcodeMAEError, match=r"report.docx: the ending names the format"):
+        run(tmp_path / "nowhere.fasta", "-o", tmp_path / "report.docx")
+
+
+def test_gaps_can_be_taken_out(barcode, tmp_path):
+    source, report = tmp_path / "aligned.fasta", tmp_path / "report.tsv"
+    source.write_text(f">a\n{barcode[:300]}--{barcode[300:]}\n")
+    for options, unknown in (([], 2), (["--degap"], 0)):
+        run(source, "-o", report, *options)
+        assert pd.read_csv(report, sep="\t")["unknown"].tolist() == [unknown]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(">protein\nMFINRWLFSTNHKDIGTLYLLF\n", "protein"), ("", "barcodes.fasta"), (">a\n\n", "a")],

@@ -24,3 +24,10 @@ def test_errors_and_warnings_are_printable(monkeypatch, capsys):
         "left out \\x1b[2Jid\\rx\n"
         "barcodemae: reads.fasta: record \\x1b]0;title\\x07\\u202e1:\nremedy\n"
     )
+
+
+def test_a_file_that_is_not_there_is_named_in_words(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["barcodemae", "draw", "missing.npz", "-o", "map.png"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err == "barcodemae: missing.npz: No such file or directory\n"

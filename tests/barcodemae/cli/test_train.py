@@ -5,8 +5,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from barcodemae.cli import app
 
 PROJECT = Path(__file__).resolve().parents[3]
+
+
+def test_it_has_help_of_its_own():
+    result = CliRunner().invoke(app, ["train", "--help"])
+    assert result.exit_code == 0
+    assert "barcodemae train pretrain --help" in result.output
 
 
 @pytest.mark.slow

@@ -78,6 +78,10 @@ def test_a_packed_file_that_breaks_off(read, write, name, cut):
             zipped(**{"[Content_Types].xml": b"", "xl/a.xml": b""}),
             r"a spreadsheet .*: save the sheet",
         ),
+        (
+            zipped(**{"[Content_Types].xml": b"", "word/document.xml": b""}),
+            r"a Word document .*: save the barcodes as plain text",
+        ),
         (b"\xd0\xcf\x11\xe0 ...", "a spreadsheet .*: save the sheet as CSV"),
         (b'{"a": 1}', "JSON: save it as CSV"),
     ],

@@ -94,7 +94,7 @@ def test_records_without_a_kmer_are_left_out_and_named(embedder, tmp_path, endin
     path = tmp_path / f"e.{ending}"
     assert write_embeddings(path, embedder, faulty(tmp_path), piece=1) == 2
     assert read(path)[0] == ["good", "other"]
-    assert "left out 1 records without a k-mer: short" in caplog.text
+    assert "left out 1 record: short: no 4-mer of A, C, G and T alone" in caplog.text
 
 
 def test_a_failure_leaves_the_older_file(embedder, tmp_path, monkeypatch):

@@ -63,13 +63,15 @@ def test_eight_bits_give_nearly_the_same_alone_and_among_others(embedder):
     np.testing.assert_array_equal(alone[0], near[-1])
 
 
-def test_what_fits_nowhere_has_no_embedding_and_is_named(embedder, tmp_path):
+def test_what_fits_nowhere_has_no_embedding_and_is_named(embedder, tmp_path, caplog):
     barcode = draw(1)[0]
     assert embedder.embed([noise(600), barcode, ""]).any(axis=1).tolist() == [False, True, False]
     (tmp_path / "b.fasta").write_text(f">good\n{barcode}\n>odd\n{noise(600)}\n")
     barcodes = read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
-    with pytest.raises(BarcodeMAEError, match="b.fasta: record odd: it fits nowhere on the model"):
+    with pytest.raises(BarcodeMAEError, match="b.fasta: record odd: fits nowhere on the model"):
         write_embeddings(tmp_path / "e.csv", embedder, barcodes, sources="b.fasta")
+    write_embeddings(tmp_path / "e.csv", embedder, barcodes)
+    assert "left out 1 record: odd: fits nowhere on the model's grid" in caplog.text
 
 
 def test_an_encoder_on_a_grid_has_one_frame_and_its_own_fingerprint(embedder):

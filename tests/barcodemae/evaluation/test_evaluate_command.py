@@ -70,6 +70,25 @@ def test_a_run_is_one_folder(evaluate):
     assert "| kmer:4 + discriminants (supervised) |" in text and "HyenaDNA-tiny" in text
 
 
+@pytest.mark.parametrize(
+    ("given", "clustering", "seen"),
+    [
+        ({"query": "test_unseen"}, "test,test_unseen", "test"),
+        ({"query": "val_unseen"}, "val,val_unseen", "val"),
+        ({"query": "test"}, "test", "test"),
+        ({"query": "val_unseen", "clustering": "val", "seen": "key"}, "val", "key"),
+    ],
+)
+def test_the_other_splits_follow_the_query(given, clustering, seen, tmp_path, monkeypatch):
+    requests = []
+    monkeypatch.setattr(evaluator, "evaluate", lambda r: requests.append(r) or 1 / 0)
+    words = [word for name, value in given.items() for word in (f"--{name}", value)]
+    with pytest.raises(ZeroDivisionError):
+        command = ["evaluate", "--model", "kmer:3", "-o", str(tmp_path / "run"), *words]
+        CliRunner().invoke(app, command, catch_exceptions=False)
+    assert requests[0].settings.clustering == clustering and requests[0].settings.seen == seen
+
+
 def test_the_html_report_stands_alone(evaluate):
     # $ begins a formula of Matplotlib's.
     folder, _ = evaluate("--model", "a|$\\frac$=kmer:3", "--model", "<b>=kmer:2", *CHEAP)
