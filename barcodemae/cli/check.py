@@ -32,7 +32,6 @@ def check(
             "the package, which says what --repair shall put in or cut out."
         ),
     ] = "shipped",
-    degap: options.Degap = False,
     on_error: options.OnError = "raise",
 ) -> None:
     """Check COI barcodes: one row for each record, what is wrong with it and where.
@@ -40,8 +39,8 @@ def check(
     Verdicts: clean, insertion, deletion, substitution suspected (a nucleotide that hardly any like
     barcode has there), stop codon, reversed, not COI, NUMT suspected (stop codons and frame shifts
     together, three or more). Stop codons are read by the phylum, where the input names it, else by
-    the invertebrate code. Places count from 1, on the record as it stands forward, and on the grid
-    of 658.
+    the invertebrate code. Places count from 1, on the record as it stands forward, without gaps,
+    and on the grid of 658.
     """
     from barcodemae.checking.report import COLUMNS, NUMBERS, write_report
     from barcodemae.data import read_barcodes
@@ -50,7 +49,7 @@ def check(
 
     files.check_table(output)
     check_outputs([output, repair], barcodes)
-    table = read_barcodes(barcodes, prepare=False, degap=degap, on_error=on_error)
+    table = read_barcodes(barcodes, prepare=False, degap=True, on_error=on_error)
     tagger = None
     if tags != "none" and (tags != "shipped" or repair is not None):
         from barcodemae.checking.tagging import Tagger

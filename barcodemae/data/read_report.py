@@ -63,7 +63,8 @@ class ReadReport:
         if self.gapped:
             logger.warning(
                 "%d of %d barcodes hold gaps (- or .), which count as unknown nucleotides. If the "
-                "barcodes come from an alignment, take the gaps out (--degap).",
+                "barcodes come from an alignment, take the gaps out, with --degap where there is "
+                "that option.",
                 self.gapped,
                 self.kept,
             )

@@ -61,12 +61,11 @@ def test_an_unknown_ending_is_refused_before_the_barcodes_are_read(tmp_path):
         run(tmp_path / "nowhere.fasta", "-o", tmp_path / "report.docx")
 
 
-def test_gaps_can_be_taken_out(barcode, tmp_path):
+def test_gaps_of_an_alignment_are_taken_out(barcode, tmp_path, caplog):
     source, report = tmp_path / "aligned.fasta", tmp_path / "report.tsv"
-    source.write_text(f">a\n{barcode[:300]}--{barcode[300:]}\n")
-    for options, unknown in (([], 2), (["--degap"], 0)):
-        run(source, "-o", report, *options)
-        assert pd.read_csv(report, sep="\t")["unknown"].tolist() == [unknown]
+    source.write_text(f">a\n{barcode[:300]}--{barcode[300:500]}..{barcode[500:]}\n")
+    assert "1 clean" in run(source, "-o", report).output and not caplog.text
+    assert pd.read_csv(report, sep="\t")["unknown"].tolist() == [0]
 
 
 @pytest.mark.parametrize(
