@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TABLE, REPORT = "barcodes.arrow", "report.json"
 _SEAL = "seal.json"  # written last: what a whole entry holds
-_VERSION = 5  # raised whenever the same input would give another table
+_VERSION = 6  # raised whenever the same input would give another table
 
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)

@@ -67,6 +67,11 @@ _OPEN = (
         re.compile(rf"^[A-Z][\w-]+ (?:[A-Z]|(?!{_AUTHOR}).*\d)|^[A-Za-z]+\d+\w*$"),
     ),
 )
+# Not what stands in for an epithet, nor a name with the ending of a family or subfamily.
+_BINOMIAL = re.compile(
+    r"(?![\w-]+(?:idae|inae) )([A-Z][a-z]+(?:-[a-z]+)?) "
+    r"(?!(?:gen|hybrid|indet|larvae?|nov)$)[a-z-]+"
+)
 _NEEDS_A_LOOK = r"[ _](?i:cf|aff|nr|near|prope|n\.? ?sp|sp|gr|agg|group|complex|s\.l|sensu)|[?0-9:]"
 _NEEDS_A_LOOK += r"| [A-Z]"
 
@@ -101,6 +106,13 @@ def open_names(species: pa.Array | pa.ChunkedArray) -> np.ndarray:
     for row in np.flatnonzero(np.asarray(look)):
         marks[row] = open_name(species[int(row)].as_py())
     return marks
+
+
+def genus_of(species: str) -> str:
+    """The genus of a species' name of two words, "Aedes" of "Aedes aegypti"; "" for an open name
+    and for any other text."""
+    match = _BINOMIAL.fullmatch(species)
+    return match.group(1) if match and not open_name(species) else ""
 
 
 def plain_name(text: str) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from barcodemae.data.preparation import standardise, strip_unknown_end, tidy_labels
+from barcodemae.data.preparation import fill_genera, standardise, strip_unknown_end, tidy_labels
 from barcodemae.data.problems import Problems
 from barcodemae.data.repeats import hash_values
 from barcodemae.data.source_settings import SourceSettings
@@ -74,7 +74,7 @@ def _sound(
     table = table.append_column("barcode_hash", [hash_values(table["nucleotides"])])
     if taxonomy is not None:
         table = _with_labels(table, taxonomy, file, problems)
-    return table, problems
+    return fill_genera(table, file, problems), problems
 
 
 def _with_labels(table: pa.Table, taxonomy: Taxonomy, file: str, problems: Problems) -> pa.Table:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from barcodemae.data.names import is_missing
+from barcodemae.data.names import genus_of, is_missing
 from barcodemae.data.problems import Problems
 from barcodemae.data.schemas import COI, COLUMNS, LONGEST_ID, MARKER, RANKS
 from barcodemae.data.source_settings import NAMED, SourceSettings
@@ -74,6 +74,26 @@ def tidy_labels(table: pa.Table, problems: Problems) -> pa.Table:
     genus = table["genus"].combine_chunks()
     species = whole_species(table["species"].combine_chunks(), genus)
     return table.set_column(table.column_names.index("species"), "species", species)
+
+
+def fill_genera(table: pa.Table, file: str, problems: Problems) -> pa.Table:
+    """`table` with the genus of a species' name of two words where a record has none.
+
+    What has the name of another of the record's ranks in front ("Diptera larva") is no such name.
+    """
+    lacking = pc.and_(pc.is_null(table["genus"]), pc.is_valid(table["species"]))
+    rows = np.flatnonzero(lacking.to_numpy())
+    if not len(rows):
+        return table
+    genera = table["genus"].to_pylist()
+    above = [table[rank] for rank in RANKS[: RANKS.index("genus")]]
+    for row in rows.tolist():
+        genus = genus_of(table["species"][row].as_py())
+        if genus and genus not in (names[row].as_py() for names in above):
+            genera[row] = genus
+            problems.counts["genera_of_species", file] += 1
+    at = table.column_names.index("genus")
+    return table.set_column(at, "genus", pa.array(genera, pa.string()))
 
 
 def fault_of(nucleotides: str | None) -> str | None:

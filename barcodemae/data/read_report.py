@@ -31,6 +31,7 @@ class ReadReport:
         renamed: records with the id of another source's, called SOURCE:ID, by source.
         repeated_ids: records with an id that their source has twice, called ID:RECORD, by source.
         without_lineage: records that the taxonomy files do not have, by source.
+        genera_of_species: records without a genus that got it from their species' name, by source.
         open_names: species that are open names ("Pieris sp."), by their mark.
         unused_columns: of tables that gave no record a genus or a species, by source.
         formats: what each source turned out to be, and where its ids come from.
@@ -49,6 +50,7 @@ class ReadReport:
     renamed: dict[str, int] = field(default_factory=dict)
     repeated_ids: dict[str, int] = field(default_factory=dict)
     without_lineage: dict[str, int] = field(default_factory=dict)
+    genera_of_species: dict[str, int] = field(default_factory=dict)
     open_names: dict[str, int] = field(default_factory=dict)
     unused_columns: dict[str, list[str]] = field(default_factory=dict, compare=False)
     formats: dict[str, str] = field(default_factory=dict, compare=False)
@@ -109,6 +111,11 @@ class ReadReport:
             )
         for source, count in self.without_lineage.items():
             logger.warning("%d records of %s are not in the taxonomy files", count, source)
+        for source, count in self.genera_of_species.items():
+            logger.warning(
+                "%d records of %s have no genus; it is taken from their species' names",
+                *(count, source),
+            )
         if self.placeholders:
             logger.warning(
                 "%d labels name no taxon and count as missing (%s)",

@@ -37,6 +37,9 @@ def table(*rows, columns="id,genus,species,nucleotides"):
     return "\n".join([columns, *rows, ""])
 
 
+FAMILIES = "id,family,genus,species,nucleotides"
+
+
 def test_one_barcode_of_two_species_keeps_both(library, caplog):
     references = library(table("a,Aus,Aus unus,ACGT", "b,Aus,Aus duo,ACGT", "c,Bus,Bus x,GGG"))
     assert references.ids == ["a", "b", "c"]
@@ -52,9 +55,8 @@ def test_labels_of_copies_are_joined(library):
 
 
 def test_a_rank_that_one_copy_lacks_comes_from_another(library):
-    columns = "id,family,genus,species,nucleotides"
     rows = ("a,Aidae,,,ACGT", "b,,Aus,Aus duo,ACGT")
-    (lineage,) = library(table(*rows, columns=columns)).lineages.to_dict("records")
+    (lineage,) = library(table(*rows, columns=FAMILIES)).lineages.to_dict("records")
     assert (lineage["family"], lineage["species"], lineage["order"]) == ("Aidae", "Aus duo", "")
 
 
@@ -159,6 +161,7 @@ def test_no_label_is_lost_and_none_is_made_up(tmp_path_factory, rows):
     frame.to_csv(folder / "library.csv", index=False)
     references = read_references(folder / "library.csv", cache_dir=folder, progress=False)
     assert references.copies.sum() == len(rows)
+    frame.loc[(frame.genus == "") & frame.species.isin(["Aus unus", "Aus duo"]), "genus"] = "Aus"
     lineages = references.lineages.assign(barcode=references.barcodes)
     for barcode, before in frame.groupby("nucleotides"):
         after = lineages[lineages["barcode"] == barcode]
@@ -198,6 +201,27 @@ def test_columns_that_give_no_names_are_told(library, caplog):
     caplog.clear()
     library(f"id,nucleotides,genus,Art,Land\n{rows}", "named.csv")
     assert not caplog.text
+
+
+def test_a_species_name_gives_a_record_its_genus(library, caplog):
+    told = {"Aedes aegypti": "Aedes", "Argynnis c-album": "Argynnis"}
+    silent = ["Aedes sp.", "Aedes sp", "Aedes cf. aegypti", "Aedes", "Aedes BOLD:AAA1234"]
+    silent += ["Aedes indet", "aegypti", "Aedes aegypti formosus", "Culicidae minor"]
+    names = [*told, *silent]
+    rows = [f"{n},,,{name},{'ACGT' * (n + 2)}" for n, name in enumerate(names)]
+    rows += ["x,,Stegomyia,Aedes aegypti,TTTT", "y,Aedes,,Aedes minor,CCCC"]
+    found = library(table(*rows, columns=FAMILIES))
+    genera = [told.get(name, "") for name in names]
+    assert found.lineages["genus"].tolist() == [*genera, "Stegomyia", ""]
+    assert found.lineages["species"].tolist() == [*names, "Aedes aegypti", "Aedes minor"]
+    assert list(found.report.genera_of_species.values()) == [2]
+    assert "2 records of" in caplog.text and "taken from their species' names" in caplog.text
+
+
+def test_a_genus_of_a_name_joins_no_copies_that_disagree(library):
+    rows = ("a,,,Aedes aegypti,ACGT", "b,,Stegomyia,,ACGT", "c,,Aedes,,ACGT")
+    found = library(table(*rows, columns=FAMILIES))
+    assert set(found.lineages["genus"]) == {"Aedes", "Stegomyia"} and found.report.conflicts == 1
 
 
 def test_an_epithet_alone_gets_its_genus(library):
