@@ -1,8 +1,12 @@
-"""The one exception for what a user can put right."""
+"""The exception for what a user can put right."""
 
 
 class BarcodeMAEError(ValueError):
     """Bad input: the message names the file, the record and the remedy."""
+
+
+class FaultyRecord(BarcodeMAEError):
+    """One record that cannot be used; a reader that was told to would leave it out."""
 
 
 def first_line(error: BaseException) -> str:

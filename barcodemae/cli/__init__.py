@@ -18,6 +18,7 @@ from barcodemae.cli.evaluate import evaluate
 from barcodemae.cli.export import export
 from barcodemae.cli.identify import identify
 from barcodemae.cli.library import app as library
+from barcodemae.cli.options import Command
 from barcodemae.cli.place import place
 from barcodemae.cli.push import push
 from barcodemae.cli.serve import serve
@@ -48,7 +49,7 @@ for _command in (
     serve,
     simulate,
 ):
-    app.command()(_command)
+    app.command(cls=Command)(_command)
 # What follows the script's name is the script's, --help too.
 _ALL_THAT_FOLLOWS = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command(cls=HelpFirst, context_settings=_ALL_THAT_FOLLOWS, add_help_option=False)(train)

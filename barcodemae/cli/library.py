@@ -22,7 +22,7 @@ _Format = Annotated[str, typer.Option(help="Of FASTA headers; default: recognise
 _Folder = Annotated[Path, typer.Argument(help="Folder of the library.")]
 
 
-@app.command()
+@app.command(cls=options.Command)
 def build(
     references: _References,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the library.")],
@@ -97,7 +97,7 @@ def info(library: _Folder) -> None:
         print(line)
 
 
-@app.command()
+@app.command(cls=options.Command)
 def add(
     library: _Folder,
     references: _References,

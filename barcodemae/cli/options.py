@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
+
+from barcodemae.errors import BarcodeMAEError, FaultyRecord
 
 Barcodes = Annotated[
     list[str],
@@ -39,6 +42,20 @@ OnError = Annotated[
 TrustRemoteCode = Annotated[
     bool, typer.Option(help="Run code from the repository of a model that no table knows.")
 ]
+
+
+class Command(TyperCommand):
+    """A command that names `--on-error skip`, where it has that, when a faulty record stops it."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except FaultyRecord as error:
+            if all(option.name != "on_error" for option in self.params):
+                raise
+            raise BarcodeMAEError(
+                f"{error}; or leave such records out with --on-error skip"
+            ) from error
 
 
 def listed(names: str) -> tuple[str, ...]:

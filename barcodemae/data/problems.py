@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from barcodemae.data.line_numbers import line_of
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.errors import BarcodeMAEError, FaultyRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,10 @@ class Problems:
         reason: str,
         line: int | None = None,
     ) -> None:
-        """Raise `BarcodeMAEError`, or note the record down when skipping."""
+        """Raise `BarcodeMAEError` (of a record `FaultyRecord`), or note it down when skipping."""
         if not self.skip:
-            raise BarcodeMAEError(describe(file, record, id, reason, line))
+            kind = BarcodeMAEError if record is None else FaultyRecord
+            raise kind(describe(file, record, id, reason, line))
         self.left_out.append(LeftOut(str(file), record, id, reason))
 
 

@@ -3,9 +3,14 @@
 import logging
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from barcodemae import cli
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.cli.options import Command
+from barcodemae.errors import BarcodeMAEError, FaultyRecord
+
+RUN = CliRunner()
 
 
 def fail():
@@ -31,3 +36,26 @@ def test_a_file_that_is_not_there_is_named_in_words(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         cli.main()
     assert capsys.readouterr().err == "barcodemae: missing.npz: No such file or directory\n"
+
+
+@pytest.mark.parametrize("command", ["build", "add"])
+def test_a_faulty_record_may_be_left_out_by_a_command_that_can(tmp_path, monkeypatch, command):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr("barcodemae.identification.library.Library", lambda folder: "x")
+    (tmp_path / "a.csv").write_text("id,species,nucleotides\na,Aus unus,ACGT\nb,Aus duo,\n")
+    where = [tmp_path / "lib", tmp_path / "a.csv"] if command == "add" else [tmp_path / "a.csv"]
+    arguments = ["library", command, *where, *(["-o", tmp_path / "lib"] * (command == "build"))]
+    remedy = "no sequence: complete the record or remove it; or .* with --on-error skip$"
+    with pytest.raises(BarcodeMAEError, match=remedy):
+        RUN.invoke(cli.app, list(map(str, arguments)), catch_exceptions=False)
+
+
+def test_no_command_names_an_option_that_it_has_not():
+    app = typer.Typer()
+
+    @app.command(cls=Command)
+    def train() -> None:
+        raise FaultyRecord("a.csv: record 2: no sequence: complete the record")
+
+    with pytest.raises(FaultyRecord, match="complete the record$"):
+        RUN.invoke(app, [], catch_exceptions=False)
