@@ -25,9 +25,22 @@ Taxonomy = Annotated[
 Splits = Annotated[str, typer.Option(help="Only the references of these splits, by commas.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Barcodes in a batch.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, ...; default: what there is.")]
+
+
+def _probability(target: float) -> float:
+    """Refused before anything is loaded."""
+    from barcodemae.identification.confidence import check_target
+
+    check_target(target)
+    return target
+
+
 Target = Annotated[
     float,
-    typer.Option(help="Threshold: the deepest rank whose probability reaches it is called."),
+    typer.Option(
+        callback=_probability,
+        help="Threshold: the deepest rank whose probability reaches it is called.",
+    ),
 ]
 Long = Annotated[
     bool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -30,6 +31,7 @@ from barcodemae.errors import BarcodeMAEError, first_line
 if TYPE_CHECKING:
     import datasets
 
+logger = logging.getLogger(__name__)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _FILE_SUFFIXES = re.compile(
     r"\.(fa|fas|fasta|fna|fq|fastq|csv|tsv|tab|txt|parquet|pq|arrow|json|xlsx?|gz|bz2|xz|zst|zip)$",
@@ -152,7 +154,8 @@ Source = FileSource | StreamSource | DatasetSource
 
 
 def resolve(sources: str | Path | Sequence[str | Path]) -> list[Source]:
-    """All sources that `sources` names, in its order; globs sorted, a file named twice once.
+    """All sources that `sources` names, in its order; globs sorted, a file named twice once, with a
+    warning.
 
     Raises `BarcodeMAEError` for a missing file, a glob that matches nothing, and a Hub id that
     gives no table.
@@ -162,7 +165,10 @@ def resolve(sources: str | Path | Sequence[str | Path]) -> list[Source]:
     found: dict[str, Source] = {}
     for source in sources:
         for each in _expand(str(source)):
-            found.setdefault(str(each.key()), each)
+            first = found.setdefault(str(each.key()), each)
+            if first is not each:
+                same = "" if first.name == each.name else f" (as {first.name})"
+                logger.warning("%s: named twice%s; it is read once", each.name, same)
     if not found:
         raise BarcodeMAEError("no barcodes were named: give at least one file, glob or Hub id")
     return list(found.values())

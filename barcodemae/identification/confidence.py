@@ -15,12 +15,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from barcodemae.errors import BarcodeMAEError
+
 KNOTS = 6  # of each feature's curve
 BINS = 10  # of the reliability diagram
 TARGET = 0.95
 _CERTAIN = 0.999  # no probability is nearer to 1 or 0, however large the sample
 _PENALTY = 1.0  # inverse strength of the logistic regression's L2 penalty
 _FEWEST = 200  # weighed examples, and a tenth as many of either outcome
+
+
+def check_target(target: float) -> None:
+    """Raise BarcodeMAEError where the probability that a rank has to reach is none."""
+    if not 0 < target < 1:
+        raise BarcodeMAEError(f"--target {target:g}: give a probability between 0 and 1")
 
 
 @dataclass

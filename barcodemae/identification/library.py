@@ -16,6 +16,7 @@ Records that are added become a part of their own; nothing else is written anew.
 
 from __future__ import annotations
 
+import difflib
 import json
 from functools import cached_property
 from pathlib import Path
@@ -191,10 +192,7 @@ def read_card(folder: Path) -> dict:
     """
     path = folder / CARD
     if not path.is_file():
-        raise BarcodeMAEError(
-            f"{folder}: there is no library (it has no {CARD}). Build one: "
-            f"barcodemae library build REFERENCES -o {folder}"
-        )
+        raise BarcodeMAEError(_no_library(folder))
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         version = card["format"]
@@ -208,6 +206,22 @@ def read_card(folder: Path) -> dict:
             "install the version that made it."
         )
     return card
+
+
+def _no_library(folder: Path) -> str:
+    """That there is none, and what might have been meant."""
+    if folder.is_file():
+        return (
+            f"{folder}: this is a file and no library. Build one of it (barcodemae library build "
+            f"{folder} -o FOLDER), or let `identify` do so: --reference {folder}"
+        )
+    beside = [path.parent.name for path in folder.absolute().parent.glob(f"*/{CARD}")]
+    near = difflib.get_close_matches(folder.name, beside, 1)
+    meant = f"Did you mean {folder.parent / near[0]}? If not, build one" if near else "Build one"
+    return (
+        f"{folder}: there is no library (it has no {CARD}). {meant}: "
+        f"barcodemae library build REFERENCES -o {folder}"
+    )
 
 
 def _mapped(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -96,10 +96,16 @@ def test_a_stopped_run_goes_on_and_processes_share_the_shards(files, monkeypatch
         (["-o", "names.tsv", "--reference", "references.csv", "--ranks", "tribe"], "no such rank"),
         (["-o", "names.tsv", "--reference", "references.csv", "--inference", "x"], "no inference"),
         (["-o", "names.tsv", "--library", "nowhere"], "there is no library"),
+        (["-o", "names.tsv", "--library", "nowhere", "--target", "95"], "--target 95: give a prob"),
+        (["-o", "names.tsv", "-l", "references.csv"], "a file and no library.*--reference refer"),
+        (["-o", "names.tsv", "-l", "libary"], "Did you mean library[?] If not, build one: "),
     ],
 )
 def test_what_cannot_be_done_is_one_clear_error(files, monkeypatch, arguments, message):
     monkeypatch.chdir(files)
+    for folder, holds in (("library", "library.json"), ("libari", "notes.txt")):
+        (files / folder).mkdir()
+        (files / folder / holds).touch()
     with pytest.raises(BarcodeMAEError, match=message):
         _run("identify", "queries.fasta", "--model", "kmer:4", *arguments)
     assert not (files / "names.tsv").exists()

@@ -19,10 +19,13 @@ def test_files_keep_their_order_and_globs_are_sorted(write, tmp_path):
     assert [source.path.name for source in found] == ["c.csv", "a.fa", "b.fa"]
 
 
-def test_a_file_named_twice_counts_once(write, tmp_path, monkeypatch):
+def test_a_file_named_twice_counts_once_and_this_is_said(write, tmp_path, monkeypatch, caplog):
     path = write("a.fa", ">x\nACGT\n")
     monkeypatch.chdir(tmp_path)
-    assert len(resolve([path, "a.fa", f"{tmp_path}/*"])) == 1
+    assert len(resolve([path, f"{tmp_path}/*"])) == 1
+    assert f"{path}: named twice; it is read once" in caplog.text
+    assert len(resolve([path, "a.fa"])) == 1
+    assert f"a.fa: named twice (as {path}); it is read once" in caplog.text
 
 
 def test_a_file_whose_name_looks_like_a_pattern(write):
