@@ -19,6 +19,7 @@ from barcodemae.encoders import load_encoder
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.shipped import NAME, shipped_model
 from barcodemae.errors import BarcodeMAEError
+from barcodemae.hub.card import render_card
 
 if not (Path(checkpoints.__file__).parent / NAME).is_dir():
     pytest.skip("no weights in this checkout", allow_module_level=True)
@@ -139,3 +140,13 @@ def test_the_wheel_holds_it_and_what_messages_tell_to_run(tmp_path):
     assert "checkpoints/barcodemae-coi-small/grid.safetensors" in listed
     assert "train/pretrain.py" in listed and "train/configs/paper.yaml" in listed
     assert "barcodemae/py.typed" in listed
+
+
+@pytest.mark.parametrize("name", [NAME, "enbed-coi-edits"])
+def test_its_card_is_what_the_project_writes(name):
+    """Its snippets load it from the project's folder."""
+    folder = Path(checkpoints.__file__).parent / name
+    written = render_card(folder, f"checkpoints/{name}")
+    assert (folder / "README.md").read_text(encoding="utf-8") == written, f"export {name} anew"
+    if name == NAME:
+        assert "0.9045 (" in written  # as the project's README says, 90.5

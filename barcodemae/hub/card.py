@@ -1,7 +1,8 @@
 """The model card: README.md of a repository, made of its config, training record and results."""
 
 import math
-from importlib.metadata import version
+import re
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import jinja2
@@ -92,6 +93,7 @@ def render_card(directory: Path, repo_id: str) -> str:
         tables=score_tables(results),
         figures=sorted(path.name for path in (directory / "figures").glob("*.png")),
         has_onnx=(directory / "onnx" / "model.onnx").is_file(),
+        sentence_transformers=_least_version("sentence-transformers"),
         package_version=version("barcodemae"),
     )
 
@@ -188,6 +190,12 @@ def _count_parameters(directory: Path) -> int:
             names = tensors.keys()
             count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
     return count
+
+
+def _least_version(package: str) -> str:
+    """The oldest version of a package that barcodemae works with."""
+    found = (re.match(rf"{package}>=([\d.]+)", line) for line in requires("barcodemae") or [])
+    return next(match.group(1) for match in found if match)
 
 
 def _duration(seconds: float) -> str:

@@ -38,7 +38,7 @@ def read_training(directory: Path) -> dict:
     record = read_json(path := directory / TRAINING_RECORD)
     for names, kind, allowed in (
         (("arguments", "data", "validation", "versions", "original"), dict, "an object"),
-        (("license", "hardware", "converted_from"), str, "a text"),
+        (("license", "hardware", "converted_from", "notes"), str, "a text"),
         (("steps", "barcodes_seen"), int, "a whole number"),
         (("epochs", "seconds"), (int, float), "a number"),
     ):
