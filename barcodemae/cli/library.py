@@ -14,7 +14,7 @@ app = typer.Typer(
 _References = Annotated[
     list[str],
     typer.Argument(
-        help="CSV, TSV, Parquet (BIOSCAN-5M, BOLD, CANADA-1.5M), or FASTA with SINTAX, BOLD, "
+        help="CSV, TSV, xlsx, Parquet (BIOSCAN-5M, BOLD, CANADA-1.5M), or FASTA with SINTAX, BOLD, "
         "DADA2, MIDORI2 or GenBank headers; packed ones and globs too."
     ),
 ]

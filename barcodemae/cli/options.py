@@ -10,7 +10,9 @@ from barcodemae.errors import BarcodeMAEError, FaultyRecord
 
 Barcodes = Annotated[
     list[str],
-    typer.Argument(help="FASTA, FASTQ, CSV, TSV or Parquet files; packed ones and globs too."),
+    typer.Argument(
+        help="FASTA, FASTQ, CSV, TSV, xlsx or Parquet files; packed ones and globs too."
+    ),
 ]
 LibraryFolder = Annotated[
     Path, typer.Option("--library", "-l", help="Folder that `library build` wrote.")

@@ -1,4 +1,5 @@
-"""Packed files: gzip, bzip2, xz, Zstandard and zip with one data file in it, told by content."""
+"""Packed files: gzip, bzip2, xz, Zstandard and zip with one data file in it, and the first sheet of
+a workbook; told by content."""
 
 from __future__ import annotations
 
@@ -72,17 +73,19 @@ def opened(path: str | Path) -> io.BufferedReader:
 
 
 def unpack(raw: Any) -> io.BufferedReader:
-    """The content of `raw`, a file at its beginning, unpacked however often it is packed.
+    """The content of `raw`, a file at its beginning, unpacked however often it is packed; of a
+    workbook (.xlsx) the first sheet as CSV.
 
     Raises:
-        Unreadable: a tar, a spreadsheet, or a zip with several files or a password.
+        Unreadable: a tar, a workbook that is packed or damaged, or a zip with several files or a
+            password.
         one of PACKING_ERRORS: the packing is damaged.
     """
     stream = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw, BUFFER)
-    for _ in range(3):
+    for depth in range(3):
         head = stream.peek(6)[:6]
         if head.startswith(_ZIP):
-            stream = io.BufferedReader(_Guarded(_only_member(stream)), BUFFER)
+            stream = io.BufferedReader(_Guarded(_only_member(stream, depth > 0)), BUFFER)
             continue
         opener = next((open for magic, open in _OPENERS.items() if head.startswith(magic)), None)
         if opener is None:
@@ -112,7 +115,7 @@ def packing_of(head: bytes) -> str:
     return next((name for magic, name in names.items() if head.startswith(magic)), "zip")
 
 
-def _only_member(stream: io.BufferedReader) -> IO[bytes]:
+def _only_member(stream: io.BufferedReader, is_packed: bool) -> IO[bytes]:
     whole = stream if stream.seekable() else io.BytesIO(stream.read())
     try:
         archive = zipfile.ZipFile(whole)
@@ -120,7 +123,11 @@ def _only_member(stream: io.BufferedReader) -> IO[bytes]:
         raise zipfile.BadZipFile(str(error)) from None
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
     if "[Content_Types].xml" in names:
-        raise Unreadable(_office_file(names))
+        if is_packed or not any(name.startswith("xl/") for name in names):
+            raise Unreadable(_office_file(names))
+        from barcodemae.data.spreadsheets import as_csv  # for the few that need it
+
+        return as_csv(whole)
     # What macOS adds is no data.
     names = [n for n in names if not n.startswith("__MACOSX/") and n.rpartition("/")[2][:1] != "."]
     if len(names) != 1:
@@ -144,7 +151,7 @@ def _office_file(names: list[str]) -> str:
     if any(name.startswith("word/") for name in names):
         return "a Word document (.docx): save the barcodes as plain text and name that file"
     if any(name.startswith("xl/") for name in names):
-        return "a spreadsheet (.xlsx): save the sheet as CSV and name that file"
+        return "a spreadsheet (.xlsx) that is packed: unpack it and name that file"
     return "an Office document: save the barcodes as FASTA or CSV and name that file"
 
 

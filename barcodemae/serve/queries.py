@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from barcodemae.data import read_barcodes, read_report
 from barcodemae.data.packed import PACKING_ERRORS, Unreadable, unpack
+from barcodemae.data.spreadsheets import first_sheet, write_csv
 from barcodemae.errors import BarcodeMAEError
 
 ENDINGS = (
@@ -22,7 +23,6 @@ ENDINGS = (
     *(".parquet", ".gz", ".bz2", ".xz", ".zst", ".zip"),
 )
 _GROWTH = 20  # times that a packed file may grow: barcodes pack to a quarter
-_COLUMNS = 200  # of a spreadsheet
 _PIECE = 1 << 20
 _PLAIN = re.compile(r"[A-Za-z?*.-]{20,}")
 
@@ -147,30 +147,19 @@ def _is_spreadsheet(file: BinaryIO) -> bool:
 
 
 def _spreadsheet_to_csv(file: BinaryIO, path: Path, limits: Limits) -> None:
-    """The first sheet as CSV; formulas as their values."""
-    from openpyxl import load_workbook
-
+    """The first sheet as CSV."""
     with zipfile.ZipFile(file) as archive:
         if sum(info.file_size for info in archive.infolist()) > limits.bytes * _GROWTH:
             raise BarcodeMAEError(f"{path.name}: unpacked, {_too_large(limits)}")
-    try:
-        book = load_workbook(file, read_only=True, data_only=True)
-        rows = book.worksheets[0].iter_rows(max_col=_COLUMNS, values_only=True)
-        with path.open("w", encoding="utf-8", newline="") as sink:
-            writer = csv.writer(sink)
-            for number, row in enumerate(rows):
-                if number > 2 * limits.barcodes:  # blank rows and a header aside
-                    raise BarcodeMAEError(_too_many(limits))
-                if any(value not in (None, "") for value in row):
-                    writer.writerow(row)
-    except BarcodeMAEError:
-        raise
-    except Exception as error:
-        # openpyxl raises whatever comes of a workbook that is none.
-        raise BarcodeMAEError(
-            f"{path.name}: no workbook that can be read ({type(error).__name__}); save the sheet "
-            "as CSV and give that"
-        ) from error
+
+    def few() -> Iterator[tuple]:
+        for number, row in enumerate(first_sheet(file)):
+            if number > 2 * limits.barcodes:  # blank rows and a header aside
+                raise BarcodeMAEError(_too_many(limits))
+            yield row
+
+    with path.open("wb") as sink:
+        write_csv(few(), sink)
 
 
 def _check_parquet(path: Path, limits: Limits) -> None:

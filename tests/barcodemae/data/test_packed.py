@@ -76,7 +76,11 @@ def test_a_packed_file_that_breaks_off(read, write, name, cut):
         (zipped(**{"__MACOSX/a": b""}), "a zip archive with 0 files"),
         (
             zipped(**{"[Content_Types].xml": b"", "xl/a.xml": b""}),
-            r"a spreadsheet .*: save the sheet",
+            "no workbook that can be read .*; save the sheet as CSV",
+        ),
+        (
+            gzip.compress(zipped(**{"[Content_Types].xml": b"", "xl/a.xml": b""})),
+            r"a spreadsheet .* that is packed: unpack it",
         ),
         (
             zipped(**{"[Content_Types].xml": b"", "word/document.xml": b""}),
