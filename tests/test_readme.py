@@ -75,7 +75,7 @@ def test_the_evaluate_command_runs(model, tmp_path, monkeypatch):
         pytest.skip("no VSEARCH")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(model, "runs/mine/best")
-    sizes = {"orders": 2, "families": 4, "genera": 12, "species": 160, "barcodes": 1200}
+    sizes = {"orders": 2, "families": 4, "genera": 12, "species": 160, "barcodes": 4000}
     write_simulated("barcodes.csv", 0, progress=False, **sizes)
     text = "\n".join(blocks("bash")).replace("\\\n", " ")
     (command,) = [line for line in text.splitlines() if line.startswith("barcodemae evaluate ")]

@@ -127,7 +127,7 @@ class Classification:
             raise BarcodeMAEError(f"--model, --model_overrides: {error}") from error
         # Pretraining on masked nucleotides leaves a head for four of them, another task its own.
         options["ignore_mismatched_sizes"] = True
-        return load_model(EnbedForSequenceClassification, name, "score", **options)
+        return load_model(EnbedForSequenceClassification, name, "score", dtype="float32", **options)
 
     def run(self) -> dict:
         """Train and judge every fold; write the figures.
