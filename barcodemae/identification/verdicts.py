@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 
 from barcodemae.data.grid import coi_grid
-from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification import answers as named
 from barcodemae.identification import bits, flags, vectors
 from barcodemae.identification.answers import RANKS, Answers
-from barcodemae.identification.confidence import TARGET
+from barcodemae.identification.confidence import TARGET, check_target
 from barcodemae.identification.evidence import CALLED, Candidates, Evidence, Surroundings, weigh
 from barcodemae.identification.library import Library
 
@@ -54,8 +53,7 @@ def identify(
     Raises:
         BarcodeMAEError: the target is no probability, or as `Library.encoder`.
     """
-    if not 0 < target < 1:
-        raise BarcodeMAEError(f"--target {target}: give a probability between 0 and 1")
+    check_target(target)
     codes, placements = coi_grid().lay(barcodes)
     planes = bits.pack(codes)
     sites = (codes < 4).sum(axis=1)
