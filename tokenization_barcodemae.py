@@ -10,6 +10,7 @@ order, so the id of a k-mer is its value in base 4 (A = 0, C = 1, G = 2, T = 3);
 
 import os
 import re
+import sys
 from itertools import product
 
 import numpy as np
@@ -23,6 +24,13 @@ except ImportError:  # installed
     from grid_barcodemae import MAX_NUCLEOTIDES, UNKNOWN_END, Grid, nucleotide_text
 
 logger = logging.get_logger(__name__)
+
+# transformers puts modules of remote code into sys.modules alone. dill, by which `datasets.map`
+# hashes a tokenizer, looks for them in their package, and else saves whole classes, for a minute.
+for _name in (__name__, Grid.__module__):
+    _package, _, _own_name = _name.rpartition(".")
+    if _package in sys.modules:
+        setattr(sys.modules[_package], _own_name, sys.modules[_name])
 
 
 def _build(kmer_size: int) -> Tokenizer:

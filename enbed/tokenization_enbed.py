@@ -3,6 +3,9 @@
 The 125 sentinels <extra_id_0> ... follow the 256 bytes: 384 tokens in all.
 """
 
+import importlib
+import sys
+
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, processors
 from transformers import PreTrainedTokenizerFast
@@ -22,6 +25,11 @@ _VOCABULARY = ["<pad>", "</s>", "<unk>", *map(chr, range(256)), *_SENTINELS]
 _REWRITES = dict(zip("acgtnrykmswbdhvuU", "ACGTNRYKMSWBDHVTT", strict=True))
 _BYTES = np.arange(256, dtype=np.int64) + OFFSET
 _BYTES[[ord(letter) for letter in _REWRITES]] = [ord(x) + OFFSET for x in _REWRITES.values()]
+
+# As in tokenization_barcodemae.py: so that dill, and with it `datasets.map`, finds the class.
+_package, _, _name = __name__.rpartition(".")
+if _package:
+    setattr(importlib.import_module(_package), _name, sys.modules[__name__])
 
 
 def _build() -> Tokenizer:

@@ -18,6 +18,7 @@ from modeling_barcodemae import (
 SCRIPT = """
 import json, sys, warnings
 import torch
+from datasets.utils._dill import dumps  # by which `datasets.map` hashes
 from transformers import (AutoConfig, AutoModel, AutoModelForMaskedLM,
                           AutoModelForSequenceClassification, AutoTokenizer, pipeline)
 
@@ -26,6 +27,7 @@ sequence = "ACGTTGCATTGACCAGT" * 3
 assert "barcodemae" not in sys.modules
 found = {"k": AutoConfig.from_pretrained(directory, **remote).kmer_size}
 tokenizer = AutoTokenizer.from_pretrained(directory, **remote)
+assert len(dumps(tokenizer)) < 2**18  # the class by its name, and not whole
 found["tokens"] = tokenizer(sequence)["input_ids"]
 inputs = tokenizer([sequence, sequence[:20]], padding=True, return_tensors="pt")
 model = AutoModel.from_pretrained(directory, **remote).eval()

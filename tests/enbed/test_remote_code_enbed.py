@@ -14,6 +14,7 @@ from enbed import EnbedForConditionalGeneration, EnbedTokenizer
 SCRIPT = """
 import json, sys
 import torch
+from datasets.utils._dill import dumps  # by which `datasets.map` hashes
 from transformers import (AutoModel, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification,
                           AutoModelForTokenClassification, AutoTokenizer, pipeline)
 from transformers.pipelines import get_supported_tasks
@@ -22,6 +23,7 @@ directory, remote = sys.argv[1], {"trust_remote_code": True}
 assert "enbed" not in sys.modules
 text = "ACGTTGCATTGACCAGTN" * 8
 tokenizer = AutoTokenizer.from_pretrained(directory, **remote)
+assert len(dumps(tokenizer)) < 2**18  # the class by its name, and not whole
 inputs = tokenizer([text, text[:20]], padding=True, return_tensors="pt")
 found = {"tokens": inputs["input_ids"].tolist()}
 with torch.no_grad():
