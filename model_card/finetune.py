@@ -3,7 +3,7 @@
 python finetune.py MODEL train.csv validation.csv --output_dir my-species --num_train_epochs 10
 """
 
-from datasets import Dataset, load_dataset
+from datasets import load_dataset
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -31,6 +31,7 @@ for split, rows in known.items():
     print(f"{unknown} of species that the training file lacks")
     if not rows:
         raise SystemExit(f"{split}: no barcode is left. Name a species that training has.")
+data = known
 names = {"num_labels": len(taxa), "id2label": dict(enumerate(taxa)), "label2id": label2id}
 tokenizer = AutoTokenizer.from_pretrained(files.model, trust_remote_code=True)
 model = AutoModelForSequenceClassification.from_pretrained(
@@ -39,17 +40,14 @@ model = AutoModelForSequenceClassification.from_pretrained(
     dtype="float32",  # in float16, as some weights are saved, training gives NaN
     **names,
 )
-tokenized = {}
-for split, rows in known.items():  # not by `map`, which takes a minute to hash the tokenizer
-    columns = dict(tokenizer(list(rows["nucleotides"]), truncation=True))
-    columns["labels"] = [label2id[taxon] for taxon in rows["species"]]
-    tokenized[split] = Dataset.from_dict(columns)
+data = data.map(lambda rows: tokenizer(rows["nucleotides"], truncation=True), batched=True)
+data = data.map(lambda row: {"labels": label2id[row["species"]]})
 trainer = Trainer(
     model,
     arguments,
     data_collator=DataCollatorWithPadding(tokenizer),
-    train_dataset=tokenized["train"],
-    eval_dataset=tokenized["val"],
+    train_dataset=data["train"],
+    eval_dataset=data["val"],
     processing_class=tokenizer,
     compute_metrics=lambda p: {"accuracy": float((p[0].argmax(-1) == p[1]).mean())},
 )
