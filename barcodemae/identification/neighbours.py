@@ -6,9 +6,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
-from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.extmath import row_norms, safe_sparse_dot
 
-_SIMILARITIES = 1 << 26  # held at a time, 256 MiB
+_SIMILARITIES = 1 << 24  # held at a time, 64 MiB
 _EQUAL = 1e-6  # cosine; identical barcodes are neighbours of the same rank
 
 
@@ -40,11 +40,14 @@ def nearest(
         raise ValueError(
             f"the dimensions differ: reference {reference.shape[1]}, query {query.shape[1]}"
         )
-    reference = normalize(reference)
+    # The products are divided, and not the references: a copy of these may be gigabytes.
+    lengths = row_norms(reference)
+    lengths[lengths == 0] = 1
     similarities = np.empty((query.shape[0], k), dtype=np.float32)
     indices = np.empty((query.shape[0], k), dtype=np.int64)
     for rows in gen_batches(query.shape[0], max(_SIMILARITIES // reference.shape[0], 1)):
         found = safe_sparse_dot(normalize(query[rows]), reference.T, dense_output=True)
+        found /= lengths
         at = found.argmax(axis=1)[:, None] if k == 1 else _highest(found, k)
         similarities[rows], indices[rows] = np.take_along_axis(found, at, axis=1), at
     return similarities, indices
