@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from barcodemae.data.grid import coi_grid
+from barcodemae.data.grid import profile_but_of_coi
 from barcodemae.encoders import Options
 from barcodemae.encoders.corruption import Corruption
 from barcodemae.encoders.shipped import shipped_model
@@ -103,9 +103,7 @@ class OnnxEncoder:
         weights = Path(directory) / "model.safetensors"
         if weights.is_file():
             digest.update(weights.read_bytes())
-        grid = self.embedder.grid
-        if grid is not None and not np.array_equal(grid.profile, coi_grid().profile):
-            digest.update(grid.profile.tobytes())
+        digest.update(profile_but_of_coi(self.embedder.grid))
         self.fingerprint = f"onnx-{digest.hexdigest()}"
         self.settings = {"encoder": f"onnx:{directory}", "dimensions": self.embedder.dim}
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from barcodemae import BarcodeMAEModel
-from barcodemae.data.grid import coi_grid
+from barcodemae.data.grid import profile_but_of_coi
 from barcodemae.encoders import Options
 from barcodemae.encoders.corruption import KINDS, Corruption
 from barcodemae.encoders.embedder import Embedder
@@ -36,10 +36,8 @@ def hash_weights(model: nn.Module, *more: object) -> str:
 
 def hash_embedder(embedder: Embedder) -> str:
     """`hash_weights`, and of a grid other than COI's that lies beside them."""
-    grid = embedder.grid
-    if grid is None or np.array_equal(grid.profile, coi_grid().profile):
-        return hash_weights(embedder.model)
-    return hash_weights(embedder.model, grid.profile.tobytes())
+    profile = profile_but_of_coi(embedder.grid)
+    return hash_weights(embedder.model, *([profile] if profile else []))
 
 
 class BarcodeMAEEncoder:

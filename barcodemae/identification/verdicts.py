@@ -149,16 +149,20 @@ def _probabilities(library: Library, evidence: dict[str, Evidence], sites: np.nd
 def _table(library, ids, candidates, evidence, probabilities) -> pd.DataFrame:
     nearest = candidates.places[:, 0]
     found = nearest >= 0
-    species = np.where(found, library.taxa.codes["species"][np.maximum(nearest, 0)], -1)
     table = pd.DataFrame({"id": list(ids)}, dtype=object)
     for name in named.PROBABILITIES:
         table[name] = probabilities[name]
     table["similarity"] = np.where(found, candidates.similarities[:, 0], 0)
     table["identity"] = np.where(found, candidates.identities[:, 0], 0)
     table["nearest_id"] = library.ids(nearest)
-    table["nearest_species"] = _names(library, "species", species)
+    table["nearest_species"] = _names(library, "species", _species(library, nearest))
     table["runner_up_genus"] = _names(library, "genus", evidence["genus"].runner_up)
     return table
+
+
+def _species(library: Library, places: np.ndarray) -> np.ndarray:
+    """Codes of the species of references, -1 where there is none; of the shape of `places`."""
+    return np.where(places >= 0, library.taxa.codes["species"][np.maximum(places, 0)], -1)
 
 
 def _names(library: Library, rank: str, taxon: np.ndarray) -> np.ndarray:
@@ -209,9 +213,7 @@ def _pair(row: int, library: Library, species: Evidence, unsure: np.ndarray) -> 
 
 def _sharing(library: Library, candidates: Candidates, species: Evidence) -> list[list[str]]:
     """For each query the species that have the barcode nearest to it, nearest first."""
-    codes = np.where(
-        candidates.places >= 0, library.taxa.codes["species"][np.maximum(candidates.places, 0)], -1
-    )
+    codes = _species(library, candidates.places)
     best = np.where(codes >= 0, candidates.identities, -1).max(axis=1)
     tied = (codes >= 0) & (candidates.identities >= best[:, None] - _TIE)
     tied &= (best >= _SHARED)[:, None]
