@@ -9,7 +9,6 @@ from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.embedding.precision import at_precision
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.tokens import kmer_ids
-from benchmarks.flops import encoder_flops
 from benchmarks.plain_baseline import PlainBarcodeMAE, PlainTokenizer
 from benchmarks.timing import ratio, summary, take_turns
 
@@ -40,10 +39,8 @@ def compare_embedding(
         rows[name]["faster_than_plain"] = ratio(times["plain baseline"], times[name])
         rows[name]["faster_than_fp32"] = ratio(times["BarcodeMAE"], times[name])
     difference = np.abs(full.embed(barcodes) - plain.embed(barcodes, tokenizer).numpy()).max()
-    length = round(np.mean([len(b) // model.config.kmer_size for b in barcodes]))
     return {
         "barcodes": len(barcodes),
-        "gflop_per_barcode": encoder_flops(model.config, length) / 1e9,
         "largest_difference_from_plain": float(difference),
         "contestants": rows,
     }

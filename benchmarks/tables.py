@@ -35,23 +35,15 @@ def _training(training: dict) -> list[str]:
                 name,
                 f"{row['barcodes_per_second']:,.1f}",
                 f"{row['faster_than_plain']:.2f}",
-                f"{row['share_of_ceiling']:.0%}",
                 _spread(row),
-                *(f"{row['parts'][part]:.3f}" for part in row["parts"]),
                 "" if memory is None else f"{memory / 2**30:.1f} GiB",
-                "" if memory is None else str(row["synchronisations"]),
             ]
         )
-    head = ["training step", "barcodes/s", "times plain", "of the ceiling", "seconds (spread)"]
-    head += ["data", "forward", "backward", "optimizer", "peak memory", "waits for the GPU"]
-    needed, executed = training["gflop_per_barcode"], training["plain_gflop_per_barcode"]
+    head = ["training step", "barcodes/s", "times plain", "seconds (spread)", "peak memory"]
     return [
         f"{training['preset']}, {training['precision']}, batches of {training['batch_size']}. "
-        f"A step needs {needed:.1f} GFLOP a barcode; the plain baseline computes {executed:.1f} "
-        f"({training['fewer_flops_than_plain']:.2f} times). Ceiling: "
-        f"{training['ceiling_tflop_per_second']:.3f} TFLOP/s in a large matrix product. On equal "
-        f"weights and masks the losses differ by {training['loss_difference']:.1e}, the gradients "
-        f"by at most {training['largest_gradient_difference']:.1e}.",
+        f"On equal weights and masks the losses differ by {training['loss_difference']:.1e}, the "
+        f"gradients by at most {training['largest_gradient_difference']:.1e}.",
         "",
         *_table(head, rows),
     ]
@@ -70,8 +62,7 @@ def _embedding(embedding: dict) -> list[str]:
     ]
     head = ["embedding", "barcodes/s", "times plain", "times fp32", "seconds (spread)"]
     return [
-        f"{embedding['barcodes']} barcodes, {embedding['gflop_per_barcode']:.1f} GFLOP each; "
-        f"batches and single barcodes differ by at most "
+        f"{embedding['barcodes']} barcodes; batches and single barcodes differ by at most "
         f"{embedding['largest_difference_from_plain']:.1e}.",
         "",
         *_table(head, rows),

@@ -1,17 +1,13 @@
-"""Times that can be compared: contestants take turns, so a busy machine disturbs all alike.
-
-And models that can be: trained alike for equal time of the processor.
-"""
+"""Times that can be compared: contestants take turns, so a busy machine disturbs all alike."""
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 import transformers
@@ -24,7 +20,6 @@ def synchronize() -> None:
 
 
 CLOCKS = {"day": time.perf_counter, "processor": time.process_time}
-_RATE = 3e-3  # of learning, at its highest
 
 
 def seconds(work: Callable[[], object], clock: str = "day") -> float:
@@ -53,22 +48,6 @@ def take_turns(
         for name, work in contestants.items():
             times[name].append(seconds(work, clock))
     return times
-
-
-def fit(model: torch.nn.Module, losses: Iterator[torch.Tensor], seconds: float) -> int:
-    """Train on one loss after the other for so many processor seconds; how many steps that were."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=0.01, fused=True)
-    start, steps = time.process_time(), 0
-    model.train()
-    while (spent := (time.process_time() - start) / seconds) < 1:
-        rate = min(spent / 0.1, 1.0) * 0.5 * (1 + math.cos(math.pi * spent))
-        optimizer.param_groups[0]["lr"] = _RATE * rate
-        optimizer.zero_grad()
-        next(losses).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        steps += 1
-    return steps
 
 
 def summary(times: list[float], barcodes: int) -> dict:

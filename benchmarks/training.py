@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from benchmarks.flops import forward_flops
 from benchmarks.plain_baseline import PlainBarcodeMAE, PlainTokenizer
-from benchmarks.timing import CLOCKS, ratio, summary, synchronize, take_turns
+from benchmarks.timing import ratio, summary, synchronize, take_turns
 from train.loop.arguments import PretrainArguments
 from train.masked_lm.masking import MaskingCollator
 from train.pretrain import Pretraining
-
-PARTS = ("data", "forward", "backward", "optimizer")
 
 
 class Ours:
@@ -33,7 +28,7 @@ class Ours:
             )
         )
         self.run.model.train()
-        self.model, self.optimizer = self.run.model, self.run.optimizer.optimizer
+        self.model = self.run.model
         self.batches = iter(self.run.training_batches(0))
 
     def data(self) -> dict:
@@ -89,7 +84,7 @@ def compare_steps(
     cpu: bool,
     clock: str = "day",
 ) -> dict:
-    """Barcodes a second, share of the machine's ceiling, parts of the step, peak memory."""
+    """Barcodes a second beside the plain baseline's, how equal the two are, peak memory."""
     common = {
         "preset": preset,
         "mixed_precision": "bf16" if precision == "bf16" else "no",
@@ -102,46 +97,22 @@ def compare_steps(
     }
     if ours.run.accelerator.device.type == "cuda":
         contestants["BarcodeMAE, compiled"] = Ours(data, batch_size, compile=True, **common)
-    config = ours.run.config
-    batch = ours.data()
-    length, visible = batch["input_ids"].shape[1], batch["num_visible"]
-    needed = 3 * forward_flops(config, length, visible, batch["num_predicted"])
     equality = losses_and_gradients(ours)
-    product = MatrixProduct(precision, ours.run.accelerator.device)
-    works: dict[str, Callable] = {"ceiling": product.multiply}
-    works |= {name: _step(contestant) for name, contestant in contestants.items()}
+    works = {name: _step(contestant) for name, contestant in contestants.items()}
     times = take_turns(works, repeats, warm_up=1 if cpu else 5, clock=clock)
-    ceiling = product.flops / summary(times["ceiling"], 1)["seconds"]
     rows = {}
     for name, contestant in contestants.items():
         row = summary(times[name], batch_size)
-        row["share_of_ceiling"] = row["barcodes_per_second"] * needed / ceiling
         row["faster_than_plain"] = ratio(times["plain baseline"], times[name])
-        row["parts"] = parts_of_step(contestant, repeats, clock)
         row["peak_memory_bytes"] = _peak_memory(contestant)
-        row["synchronisations"] = _synchronisations(contestant)
         rows[name] = row
-    plain = contestants["plain baseline"]
-    executed = 3 * forward_flops(config, *plain_shape(plain))
     return {
         "preset": preset,
         "precision": precision,
         "batch_size": batch_size,
-        "gflop_per_barcode": needed / 1e9,
-        "plain_gflop_per_barcode": executed / 1e9,
-        "fewer_flops_than_plain": executed / needed,
-        "ceiling_tflop_per_second": ceiling / 1e12,
         **equality,
         "contestants": rows,
     }
-
-
-def plain_shape(plain: Plain) -> tuple[int, int, int, int]:
-    """Tokens, visible ones, logits, and encoder slots of a batch of the plain baseline."""
-    tokens = plain.data()
-    counts = (~plain.model.mask(tokens)).sum(dim=1)
-    width = int(counts.max())
-    return tokens.shape[1], width, tokens.shape[1], width
 
 
 def losses_and_gradients(ours: Ours) -> dict:
@@ -182,69 +153,8 @@ def losses_and_gradients(ours: Ours) -> dict:
     }
 
 
-class MatrixProduct:
-    """A product of two large square matrices of the precision that is trained in."""
-
-    def __init__(self, precision: str, device: torch.device):
-        size = 8192 if device.type == "cuda" else 2048
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self.matrix = torch.randn(size, size, device=device).to(dtype)
-        self.flops = 2.0 * size**3
-
-    @torch.inference_mode()
-    def multiply(self) -> None:
-        torch.mm(self.matrix, self.matrix)
-
-
 def _step(contestant: Ours | Plain) -> Callable[[], None]:
     return lambda: contestant.learn(contestant.data())
-
-
-def parts_of_step(contestant: Ours | Plain, repeats: int, clock: str = "day") -> dict[str, float]:
-    """Median seconds of data, forward, backward and optimizer.
-
-    Measured apart from the whole step: it takes waiting for the device between the parts.
-    """
-    marks: list[float] = []
-
-    def mark(*_) -> None:
-        synchronize()
-        marks.append(CLOCKS[clock]())
-
-    model: nn.Module = contestant.model
-    hooks = [
-        model.register_forward_pre_hook(mark),
-        model.register_forward_hook(mark),
-        contestant.optimizer.register_step_pre_hook(mark),
-        contestant.optimizer.register_step_post_hook(mark),
-    ]
-    rounds = []
-    for _ in range(repeats):
-        marks.clear()
-        mark()
-        batch = contestant.data()
-        mark()
-        contestant.learn(batch)
-        begin, read, forward, forwarded, optimizer, optimized = marks
-        rounds.append([read - begin, forwarded - forward, optimizer - forwarded])
-        rounds[-1].append(optimized - optimizer)
-    for hook in hooks:
-        hook.remove()
-    middle = torch.tensor(rounds).median(dim=0).values.tolist()
-    return dict(zip(PARTS, middle, strict=True))
-
-
-def _synchronisations(contestant: Ours | Plain) -> int | None:
-    """How often a step makes the program wait for the GPU; None on a CPU."""
-    if not torch.cuda.is_available():
-        return None
-    batch = contestant.data()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        torch.cuda.set_sync_debug_mode("warn")
-        contestant.learn(batch)
-        torch.cuda.set_sync_debug_mode("default")
-    return sum("synchroniz" in str(warning.message) for warning in caught)
 
 
 def _peak_memory(contestant: Ours | Plain) -> int | None:

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 
@@ -50,11 +49,9 @@ def test_the_whole_comparison_at_small_size(tmp_path, monkeypatch, barcodes):
     training = compare_steps(data, "barcodemae-tiny", "fp32", 4, repeats=2, cpu=True)
     assert training["loss_difference"] < 1e-5
     assert training["largest_gradient_difference"] < 1e-5
-    assert training["fewer_flops_than_plain"] > 1
     assert set(training["contestants"]) == {"plain baseline", "BarcodeMAE"}
     for row in training["contestants"].values():
         assert row["barcodes_per_second"] > 0
-        assert all(seconds > 0 for seconds in row["parts"].values())
     torch.manual_seed(0)
     model = BarcodeMAEForMaskedLM(preset_config("barcodemae-tiny"))
     embedding = compare_embedding(model, barcodes, 2, torch.device("cpu"))
@@ -65,7 +62,6 @@ def test_the_whole_comparison_at_small_size(tmp_path, monkeypatch, barcodes):
     result |= {"embedding": embedding, "tokenization": tokenization}
     page = markdown(json.loads(json.dumps(result)))
     assert "| BarcodeMAE, int8 |" in page and "times the loop over a dictionary" in page
-    assert np.isfinite(training["ceiling_tflop_per_second"])
 
 
 def test_a_gpu_that_is_not_there_is_said_so(monkeypatch, capsys):
