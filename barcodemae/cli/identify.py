@@ -119,7 +119,7 @@ def _open(wanted):
 def _check_outputs(output: Path, report: Path | None, inputs: list) -> bool:
     """Refuse outputs that could not be written; whether `output` is a folder of shards."""
     from barcodemae.outputs import is_stream
-    from barcodemae.reports import files, page
+    from barcodemae.reports import files
     from barcodemae.shard_folders import check_alone
 
     sharded = output.suffix == "" and not is_stream(output)
@@ -127,6 +127,8 @@ def _check_outputs(output: Path, report: Path | None, inputs: list) -> bool:
         check_alone(output)
         files.check(output, inputs)
     if report:
+        from barcodemae.reports import page  # loads what draws it
+
         page.check_html(report, inputs)
     return sharded
 
@@ -134,13 +136,15 @@ def _check_outputs(output: Path, report: Path | None, inputs: list) -> bool:
 def _write(answers, output: Path, report: Path | None, ranks: tuple[str, ...] | None) -> None:
     """Write the table, a row for each of `ranks` where they are given, and the HTML page."""
     from barcodemae.identification import batches
-    from barcodemae.reports import files, page
+    from barcodemae.reports import files
 
     if ranks:
         files.write_table(batches.as_text(answers.long(ranks)), output)
     else:
         files.write(answers, output)
     if report:
+        from barcodemae.reports import page
+
         page.write_html(answers, report)
 
 

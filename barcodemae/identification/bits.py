@@ -9,6 +9,7 @@ import numpy as np
 
 SITES = 658
 WORDS = -(-SITES // 64)
+NONE = -SITES - 1  # shared by barcodes without common sites: less than by any with some
 _PLANES = 3  # high bit of the code, low bit, known
 _WORDS_AT_ONCE = 1 << 16  # of pairs; more fall out of the processor's cache
 
@@ -49,31 +50,44 @@ def _ones(words: np.ndarray) -> np.ndarray:
     return (counts @ np.ones(counts.shape[-1], np.float32)).astype(np.int32)  # quicker than a sum
 
 
-def shared(query: np.ndarray, references: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """(m,) float32: equal less different nucleotides of one query with m references.
+class Tile:
+    """References of which every word stands beside the same word of the next.
 
-    -inf without common sites. Many times quicker than `compare`, since every word of the references
-    stands beside the same word of the next.
+    So they are compared with a barcode many times quicker than by `compare`.
 
     Args:
-        query: (3, words).
-        references: (3, words, m).
-        room: (2, words, m) uint64 that is written over; to find new room would take as long again.
+        references: (m, 3, words).
     """
-    used = np.flatnonzero(query[2])
-    if not len(used):
-        return np.full(references.shape[2], -np.inf, dtype=np.float32)
-    words = slice(used[0], used[-1] + 1)
-    (high, low, known), theirs = query[:, words, None], references[:, words]
-    both, differ = room[:, words]
-    np.bitwise_xor(theirs[0], high, out=differ)
-    differ |= np.bitwise_xor(theirs[1], low, out=both)
-    differ &= np.bitwise_and(theirs[2], known, out=both)
-    common = np.bitwise_count(both).sum(axis=0, dtype=np.int16)
-    differing = np.bitwise_count(differ).sum(axis=0, dtype=np.int16)
-    scores = (common - 2 * differing).astype(np.float32)
-    scores[common == 0] = -np.inf
-    return scores
+
+    def __init__(self, references: np.ndarray):
+        self._planes = np.ascontiguousarray(references.transpose(1, 2, 0))
+        # What is written over: to find new room would take as long again.
+        self._both, *self._differ = np.empty_like(self._planes)
+        self._common = np.zeros(len(references), dtype=np.int16)
+        self._words = slice(0)
+
+    def look_at(self, known: np.ndarray) -> None:
+        """Compare with barcodes of these known sites (words,) from now on."""
+        used = np.flatnonzero(known)
+        self._words = words = slice(used[0], used[-1] + 1) if len(used) else slice(0)
+        both = np.bitwise_and(self._planes[2, words], known[words, None], out=self._both[words])
+        self._common = np.bitwise_count(both).sum(axis=0, dtype=np.int16)
+        self._common[self._common == 0] = NONE
+
+    def shared(self, query: np.ndarray, scores: np.ndarray) -> None:
+        """Write down the equal less the different nucleotides with a barcode (3, words), or `NONE`.
+
+        Args:
+            scores: (m,) int16.
+        """
+        words = self._words
+        (high, low, _), (differ, other) = query[:, words, None], (x[words] for x in self._differ)
+        np.bitwise_xor(self._planes[0, words], high, out=differ)
+        differ |= np.bitwise_xor(self._planes[1, words], low, out=other)
+        differ &= self._both[words]
+        np.bitwise_count(differ).sum(axis=0, dtype=np.int16, out=scores)
+        scores *= -2
+        scores += self._common
 
 
 def compare_at(

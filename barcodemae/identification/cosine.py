@@ -98,13 +98,14 @@ class CosineSearch:
         """(n,) the cosine that `count` references of the most promising blocks reach."""
         few = min(max(_FIRST, count // _BLOCK + 2), len(self._places))
         promising = sides[:, :-1] @ self._means.T
-        chosen = np.argpartition(-promising, few - 1, axis=1)[:, :few]
-        found = np.full((len(queries), few, _BLOCK), -np.inf, dtype=np.float32)
-        for block in np.unique(chosen).tolist():
-            rows, slots = np.nonzero(chosen == block)
-            places = self._places[block]
-            found[rows, slots, : len(places)] = queries[rows] @ self._read(places).T
-        cosines = found.reshape(len(found), -1)
+        chosen = np.argpartition(-promising, few - 1, axis=1)[:, :few].ravel()
+        found = np.full((len(chosen), _BLOCK), -np.inf, dtype=np.float32)
+        order = np.argsort(chosen, kind="stable")
+        ends = np.cumsum(np.bincount(chosen, minlength=len(self._places)))
+        for places, at in zip(self._places, np.split(order, ends[:-1]), strict=True):
+            if len(at):
+                found[at, : len(places)] = queries[at // few] @ self._read(places).T
+        cosines = found.reshape(len(queries), -1)
         cosines.partition(-count, axis=1)
         return cosines[:, -count].copy()
 

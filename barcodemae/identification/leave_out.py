@@ -24,7 +24,7 @@ from barcodemae.identification.evidence import (
     Taxa,
     weigh,
 )
-from barcodemae.identification.search import compared, shared
+from barcodemae.identification.search import compared, in_order, shared
 
 # What is left out -> the share of queries that it stands for. A choice, not a measurement: most
 # barcodes that a lab reads are of species in its library, and few of genera that it lacks.
@@ -165,7 +165,11 @@ def _trials(source, embedded, each, rows, window: slice) -> dict[str, _Trials]:
     if not inside.all():
         embedded = source.embed(bits.unpack(bits.masked(source.planes, inside)))
     mapped = vectors.unit(embedded if each is None else each(embedded))
-    scores = mapped[rows] @ mapped.T if inside.all() else shared(planes, source.planes)
+    if inside.all():
+        scores = mapped[rows] @ mapped.T
+    else:
+        scores = shared(planes, source.planes)
+        scores = np.where(scores == bits.NONE, -np.inf, scores).astype(np.float32)
     found = {}
     for name in SCENARIOS:
         kept, blocked = _blocked(source.taxa, name, rows)
@@ -173,7 +177,8 @@ def _trials(source, embedded, each, rows, window: slice) -> dict[str, _Trials]:
         places, values = _highest(allowed, min(CANDIDATES, len(mapped)))
         similarities = np.einsum("nk,nck->nc", mapped[rows[kept]], mapped[places])
         places = np.where(np.isfinite(values), places, -1)
-        candidates = compared(planes[kept], source.planes, places, similarities)
+        ordered = in_order(places, similarities)
+        candidates = compared(planes[kept], source.planes, *ordered)
         around = Surroundings(candidates, planes[kept], source.planes)
         evidence = {
             rank: weigh(candidates, source.taxa, rank, around) for rank in OUTCOMES.values()

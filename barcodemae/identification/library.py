@@ -34,7 +34,7 @@ from barcodemae.identification.approximate import Index
 from barcodemae.identification.confidence import Calibration
 from barcodemae.identification.cosine import CosineSearch
 from barcodemae.identification.evidence import CANDIDATES, Candidates, Taxa
-from barcodemae.identification.search import compared, nearest_by_identity
+from barcodemae.identification.search import compared, in_order, nearest_by_identity
 
 FORMAT = 1
 _PIECE = 512  # barcodes embedded and mapped at a time
@@ -150,8 +150,10 @@ class Library:
     def nearest(self, planes: np.ndarray, embedded: np.ndarray) -> Candidates:
         """The references nearest to n queries by cosine: planes (n, 3, words), vectors (n, k)."""
         count = min(CANDIDATES, len(self))
-        places, similarities = self._search.nearest(embedded, count)
-        return compared(planes, self.planes, places, similarities)
+        found = self._search.nearest(embedded, count)
+        if self._index:  # the exact search leaves nothing out of order
+            found = in_order(*found)
+        return compared(planes, self.planes, *found)
 
     def sharing(self, planes: np.ndarray) -> np.ndarray:
         """Places (n, count) of the references that share most nucleotides with n fragments."""
@@ -169,7 +171,7 @@ class Library:
         codes = bits.unpack(bits.masked(self.planes[used], window))
         theirs = self.embed(codes)[inverse.reshape(places.shape)]  # (n, count, k)
         similarities = np.einsum("nk,nck->nc", embedded, theirs)
-        return compared(planes, self.planes, places, similarities)
+        return compared(planes, self.planes, *in_order(places, similarities))
 
     def labels(self, rank: str, places: np.ndarray) -> np.ndarray:
         """(n,) names at a rank of the records at places (n,); "" for -1 and where missing."""

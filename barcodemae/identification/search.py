@@ -10,7 +10,7 @@ from barcodemae.identification.evidence import Candidates
 _REFERENCES = 16_384  # in a tile, of which every word stands beside the same of the next
 _GROUP = 64  # scores, of which the highest tells what to leave out
 _TIE = 1e-6  # cosines no further apart are equal: what 32 bits round off decides nothing
-_SCORES = 1 << 24  # pairs of barcodes whose scores are held at a time, 64 MiB
+_SCORES = 1 << 25  # pairs of barcodes whose scores are held at a time, 64 MiB
 
 
 def nearest_by_identity(queries: np.ndarray, references: np.ndarray, count: int) -> np.ndarray:
@@ -25,7 +25,7 @@ def nearest_by_identity(queries: np.ndarray, references: np.ndarray, count: int)
     for start in range(0, len(queries), step):
         for row, scores in enumerate(shared(queries[start : start + step], references), start):
             at = scores.argmax()[None] if count == 1 else _highest(scores, count)
-            places[row, : len(at)] = np.where(np.isfinite(scores[at]), at, -1)
+            places[row, : len(at)] = np.where(scores[at] > bits.NONE, at, -1)
     return places
 
 
@@ -39,17 +39,19 @@ def _highest(scores: np.ndarray, count: int) -> np.ndarray:
 
 
 def shared(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """(n, m) equal less different nucleotides of n queries with m references, (..., 3, words).
+    """(n, m) int16: equal less different nucleotides of n queries with m references.
 
-    -inf without common sites.
+    Both are (..., 3, words). `bits.NONE` without common sites.
     """
-    scores = np.empty((len(queries), len(references)), dtype=np.float32)
+    scores = np.empty((len(queries), len(references)), dtype=np.int16)
+    known, alike = np.unique(queries[:, 2], axis=0, return_inverse=True)
     for first in range(0, len(references), _REFERENCES):
         columns = slice(first, first + _REFERENCES)
-        by_word = np.ascontiguousarray(references[columns].transpose(1, 2, 0))
-        room = np.empty_like(by_word[:2])
-        for row, query in enumerate(queries):
-            scores[row, columns] = bits.shared(query, by_word, room)
+        tile = bits.Tile(references[columns])
+        for number, sites in enumerate(known):
+            tile.look_at(sites)
+            for row in np.flatnonzero(alike == number):
+                tile.shared(queries[row], scores[row, columns])
     return scores
 
 
@@ -66,18 +68,23 @@ def nearest_first(rows: np.ndarray, places: np.ndarray, cosines: np.ndarray) -> 
     return order[np.argsort(ties << 32 | (places[order] + 1))]
 
 
-def compared(
-    planes: np.ndarray, references: np.ndarray, places: np.ndarray, similarities: np.ndarray
-) -> Candidates:
-    """Candidates, nearest first: references at places (n, k) with similarities (n, k).
+def in_order(places: np.ndarray, similarities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """References at places (n, k) and their similarities, nearest first.
 
-    A place of -1 is none. What compares by no common site has similarity and identity 0.
+    A place of -1 is none: its similarity becomes -inf.
     """
     similarities = np.where(places < 0, -np.inf, similarities).astype(np.float32)
     rows = np.repeat(np.arange(len(places)), places.shape[1])
-    order = nearest_first(rows, places.ravel(), similarities.ravel())
-    places, similarities = (
-        array.ravel()[order].reshape(array.shape) for array in (places, similarities)
-    )
+    order = nearest_first(rows, places.ravel(), similarities.ravel()).reshape(places.shape)
+    return places.ravel()[order], similarities.ravel()[order]
+
+
+def compared(
+    planes: np.ndarray, references: np.ndarray, places: np.ndarray, similarities: np.ndarray
+) -> Candidates:
+    """Candidates: references at places (n, k) with similarities (n, k), which are in order.
+
+    What compares by no common site has identity 0.
+    """
     equal, common = bits.compare_at(planes, references, places)
     return Candidates(places, similarities, equal / np.maximum(common, 1, dtype=np.float32), common)

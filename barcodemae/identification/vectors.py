@@ -94,7 +94,7 @@ def embed(
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows of length 1, float32; a row of zeros stays."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+    return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32, copy=False)
 
 
 def fit_map(

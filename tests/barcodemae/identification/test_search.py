@@ -8,6 +8,7 @@ def _codes(rng, count: int) -> np.ndarray:
     for row in codes:  # fragments, some of which have no site in common
         start, stop = sorted(rng.integers(0, bits.SITES, 2))
         row[:start], row[stop:] = 4, 4
+    codes[rng.random(codes.shape) < 0.01] = 4
     return codes
 
 
@@ -15,11 +16,12 @@ def test_what_is_shared_is_what_sites_compared_one_by_one_say(monkeypatch):
     monkeypatch.setattr(search, "_REFERENCES", 7)  # several tiles, the last one not full
     rng = np.random.default_rng(0)
     queries, references = _codes(rng, 6), _codes(rng, 30)
+    queries[4] = np.where(queries[1] < 4, queries[4] % 4, 4)  # the sites of another
     queries[5] = 4  # nothing at all
     known = (queries[:, None] < 4) & (references[None] < 4)
     same = (queries[:, None] == references[None]) & known
-    expected = 2.0 * same.sum(axis=2) - known.sum(axis=2)
-    expected[~known.any(axis=2)] = -np.inf
+    expected = 2 * same.sum(axis=2) - known.sum(axis=2)
+    expected[~known.any(axis=2)] = bits.NONE
     found = search.shared(bits.pack(queries), bits.pack(references))
     np.testing.assert_array_equal(found, expected)
 
@@ -30,5 +32,5 @@ def test_what_is_shared_is_what_sites_compared_one_by_one_say(monkeypatch):
         assert (places[5] == -1).all()
         for row in range(5):
             best = np.argsort(-expected[row], kind="stable")[:count]  # equal ones by their places
-            shares = np.isfinite(expected[row, best])
+            shares = expected[row, best] > bits.NONE
             np.testing.assert_array_equal(places[row], np.where(shares, best, -1))
