@@ -18,7 +18,7 @@ from barcodemae.cli.evaluate import evaluate
 from barcodemae.cli.export import export
 from barcodemae.cli.identify import identify
 from barcodemae.cli.library import app as library
-from barcodemae.cli.options import Command
+from barcodemae.cli.options import Command, Group
 from barcodemae.cli.place import place
 from barcodemae.cli.push import push
 from barcodemae.cli.serve import serve
@@ -30,9 +30,11 @@ from barcodemae.errors import BarcodeMAEError
 _NOT_IN_LITE = ("torch", "transformers", "accelerate", "evaluate", "matplotlib", "pyhmmer")
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
+    rich_markup_mode=None,  # its boxes cut long words at 80 columns
 )
 for _command in (
     check,

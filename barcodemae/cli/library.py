@@ -8,8 +8,10 @@ import typer
 from barcodemae.cli import options
 
 app = typer.Typer(
+    cls=options.Group,
     help="Reference libraries for `identify`: built once, opened in an instant.",
     no_args_is_help=True,
+    rich_markup_mode=None,
 )
 _References = Annotated[
     list[str],

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from barcodemae.errors import BarcodeMAEError, FaultyRecord
 
@@ -71,6 +71,15 @@ class Command(TyperCommand):
             raise BarcodeMAEError(
                 f"{error}; or leave such records out with --on-error skip"
             ) from error
+
+
+class Group(TyperGroup):
+    """Commands whose list says each one's first sentence to its end, whatever the width."""
+
+    def format_commands(self, ctx, formatter):
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(999)) for name, each in commands])
 
 
 def listed(names: str) -> tuple[str, ...]:

@@ -61,8 +61,9 @@ def write_embeddings(
 
     Each barcode is read once. One that has nothing to embed, no k-mer of ACGT alone, is left out
     and named in a warning; where `sources` say what the barcodes were read from, it ends the work
-    instead, is named with them, and `output` stays as it was. Memory does not grow with the number
-    of barcodes, but for .npz. `bar` is the progress bar of something larger that this is a part of.
+    instead, is named with them, and `output` stays as it was. Reverse complements that a grid has
+    turned are counted in a warning. Memory does not grow with the number of barcodes, but for
+    .npz. `bar` is the progress bar of something larger that this is a part of.
 
     Raises:
         BarcodeMAEError: `output` cannot be written, has an unknown ending, or cannot hold the ids;
@@ -102,7 +103,7 @@ def _embed_parts(
     bar: tqdm,
     sources: str,
 ) -> Iterator[Part]:
-    left_out = []
+    left_out, turned_before = [], embedder.turned
     for rows in barcodes.select_columns(["processid", "nucleotides"]).iter(piece):
         ids, sequences = rows["processid"], rows["nucleotides"]
         bar.update(len(ids))
@@ -119,10 +120,16 @@ def _embed_parts(
             ids = [ids[row] for row in np.flatnonzero(sound)]
             embeddings = embeddings[sound]
         yield ids, embeddings
+    if turned := embedder.turned - turned_before:
+        logger.warning("turned %s: reverse complements", _records(turned))
     if left_out:
-        number = "1 record" if len(left_out) == 1 else f"{len(left_out)} records"
         shown = ", ".join(left_out[:10]) + (", ..." if len(left_out) > 10 else "")
-        logger.warning("left out %s: %s: %s", number, shown, _why_nothing(embedder, offset))
+        why = _why_nothing(embedder, offset)
+        logger.warning("left out %s: %s: %s", _records(len(left_out)), shown, why)
+
+
+def _records(number: int) -> str:
+    return "1 record" if number == 1 else f"{number:,} records"
 
 
 def _why_nothing(embedder: Embedder | OnnxEmbedder, offset: int) -> str:

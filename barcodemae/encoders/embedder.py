@@ -65,6 +65,7 @@ class Embedder:
         kmer_size: nucleotides in a token.
         grid: what barcodes are laid on; None: they are cut from the first nucleotide.
         longest: nucleotides of a record that an embedding can tell of; None: of all.
+        turned: reverse complements that were turned in all calls so far.
 
     Raises:
         BarcodeMAEError: the model has no [CLS] to pool by, another number of places than the grid,
@@ -92,6 +93,7 @@ class Embedder:
         family = family_of(model.config)
         reads = self.grid.length if self.grid else family.max_nucleotides
         self.longest = reads if family.overlap is None else None
+        self.turned = 0
 
     @classmethod
     def from_pretrained(
@@ -160,6 +162,7 @@ class Embedder:
                 piece = sequences[start : start + 64 * batch_size]
                 given = None if starts is None else starts[start : start + len(piece)]
                 tokens = self.tokens(piece, offset, given)
+                self.turned += tokens.turned
                 batches = list(batches_of_like_length(tokens.lengths, batch_size))
                 embedded = []
                 for rows, part in zip(batches, self._parts(tokens, batches), strict=True):

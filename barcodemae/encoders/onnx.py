@@ -31,7 +31,7 @@ class OnnxEmbedder:
         directory: of a model, with config.json and an ONNX graph.
 
     Attributes:
-        dim, kmer_size, grid, longest: as of `Embedder`.
+        dim, kmer_size, grid, longest, turned: as of `Embedder`.
 
     Raises:
         BarcodeMAEError: there is no model of ours with a graph, or ONNX Runtime is not installed.
@@ -52,6 +52,7 @@ class OnnxEmbedder:
         grid = directory / "grid.safetensors"
         self.grid = Grid.load(grid) if config.get("pooling") == "sites" else None
         self.longest = self.grid.length if self.grid else MAX_NUCLEOTIDES
+        self.turned = 0
         self.path = graphs[0]
         self._session, self._threads = _session(self.path), usable_threads()
         self.dim = {each.name: each for each in self._session.get_outputs()}[_OUTPUT].shape[1]
@@ -70,6 +71,7 @@ class OnnxEmbedder:
             for start in range(0, len(sequences), 64 * batch_size):
                 piece = sequences[start : start + 64 * batch_size]
                 tokens = token_batch(piece, self.kmer_size, offset, grid=self.grid)
+                self.turned += tokens.turned
                 batches = list(batches_of_like_length(tokens.lengths, batch_size))
                 parts = a_thread_each(partial(self._embed_rows, tokens), batches, self._threads)
                 for rows, part in zip(batches, parts, strict=True):

@@ -33,11 +33,13 @@ class TokenBatch:
         ids: (n, longest) int32, filled up with [UNK].
         lengths: (n,) int64, tokens of each barcode; 0: it has none.
         first: (n,) positions of the first tokens; None: 0.
+        turned: number of barcodes that were laid on the grid as their reverse complements.
     """
 
     ids: np.ndarray
     lengths: np.ndarray
     first: np.ndarray | None = None
+    turned: int = 0
 
     @property
     def is_token(self) -> np.ndarray:
@@ -73,7 +75,8 @@ def token_batch(
     if grid is not None:
         codes, placements = grid.lay(sequences)
         ids = grid_ids(codes, kmer_size)
-        return TokenBatch(ids, np.where(placements.placed, ids.shape[1], 0))
+        lengths = np.where(placements.placed, ids.shape[1], 0)
+        return TokenBatch(ids, lengths, turned=int((placements.strand < 0).sum()))
     longest = most_tokens(kmer_size)
     if starts is None:
         return TokenBatch(*kmer_ids(sequences, kmer_size, offset, longest))

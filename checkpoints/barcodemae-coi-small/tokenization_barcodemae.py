@@ -8,6 +8,7 @@ order, so the id of a k-mer is its value in base 4 (A = 0, C = 1, G = 2, T = 3);
 [MASK].
 """
 
+import json
 import os
 import re
 import sys
@@ -71,7 +72,8 @@ class BarcodeMAETokenizer(PreTrainedTokenizerFast):
         grid_length: places that the grid has to have; None: any number, or no grid.
 
     Raises:
-        ValueError: `kmer_size` is not allowed; the grid is missing, damaged, or of another length.
+        ValueError: `kmer_size` is not allowed; the grid is missing, damaged, or of another length;
+            the model in the same directory needs a grid or reads other k-mers.
     """
 
     model_input_names = ["input_ids", "attention_mask"]
@@ -95,6 +97,7 @@ class BarcodeMAETokenizer(PreTrainedTokenizerFast):
                 f"kmer_size = {kmer_size!r} is not allowed: kmer_size is an integer from 1 to 8"
             )
         self.grid = _checked_grid(grid, grid_file, grid_length, kwargs.get("name_or_path"))
+        _check_model(kwargs.get("name_or_path"), kmer_size, self.grid)
         for fixed in ("tokenizer_object", "tokenizer_file", "vocab_file"):
             kwargs.pop(fixed, None)
         kwargs |= {"unk_token": "[UNK]", "pad_token": "[UNK]", "mask_token": "[MASK]"}
@@ -200,6 +203,25 @@ def _checked_grid(
             "model's own grid.safetensors beside its tokenizer_config.json"
         )
     return grid
+
+
+def _check_model(directory: str | None, kmer_size: int, grid: Grid | None) -> None:
+    """Raise ValueError where the model in the same directory reads what this does not give."""
+    config = os.path.join(directory or "", "config.json")
+    if not directory or not os.path.isfile(config):
+        return
+    with open(config, encoding="utf-8") as file:
+        model = json.load(file)
+    if model.get("kmer_size", kmer_size) != kmer_size:
+        raise ValueError(
+            f"{directory}: the model reads {model['kmer_size']}-mers, its tokenizer cuts "
+            f"{kmer_size}-mers. Put the tokenizer that belongs to the model beside it"
+        )
+    if model.get("pooling") == "sites" and grid is None:
+        raise ValueError(
+            f"{directory}: the model reads barcodes on a grid, and its tokenizer has none. Put the "
+            "model's own tokenizer_config.json and grid.safetensors beside it"
+        )
 
 
 BarcodeMAETokenizer.register_for_auto_class("AutoTokenizer")

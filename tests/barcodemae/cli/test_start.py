@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from barcodemae.cli import app
@@ -42,6 +43,19 @@ def test_help_and_wrong_arguments_wait_for_no_library(arguments, status, said):
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert "typer" in imported
     assert not imported & {"torch", "transformers", "pandas", "sklearn", "matplotlib", "datasets"}
+
+
+def test_help_fits_into_80_columns_and_is_not_cut():
+    def pages(command, words):
+        yield CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80"}).output
+        for name, each in getattr(command, "commands", {}).items():
+            yield from pages(each, [*words, name])
+
+    texts = list(pages(typer.main.get_command(app), []))
+    lines = [line for text in texts for line in text.splitlines() if "Usage:" not in line]
+    assert len(texts) > 20
+    assert max(map(len, lines)) <= 80
+    assert not [line for line in lines if line.endswith(("...", "…"))]
 
 
 def test_there_is_no_other_attribute():

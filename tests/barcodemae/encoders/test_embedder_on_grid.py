@@ -74,6 +74,18 @@ def test_what_fits_nowhere_has_no_embedding_and_is_named(embedder, tmp_path, cap
     assert "left out 1 record: odd: fits nowhere on the model's grid" in caplog.text
 
 
+def test_reverse_complements_are_turned_and_told(embedder, tmp_path, caplog):
+    barcode = draw(1)[0]
+    (tmp_path / "b.fasta").write_text(f">good\n{barcode}\n>back\n{turned(barcode)}\n")
+    barcodes = read_barcodes(tmp_path / "b.fasta", prepare=False, cache_dir=tmp_path)
+    for _ in range(2):
+        caplog.clear()
+        write_embeddings(tmp_path / "e.csv", embedder, barcodes)
+        assert "turned 1 record: reverse complements" in caplog.text
+    first, second = (tmp_path / "e.csv").read_text().splitlines()[1:]
+    assert first.removeprefix("good") == second.removeprefix("back")
+
+
 def test_an_encoder_on_a_grid_has_one_frame_and_its_own_fingerprint(embedder):
     encoder = BarcodeMAEEncoder(embedder, 8, "model")
     assert encoder.num_offsets == 1
@@ -95,7 +107,10 @@ def test_a_model_without_its_grid_is_refused(saved, embedder, tmp_path):
     with pytest.raises(BarcodeMAEError, match="needs a grid of 658 places, and there is none"):
         Embedder.from_pretrained(tmp_path, "cpu")
     BarcodeMAETokenizer(kmer_size=6).save_pretrained(tmp_path)
-    with pytest.raises(BarcodeMAEError, match="its tokenizer has none: grid.safetensors"):
+    with pytest.raises(BarcodeMAEError, match="on a grid, and its tokenizer has none"):
+        Embedder.from_pretrained(tmp_path, "cpu")
+    BarcodeMAETokenizer(kmer_size=4, grid=coi_grid()).save_pretrained(tmp_path)
+    with pytest.raises(BarcodeMAEError, match="reads 6-mers, its tokenizer cuts 4-mers"):
         Embedder.from_pretrained(tmp_path, "cpu")
     with pytest.raises(BarcodeMAEError, match="109 places, and its grid of 300 .* has 50 6-mers"):
         Embedder(embedder.model, "cpu", grid=Grid(np.zeros((4, 300))))
