@@ -24,6 +24,7 @@ from grid_barcodemae import UNKNOWN, Grid, nucleotide_text
 
 _LCO1490, _HCO2198 = "GGTCAACAAATCATAAAGATATTGG", "TAAACTTCAGGGTGACCAAAAAATCA"
 _STOPS = {"TAA", "TAG"}
+_ENOUGH = 20  # barcodes of an order that is shown
 _NEAR = 15  # places that a break may be off: within a repeat it has no place of its own
 
 
@@ -158,39 +159,41 @@ def halves(families: pd.Series) -> np.ndarray:
 
 
 def judge(table: pd.DataFrame, per_phylum: int, seed: int) -> tuple[dict, dict]:
-    """Shares by phylum and change, and by order over all cuts; `table` has ranks and barcodes."""
-    rng = np.random.default_rng(seed)
+    """Shares by phylum and by order, for each change; `table` has ranks and barcodes."""
     first = halves(table["family"].fillna(table["genus"]))
     source, rest = table[first], table[~first]
     groups = list(zip(source["phylum"].astype(str), source["order"].astype(str), strict=True))
     grid = fit_grid(source["nucleotides"].tolist(), groups, 658, print)
-    picked = rest.groupby("phylum").sample(frac=1, random_state=seed)
-    picked = picked.groupby("phylum").head(per_phylum).reset_index(drop=True)
+    by_order = shares(grid, rest, "order", per_phylum // 5, seed)
+    orders = {
+        name: {k: v["right"] if isinstance(v, dict) else v for k, v in found.items()}
+        for name, found in by_order.items()
+        if found["barcodes"] >= _ENOUGH
+    }
+    return shares(grid, rest, "phylum", per_phylum, seed), orders
+
+
+def shares(grid: Grid, table: pd.DataFrame, rank: str, most: int, seed: int) -> dict[str, dict]:
+    """For each taxon of `rank`, how at most so many of its barcodes are laid after each change."""
+    rng = np.random.default_rng(seed)
+    picked = table.groupby(rank).sample(frac=1, random_state=seed)
+    picked = picked.groupby(rank).head(most).reset_index(drop=True)
     codes, placements = grid.lay(picked["nucleotides"].tolist())
     frames = np.array([in_frame(row) for row in codes])
     whole = placements.placed & (placements.breaks == 0) & (placements.overlap >= 500) & frames
-    by_phylum = {}
-    for name, rows in picked.groupby("phylum").groups.items():
-        by_phylum[name] = {
+    found = {}
+    for name, rows in picked.groupby(rank).groups.items():
+        found[name] = {
             "barcodes": len(rows),
             "placed": placements.placed[rows].mean(),
             "no stop codon": frames[rows][placements.placed[rows]].mean(),
             "with breaks": (placements.breaks[rows] > 0).mean(),
         }
-    by_order: dict[str, list] = {}
     for name, change in CHANGES.items():
-        for phylum, rows in picked[whole].groupby("phylum").groups.items():
-            found = measure(grid, [change(codes[row], rng) for row in rows])
-            by_phylum[phylum][name] = {k: float(v.mean()) for k, v in found.items() if len(v)}
-            if name.endswith("nucleotides"):
-                for row, right in zip(rows, found["right"], strict=True):
-                    by_order.setdefault(str(picked["order"][row]), []).append(bool(right))
-    orders = {
-        name: {"cuts": len(right), "right": float(np.mean(right))}
-        for name, right in sorted(by_order.items())
-        if len(right) >= 30
-    }
-    return by_phylum, orders
+        for taxon, rows in picked[whole].groupby(rank).groups.items():
+            measured = measure(grid, [change(codes[row], rng) for row in rows])
+            found[taxon][name] = {k: float(v.mean()) for k, v in measured.items() if len(v)}
+    return found
 
 
 def false_places(sequences: list[str], barcodes: list[str], seed: int) -> dict[str, list[int]]:

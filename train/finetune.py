@@ -230,13 +230,16 @@ def _write_json(path: Path, value: object) -> None:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    logging.getLogger("accelerate").setLevel(logging.WARNING)  # it names each file of a state
     with errors_in_a_line("train.finetune"):
         if named_argument("family") == "enbed":
             from train.enbed import elements
 
             elements.main()
         elif named_argument("objective") == "contrastive":
-            Contrasting(parse_arguments(kind=TuningArguments)).run()
+            run = Contrasting(parse_arguments(kind=TuningArguments))
+            run.script = "train.finetune"
+            run.run()
         else:
             Finetuning(parse_arguments(kind=FinetuneArguments)).run()
 

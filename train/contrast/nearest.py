@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -45,6 +47,16 @@ class NearestNeighbours:
         order = np.concatenate([order[asked], order[~asked]])
         self.references = np.sort(order[:_MOST_REFERENCES])
         self.codes, self.taxa, self.kmer_size = codes, taxa, kmer_size
+
+    def tell(self, say: Callable[[str], None], rank: str) -> None:
+        """Say by how many held-out barcodes the best model is chosen."""
+        if len(self.queries):
+            of = len(np.unique(self.taxa[self.queries]))
+            say(
+                f"{len(self.queries):,} held-out barcodes, of {of:,} taxa ({rank}), choose the best"
+            )
+        else:
+            say(f"no {rank} has two species, one to hold out: best/ is that of the last step")
 
     @torch.no_grad()
     def accuracy(self, encoder: BarcodeMAEModel) -> float:

@@ -88,6 +88,7 @@ class Contrasting(TrainingRun):
         self.neighbours = NearestNeighbours(
             self.laid.codes, taxa, rows, held_out, self.config.kmer_size, arguments.seed
         )
+        self.neighbours.tell(self.accelerator.print, arguments.label_rank)
         return training, validation
 
     def make_model(self) -> Contrasted:

@@ -133,7 +133,8 @@ class TrainingRun(RunSetup):
         result = self.validate()
         self.metrics.write(step, **{f"validation_{name}": value for name, value in result.items()})
         self.progress.validation = result
-        if result["loss"] < self.progress.best_loss:
+        # Where nothing could be judged (NaN), the newest model is the best there is.
+        if not result["loss"] >= self.progress.best_loss:
             self.progress.best_loss = result["loss"]
             self.progress.best = {"step": step, **result}
             self._save("best", step)

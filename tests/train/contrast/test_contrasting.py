@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -245,7 +246,20 @@ def test_the_papers_models_keep_their_run(coi_data, tmp_path):
         run_of(PretrainArguments(**plain, grid="grid.safetensors"))
 
 
-def test_fine_tuning_by_contrast_begins_with_any_checkpoint(coi_data, tmp_path, monkeypatch):
+def test_where_no_species_can_be_held_out_the_last_model_is_the_best(coi_data, tmp_path, capsys):
+    table = pd.read_csv(coi_data)
+    table[table["species"].str.endswith("0", na=False)].to_csv(tmp_path / "one.csv")
+    run(tmp_path / "one.csv", tmp_path / "run", **CONTRAST, max_steps=3, validate_every=1)
+    assert "best/ is that of the last step" in capsys.readouterr().out
+    best, last = (
+        load_file(tmp_path / "run" / name / "model.safetensors") for name in ("best", "last")
+    )
+    assert all(torch.equal(best[name], last[name]) for name in last)
+
+
+def test_fine_tuning_by_contrast_begins_with_any_checkpoint(
+    coi_data, tmp_path, monkeypatch, capsys
+):
     torch.manual_seed(0)
     fields = yaml.safe_load(TINY)
     for name in ("pooling", "site_size", "embedding_size"):
@@ -258,6 +272,7 @@ def test_fine_tuning_by_contrast_begins_with_any_checkpoint(coi_data, tmp_path, 
     words += ["--label_barcodes", 2, "--max_steps", 3, "--validation_share", 0.1, "--cpu", True]
     monkeypatch.setattr(sys, "argv", ["train.finetune", *map(str, words)])
     finetune.main()
+    assert "train.finetune: done" in capsys.readouterr().out
     tuned = AutoModel.from_pretrained(tmp_path / "run" / "last")
     assert tuned.config.pooling == "mean" and type(tuned).__name__ == "BarcodeMAEModel"
     assert not (tmp_path / "run" / "last" / "grid.safetensors").exists()
