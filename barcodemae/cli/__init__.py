@@ -84,7 +84,8 @@ app.add_typer(library, name="library")
 
 def main() -> None:
     """Run the command line; what the user can put right is said in a line, without a traceback."""
-    logging.lastResort.setFormatter(_Printable("%(message)s"))
+    if logging.lastResort:
+        logging.lastResort.setFormatter(_Printable("%(message)s"))
     try:
         app()
     except ModuleNotFoundError as error:
@@ -94,7 +95,8 @@ def main() -> None:
         print("Install barcodemae whole: pip install barcodemae", file=sys.stderr)
         sys.exit(2)
     except (BarcodeMAEError, OSError) as error:
-        is_of_file = isinstance(error, OSError) and error.filename and error.strerror
-        told = f"{error.filename}: {error.strerror}" if is_of_file else error
+        told = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            told = f"{error.filename}: {error.strerror}"
         print(printable(f"barcodemae: {told}"), file=sys.stderr)
         sys.exit(2)

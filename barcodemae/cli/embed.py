@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -82,7 +82,7 @@ def embed(
     _check_offset(embedder, offset)
     _tell_of_long(output, embedder, told)
     sources = ", ".join(queries) if on_error == "raise" else ""
-    settings = {"batch_size": batch_size, "offset": offset, "sources": sources}
+    settings: dict[str, Any] = {"batch_size": batch_size, "offset": offset, "sources": sources}
     if state is None:
         written = write_embeddings(output, embedder, barcodes, **settings)
     else:

@@ -39,7 +39,10 @@ def export(
     data_id: Annotated[str, typer.Option(help="Hub id of the training data.")] = "",
     data_license: Annotated[str, typer.Option(help="Licence of the training data.")] = "",
     license: Annotated[
-        str, typer.Option(help="Licence of the weights; default: the data's, or unknown.")
+        str,
+        typer.Option(
+            help="Licence of the weights; default: what the checkpoint says, or the data's."
+        ),
     ] = "",
     repo_id: Annotated[
         str, typer.Option(help="Where it will be pushed; default: the name of the directory.")

@@ -22,6 +22,7 @@ _References = Annotated[
 ]
 _Format = Annotated[str, typer.Option(help="Of FASTA headers; default: recognised.")]
 _Folder = Annotated[Path, typer.Argument(help="Folder of the library.")]
+_IN_PLACE = ", in place of the library that was there"
 
 
 @app.command(cls=options.Command)
@@ -43,7 +44,7 @@ def build(
     from barcodemae.identification import building
     from barcodemae.identification.library_card import summary
 
-    building.check_folder(output)
+    replaces = building.check_folder(output)
     found = read(references, taxonomy, format, split, on_error)
     remote_code = "any" if trust_remote_code else "none"
     card = building.build(
@@ -51,7 +52,7 @@ def build(
     )
     for line in summary(card):
         print(line)
-    print(f"{output}: {card['records']:,} references")
+    print(f"{output}: {card['records']:,} references{_IN_PLACE if replaces else ''}")
 
 
 @app.command()
@@ -147,9 +148,11 @@ def pull(
 ) -> None:
     """Download a library, check it and put it into a folder."""
     from barcodemae.hub.libraries import pull_library
+    from barcodemae.identification.building import check_folder
 
+    replaces = check_folder(output)
     card = pull_library(repo_id, output, revision or None)
-    print(f"{output}: {card['records']:,} references")
+    print(f"{output}: {card['records']:,} references{_IN_PLACE if replaces else ''}")
 
 
 def read(references: list[str], taxonomy: list[str], format: str, split: str, on_error: str):

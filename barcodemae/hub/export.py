@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from huggingface_hub import metadata_load
 from transformers import PreTrainedModel
+from yaml import YAMLError
 
 from barcodemae.directories import whole_directory
-from barcodemae.errors import BarcodeMAEError
+from barcodemae.errors import BarcodeMAEError, first_line
 from barcodemae.families import family_of
 from barcodemae.hub.card import EMBED_WITH_ONNXRUNTIME, FOLDER, render_card
 from barcodemae.hub.results import RESULTS, read_results, write_eval_results
@@ -58,7 +60,8 @@ def export(
         results_model: the name of this model in `results`, if it cannot be told.
         results_data: Hub id of the data that it was evaluated on.
         data: more on the training data for the card: name, id (on the Hub), license.
-        license: of the weights, as the Hub abbreviates it; None: the data's, or "unknown".
+        license: of the weights, as the Hub abbreviates it; None: what the checkpoint's training
+            record or card says, else the data's, or "unknown".
         repo_id: what the card's snippets load; default: the name of `output`.
         draw: draws the figures of `results` in a folder (`evaluation.figures.draw_all`); None:
             the card has none.
@@ -77,7 +80,8 @@ def export(
         _replace_last_map(model, last_map)
         _write_model(directory, model, path)
         _write_requirements(directory / "requirements.txt")
-        _write_json(directory / TRAINING_RECORD, _public_record(training, data or {}, license))
+        said = license or _license_of(path, training)
+        _write_json(directory / TRAINING_RECORD, _public_record(training, data or {}, said))
         if results:
             _write_results(directory, found, draw)
         if onnx:
@@ -123,6 +127,21 @@ def _write_model(directory: Path, model: PreTrainedModel, checkpoint: Path) -> N
 def _write_requirements(path: Path) -> None:
     lines = [line for line in requires("barcodemae") or [] if re.split(r"\W", line)[0] in _NEEDED]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _license_of(checkpoint: Path, training: dict) -> str | None:
+    """The licence of the weights by their training record, or else by their card's front matter."""
+    said, card = training.get("license"), checkpoint / "README.md"
+    if said in (None, "unknown") and card.is_file():
+        try:
+            front = metadata_load(card) or {}
+        except (ValueError, YAMLError) as error:
+            raise BarcodeMAEError(
+                f"{card}: its front matter cannot be read ({first_line(error)}). Correct it, or "
+                "give --license"
+            ) from error
+        said = front.get("license_name") or front.get("license")
+    return said if isinstance(said, str) and said != "unknown" else None
 
 
 def _public_record(training: dict, data: dict, license: str | None) -> dict:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 SHIPPED_CALIBRATION = Path(__file__).with_name("shipped_calibration.json")
 _LAID_AT_ONCE = 4096
+_GIVE_LABELS = (
+    ". Name the columns of taxa after their ranks (family, genus, species), give FASTA headers "
+    "with lineages, or files of ids and lineages by --taxonomy"
+)
 
 
 def default_model() -> str:
@@ -68,10 +72,6 @@ def build(
     if encoder is None:
         encoder = load_encoder(model, device, batch_size, remote_code=remote_code)
     found = lay(references, progress)
-    if not len(found.table):
-        raise BarcodeMAEError(
-            f"no reference can be used: {_counted(found.left_out) or 'there is none'}"
-        )
     with whole_directory(output, replace=True) as folder:
         return _fill(folder, found, encoder, model, inference, name or output.name, progress)
 
@@ -129,8 +129,6 @@ def add(library: Library, references: References, progress: bool = True) -> dict
             f"{len(taken)} ids are in the library already, the first being {min(taken)}; leave "
             "these records out, or give them ids of their own"
         )
-    if not len(found.table):
-        raise BarcodeMAEError(f"no reference can be used: {_counted(found.left_out)}")
     embedded = _embedded(library.encoder, found.codes, progress)
     part = f"{len(library.card['parts']):04d}"
     stem = library.folder / PARTS / part
@@ -169,18 +167,27 @@ def index(library: Library, progress: bool = True) -> dict:
     return told
 
 
-def check_folder(output: Path) -> None:
-    """Raise BarcodeMAEError where a library cannot be written: before an hour of work."""
+def check_folder(output: Path) -> bool:
+    """Whether `output` holds a library, which a new one takes the place of.
+
+    Raises:
+        BarcodeMAEError: none can be written there; said before an hour of work.
+    """
     if output.is_file():
         raise BarcodeMAEError(f"{output}: is a file; give the name of a folder")
     if output.is_dir() and any(output.iterdir()) and not (output / CARD).exists():
         raise BarcodeMAEError(f"{output}: holds other files; give a new or an empty folder")
     if not output.absolute().parent.is_dir():
         raise BarcodeMAEError(f"{output}: there is no folder {output.parent}; make it first")
+    return (output / CARD).exists()
 
 
 def lay(references: References, progress: bool = True) -> records.Records:
-    """References on the grid, merged."""
+    """References on the grid, merged.
+
+    Raises:
+        BarcodeMAEError: none can be used.
+    """
     barcodes = references.barcodes
     codes, placed = [], []
     with tqdm(desc="laying on the grid", total=len(barcodes), disable=not progress) as bar:
@@ -190,7 +197,12 @@ def lay(references: References, progress: bool = True) -> records.Records:
             codes.append(laid)
             placed.append(placements.placed)
             bar.update(len(piece))
-    return records.merge(references, np.concatenate(codes), np.concatenate(placed))
+    found = records.merge(references, np.concatenate(codes), np.concatenate(placed))
+    if not len(found.table):
+        why = ", ".join(f"{count} {reason}" for reason, count in found.left_out.items())
+        remedy = _GIVE_LABELS if records.UNLABELLED in found.left_out else ""
+        raise BarcodeMAEError(f"no reference can be used: {why}{remedy}")
+    return found
 
 
 def shipped_calibration() -> Calibration:
@@ -208,10 +220,6 @@ def _write_arrays(stem: Path, planes: np.ndarray, mapped: np.ndarray) -> None:
     if not np.isfinite(unit).all():
         raise BarcodeMAEError("the model gives vectors that are not finite; its weights are broken")
     save_file({"planes": planes, "vectors": unit}, stem.with_suffix(".safetensors"))
-
-
-def _counted(left_out) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in left_out.items())
 
 
 def _teller(progress: bool) -> Callable[[str], None]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from barcodemae.data.references import References
 
 LEAST_SITES = 100  # of a reference on the grid
+UNLABELLED = "without any label"
 _COLUMNS = ("id", *RANKS, "dna_bin", "open_name", "copies")
 
 
@@ -57,7 +58,7 @@ def merge(references: References, codes: np.ndarray, placed: np.ndarray) -> Reco
     for reason, rows in (
         ("not on the COI grid", ~placed),
         (f"fewer than {LEAST_SITES} sites", short),
-        ("without any label", placed & ~short & unlabelled),
+        (UNLABELLED, placed & ~short & unlabelled),
     ):
         if rows.any():
             left_out[reason] = int(rows.sum())

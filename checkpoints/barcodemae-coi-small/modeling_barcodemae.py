@@ -136,12 +136,16 @@ class BarcodeMAEPreTrainedModel(PreTrainedModel):
                 f"{cls.__name__} start from random weights: {', '.join(new)}. Train the model "
                 f"before you {cls._own_purpose}, or load a checkpoint that {cls.__name__} saved."
             )
-            if model.dtype == torch.float16:
-                logger.warning(
-                    "Its weights are float16, which optimizers turn into NaN: to train it, load it "
-                    'with dtype="float32".'
-                )
         return loaded
+
+    def train(self, mode: bool = True):
+        """As in PyTorch; warns of weights that an optimizer would turn into NaN."""
+        if mode and any(p.requires_grad and p.dtype == torch.float16 for p in self.parameters()):
+            logger.warning_once(
+                "These weights are float16, which optimizers turn into NaN: to train the model, "
+                'load it with dtype="float32".'
+            )
+        return super().train(mode)
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)

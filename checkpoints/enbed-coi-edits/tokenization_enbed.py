@@ -3,7 +3,6 @@
 The 125 sentinels <extra_id_0> ... follow the 256 bytes: 384 tokens in all.
 """
 
-import importlib
 import sys
 
 import numpy as np
@@ -28,8 +27,8 @@ _BYTES[[ord(letter) for letter in _REWRITES]] = [ord(x) + OFFSET for x in _REWRI
 
 # As in tokenization_barcodemae.py: so that dill, and with it `datasets.map`, finds the class.
 _package, _, _name = __name__.rpartition(".")
-if _package:
-    setattr(importlib.import_module(_package), _name, sys.modules[__name__])
+if _package in sys.modules:
+    setattr(sys.modules[_package], _name, sys.modules[__name__])
 
 
 def _build() -> Tokenizer:

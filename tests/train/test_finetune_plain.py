@@ -159,12 +159,20 @@ def test_example_trains_the_shipped_model(folder):
     assert losses[-1] < losses[0] / 2
 
 
-def test_float16_weights_are_told_of_where_a_head_is_to_be_trained(checkpoint, monkeypatch):
-    for dtype, told in (("auto", True), ("float32", False)):
-        said = []
-        monkeypatch.setattr(modeling_barcodemae.logger, "warning", said.append)
-        BarcodeMAEForSequenceClassification.from_pretrained(checkpoint, dtype=dtype)
-        assert ('load it with dtype="float32"' in " ".join(said)) == told
+def test_float16_weights_are_told_of_where_they_are_to_be_trained(
+    checkpoint, monkeypatch, tmp_path
+):
+    classifier = BarcodeMAEForSequenceClassification.from_pretrained(checkpoint)
+    classifier.save_pretrained(tmp_path / "saved")  # with a head, that is not new any more
+    said = []
+    monkeypatch.setattr(modeling_barcodemae.logger, "warning_once", said.append)
+    for folder in (checkpoint, tmp_path / "saved"):
+        for dtype, told in (("auto", True), ("float32", False)):
+            said.clear()
+            model = BarcodeMAEForSequenceClassification.from_pretrained(folder, dtype=dtype)
+            assert not said  # whoever only asks it has nothing to fear
+            model.train()
+            assert ('load it with dtype="float32"' in " ".join(said)) == told
 
 
 @pytest.mark.slow

@@ -49,6 +49,15 @@ def test_a_library_is_built_checked_described_and_used(files):
     assert "3 known species" in said
     table = pd.read_csv(out, sep="\t")
     assert table["species"].tolist() == ["Aus unus", "Bus duo", "Cus tres"]
+    said = _run("library", "build", files / "references.csv", "-o", lib, "--model", "kmer:4")
+    assert "3 references, in place of the library that was there" in said
+
+
+def test_references_without_labels_are_refused_with_the_remedy(files):
+    lib = files / "lib"
+    with pytest.raises(BarcodeMAEError, match="3 without any label.*after their ranks.*--taxonomy"):
+        _run("library", "build", files / "queries.fasta", "-o", lib, "--model", "kmer:4")
+    assert not lib.exists()
 
 
 def test_files_of_references_are_built_once_and_kept(files, monkeypatch):

@@ -214,6 +214,18 @@ def test_a_licence_may_be_given(checkpoint, tmp_path, given, said):
     assert said in read(export(checkpoint, tmp_path / "repository", **options))
 
 
+def test_a_licence_is_taken_over(checkpoint, tmp_path):
+    first = export(checkpoint, tmp_path / "first", license="mit", data={"license": "cc0-1.0"})
+    again = export(first, tmp_path / "again")  # by its record
+    assert "license: mit" in read(again)
+    (again / "training.json").unlink()
+    assert "license: mit" in read(export(again, tmp_path / "by-card"))
+    (again / "README.md").write_text("---\nlicense: [\n---\n")
+    with pytest.raises(BarcodeMAEError, match="README.md: its front matter.*--license"):
+        export(again, tmp_path / "none")
+    assert "license: gpl-3.0" in read(export(again, tmp_path / "told", license="gpl-3.0"))
+
+
 def with_record(checkpoint, folder, data=None, **arguments):
     """A copy of a checkpoint whose run had these arguments too."""
     shutil.copytree(checkpoint, folder)
