@@ -65,7 +65,10 @@ def nearest_first(rows: np.ndarray, places: np.ndarray, cosines: np.ndarray) -> 
     order = np.argsort(rows << 32 | falling)
     apart = (np.diff(falling[order]) > _TIE * (1 << 29)) | (np.diff(rows[order]) > 0)
     ties = np.concatenate([[0], np.cumsum(apart)])
-    return order[np.argsort(ties << 32 | (places[order] + 1))]
+    tied = np.flatnonzero(~(np.append(True, apart) & np.append(apart, True)))
+    equal = order[tied]
+    order[tied] = equal[np.argsort(ties[tied] << 32 | (places[equal] + 1))]
+    return order
 
 
 def in_order(places: np.ndarray, similarities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -34,3 +34,12 @@ def test_what_is_shared_is_what_sites_compared_one_by_one_say(monkeypatch):
             best = np.argsort(-expected[row], kind="stable")[:count]  # equal ones by their places
             shares = expected[row, best] > bits.NONE
             np.testing.assert_array_equal(places[row], np.where(shares, best, -1))
+
+
+def test_pairs_are_in_order_by_row_cosine_and_of_equal_ones_by_place():
+    rng = np.random.default_rng(0)
+    for count in (0, 1, 2, 300):
+        rows, places = rng.integers(0, 9, count), rng.permutation(count)
+        cosines = (rng.integers(-4, 5, count) / 4).astype(np.float32)  # many are equal
+        order = search.nearest_first(rows, places, cosines)
+        np.testing.assert_array_equal(order, np.lexsort([places, -cosines, rows]))
