@@ -20,6 +20,7 @@ from grid_barcodemae import Placements
 
 if TYPE_CHECKING:
     from barcodemae.checking.checker import Checked
+    from barcodemae.identification.evidence import Candidates
 
 SHORT, MANY_UNKNOWN = 200, 0.05  # sites; share of the stretch that a barcode covers
 _LOOK = 0.97  # identity with the nearest reference above which nothing is taken for a chimera
@@ -50,26 +51,25 @@ def stop_codons(codes: np.ndarray, phyla: np.ndarray) -> np.ndarray:
 
 
 def chimeras(
-    planes: np.ndarray,
-    identities: np.ndarray,
-    places: np.ndarray,
-    references: np.ndarray,
-    families: np.ndarray,
+    planes: np.ndarray, candidates: Candidates, references: np.ndarray, families: np.ndarray
 ) -> list[str]:
     """For each of n queries "FAMILY / FAMILY" where its halves name different ones, else "".
 
     Args:
         planes: (n, 3, words) of the queries.
-        identities: (n,) highest with any reference.
-        places: (n, k) of the references nearest to each.
+        candidates: the references nearest to each.
         references: (m, 3, words).
         families: (m,) names, "" where missing.
     """
     found = [""] * len(planes)
+    identities = candidates.identities.max(axis=1)
     doubtful = np.flatnonzero((identities > 0) & (identities < _LOOK))
     nearer = np.zeros(len(doubtful), dtype=bool)
-    for words in _HALVES:  # a parent is among the candidates, and nearer in its own half
-        equal, common = bits.compare_at(planes[doubtful], references, places[doubtful], words)
+    places, shared = candidates.places[doubtful], candidates.common[doubtful]
+    whole = np.rint(candidates.identities[doubtful] * shared), shared
+    half = bits.compare_at(planes[doubtful], references, places, _HALVES[0])
+    other = (each - mine for each, mine in zip(whole, half, strict=True))
+    for equal, common in (half, other):  # a parent is a candidate, and nearer in its own half
         share = np.where(common >= _LEAST_OF_HALF, equal / np.maximum(common, 1), 0)
         nearer |= share.max(axis=1) >= identities[doubtful] + _GAIN
     rows = doubtful[nearer]

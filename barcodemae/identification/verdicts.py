@@ -241,13 +241,10 @@ def _refuse(table: pd.DataFrame, usable: np.ndarray, enough: np.ndarray, candida
 
 
 def _flags(library, planes, candidates, described, copies: list[str], table) -> list[str]:
-    best = candidates.identities.max(axis=1)
-    if (known := (table["verdict"] != named.NOT_COI).to_numpy()).any():
-        alike = np.where(known, best, 0)
-        places, families = candidates.places, library.families
-        mixed = flags.chimeras(planes, alike, places, library.planes, families)
-    else:
-        mixed = [""] * len(table)
+    known = (table["verdict"] != named.NOT_COI).to_numpy()
+    mixed = [""] * len(table)
+    if known.any():
+        mixed = flags.chimeras(planes, candidates, library.planes, library.families)
     unnamed = (table["nearest_species"] == "") & (table["identity"] >= _ONE_SPECIES)
     unnamed = unnamed.to_numpy() & known
     for row, (halves, first) in enumerate(zip(mixed, copies, strict=True)):

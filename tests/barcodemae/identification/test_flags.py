@@ -5,6 +5,7 @@ import numpy as np
 from barcodemae.checking.tags import LABELS, REPLACE
 from barcodemae.data.grid import coi_grid
 from barcodemae.identification import bits, flags
+from barcodemae.identification.search import compared
 from coi import draw, turned
 
 
@@ -27,11 +28,10 @@ def test_halves_of_two_families_are_suspected():
     one, two = draw(2, seed=3)
     planes = bits.pack(_laid([one, two]))
     queries = bits.pack(_laid([one[:320] + two[320:], one]))
-    equal, common = bits.compare(queries[:, None], planes[None])
-    identities = (equal / common).max(axis=1)
-    families, places = np.array(["Aidae", "Bidae"]), np.array([[0, 1], [0, 1]])
-    assert flags.chimeras(queries, identities, places, planes, families) == ["Aidae / Bidae", ""]
-    assert flags.chimeras(queries, identities, places, planes, np.array(["Aidae"] * 2)) == ["", ""]
+    candidates = compared(queries, planes, np.array([[0, 1]] * 2), np.array([[0.9, 0.8]] * 2))
+    families = np.array(["Aidae", "Bidae"])
+    assert flags.chimeras(queries, candidates, planes, families) == ["Aidae / Bidae", ""]
+    assert flags.chimeras(queries, candidates, planes, np.array(["Aidae"] * 2)) == ["", ""]
 
 
 def test_unknown_sites_short_stretches_and_copies_are_told():
