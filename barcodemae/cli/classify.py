@@ -1,5 +1,6 @@
 """`barcodemae classify`: name barcodes with a fine-tuned model."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ def classify(
     from barcodemae.identification.classified import answer
     from barcodemae.outputs import check_output, report
     from barcodemae.reports import files
+    from barcodemae.reports.summary import sentence
 
     if long:
         check_output(output, queries)
@@ -39,7 +41,15 @@ def classify(
     ids, sequences = barcodes["processid"][:], barcodes["nucleotides"][:]
     if long:
         write_calls(output, classifier, ids, sequences, batch_size)
+        said = f"named ({', '.join(classifier.lineages.ranks)})"
     else:
-        files.write(answer(classifier, ids, sequences, batch_size), output)
-    ranks = ", ".join(classifier.lineages.ranks)
-    report(output, f"{len(barcodes)} barcodes named ({ranks})")
+        answers = answer(classifier, ids, sequences, batch_size)
+        files.write(answers, output)
+        said = f"classified: {sentence(answers.table)}"
+    report(output, f"{len(barcodes):,} barcodes {said}")
+    if not classifier.thresholds:
+        print(
+            "nothing is called: the model has no calibrated thresholds, which train.finetune adds; "
+            "--long gives the likeliest taxa",
+            file=sys.stderr,
+        )

@@ -37,6 +37,8 @@ def answer(
     table["similarity"] = table["identity"] = np.nan
     table["ambiguous_with"] = ""
     table["verdict"] = named.NO_CALL
+    lost = ~placements.placed & (classifier.embedder.grid is not None)  # others read anything
+    table.loc[lost, "verdict"] = named.NOT_COI
     for rank in (rank for rank in RANKS if rank in calls):
         has_name = ~np.isin(calls[rank].taxa, ("", UNPLACED))
         rows = np.flatnonzero(calls[rank].confident & has_name)
@@ -45,6 +47,7 @@ def answer(
         for above, taxa in _lineages(classifier, rank, calls[rank].taxa[rows]).items():
             table.loc[rows, above] = taxa
     table["strand"] = np.where(placements.strand < 0, "-", "+")
+    table.loc[lost, "strand"] = ""
     table["start"] = placements.start
     table["length"] = (codes < 4).sum(axis=1)
     phyla = table["phylum"].to_numpy()

@@ -11,9 +11,11 @@ def sentence(table: pd.DataFrame) -> str:
     """For example "312 known species, 61 probably new in 24 genera, 27 no call"."""
     counts = table["verdict"].value_counts()
     genera = table.loc[(table["verdict"] == NEW) & (table["genus"] != ""), "genus"].nunique()
+    unnamed = ((table["verdict"] == KNOWN) & (table["species"] == "")).sum()
+    known = f"known species ({unnamed:,} of them uncertain which)" if unnamed else "known species"
     where = f"in {genera} {'genus' if genera == 1 else 'genera'}" if genera else "(genus uncertain)"
     parts = {
-        KNOWN: "known species",
+        KNOWN: known,
         NEW: f"probably new {where}",
         NEW_GENUS: "of a genus not in the library",
         NO_CALL: "no call",

@@ -15,6 +15,7 @@ import torch
 from matplotlib.image import imread
 from safetensors.torch import load_file
 from transformers import pipeline
+from typer.testing import CliRunner
 
 from barcodemae import (
     BarcodeMAEConfig,
@@ -22,10 +23,11 @@ from barcodemae import (
     BarcodeMAEModel,
     BarcodeMAETokenizer,
 )
+from barcodemae.cli import app
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.classification import Classifier, write_calls
 from barcodemae.presets import preset_config
-from coi import draw, mutated, turned
+from coi import draw, mutated, noise, turned
 from launcher import launcher
 from runs import Hostile, killed_at_save
 from train.finetune import Finetuning
@@ -355,6 +357,12 @@ def test_a_model_on_the_grid_learns_from_turned_barcodes(tmp_path):
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "turned.csv", index=False)
     metrics = fit(tmp_path / "turned.csv", tmp_path / "model", tmp_path / "out")
     assert metrics["metrics"]["val"]["species"]["accuracy"] > 0.9
+    odd, calls = tmp_path / "odd.fasta", tmp_path / "calls.tsv"
+    odd.write_text(f">odd\n{noise(600)}\n")
+    words = ["classify", str(odd), "--model", str(tmp_path / "out" / "best"), "-o", str(calls)]
+    said = CliRunner().invoke(app, words, catch_exceptions=False).output
+    assert "1 barcodes classified: 1 not COI" in said and "nothing is called" not in said
+    assert pd.read_csv(calls, sep="\t")["verdict"].tolist() == ["not COI"]
 
 
 @pytest.mark.slow

@@ -188,5 +188,7 @@ def test_the_sentence():
     made = answers(30, seed=2)
     made.table["verdict"] = [KNOWN] * 20 + [NEW] * 6 + ["no call"] * 4
     made.table["genus"] = [""] * 20 + ["Apis", "Apis", "Bombus", "Vespa", "Apis", "Apis"] + [""] * 4
-    assert sentence(made.table) == "20 known species, 6 probably new in 3 genera, 4 no call"
+    made.table["species"] = ["Apis mellifera"] * 17 + [""] * 13
+    known = "20 known species (3 of them uncertain which)"
+    assert sentence(made.table) == f"{known}, 6 probably new in 3 genera, 4 no call"
     assert sentence(made.table.iloc[:0]) == "no barcodes"
