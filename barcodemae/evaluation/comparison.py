@@ -11,6 +11,7 @@ import numpy as np
 from barcodemae.evaluation import statistics
 from barcodemae.evaluation.scores import record
 
+_OF_RIGHT = ("accuracy", "balanced_accuracy", "f1_micro")  # all that which were right tells
 DIFFERENCES = ("accuracy_difference", "balanced_accuracy_difference")
 
 
@@ -56,6 +57,42 @@ def paired_tests(
                 test = _tested(first_flags, flags, queries, resamples, seed)
                 found += _against(first, other, test, seed)
     return found
+
+
+def with_intervals_by_species(
+    records: Sequence[dict],
+    right: dict[str, str],
+    queries: dict[str, list[int]],
+    resamples: int,
+    seed: int,
+) -> list[dict]:
+    """Records whose genus probes have intervals by species, or none; arguments as `paired_tests`.
+
+    An earlier run drew barcodes anew. Its accuracies get intervals by species where it kept which
+    queries were right; all that it had else are left out.
+    """
+    if not queries:
+        return list(records)
+    species, taxa = (np.array(queries[part]) for part in ("species", "taxon"))
+    intervals: dict[str, dict] = {}  # of the models whose own are drawn otherwise
+    for row in records:
+        if (row["task"], row["metric"]) != ("genus-probe", "accuracy") or row["n"] != len(taxa):
+            continue
+        flags, drawn = _flags_of(row, right), {}
+        if flags is not None:
+            named = np.where(flags, taxa, taxa.max() + 1)
+            drawn = statistics.bootstrap_intervals(taxa, named, resamples, seed, species)
+        if not drawn or not np.allclose(drawn["accuracy"], row["interval"]):
+            told = (name for name in _OF_RIGHT if name in drawn)
+            intervals[row["model"]] = {name: drawn[name] for name in told}
+    return [
+        {**row, "interval": intervals[row["model"]].get(row["metric"])}
+        if row["task"] == "genus-probe"
+        and row["metric"] not in DIFFERENCES
+        and row["model"] in intervals
+        else row
+        for row in records
+    ]
 
 
 def baselines_of(records: Sequence[dict]) -> list[str]:

@@ -78,7 +78,8 @@ def accuracy(results: dict) -> Figure | None:
         return None
     rows = [find(results["records"], model, "genus-probe", "accuracy") for model in models]
     values = 100 * np.array([row["value"] for row in rows])
-    bounds = 100 * np.array([row["interval"] for row in rows]).T  # (2, models)
+    intervals = [row["interval"] or 2 * [row["value"]] for row in rows]
+    bounds = 100 * np.array(intervals).T  # (2, models)
     figure = Figure(figsize=(8, 0.9 + 0.42 * len(models)))
     axes = figure.add_subplot()
     supervised = [row["settings"]["supervised"] for row in rows]

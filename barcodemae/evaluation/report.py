@@ -14,7 +14,11 @@ from jinja2 import Environment, PackageLoader
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation import figures, tables
-from barcodemae.evaluation.comparison import DIFFERENCES, paired_tests
+from barcodemae.evaluation.comparison import (
+    DIFFERENCES,
+    paired_tests,
+    with_intervals_by_species,
+)
 from barcodemae.evaluation.context import Context, Row
 from barcodemae.hub.results import fault_of
 from barcodemae.outputs import write_whole_text
@@ -193,7 +197,8 @@ def _compared(records: list[dict], merged: dict) -> list[dict]:
     """The records with the paired tests of the first model and of aligners alone, made anew where
     they can be."""
     settings, parts = merged["settings"], [merged.get(part, {}) for part in ("right", "queries")]
-    tests = paired_tests(records, *parts, settings["bootstrap"], settings["seed"])
+    draws = (*parts, settings["bootstrap"], settings["seed"])
+    records, tests = with_intervals_by_species(records, *draws), paired_tests(records, *draws)
     first = next((row["model"] for row in records if row["task"] == "genus-probe"), None)
     made = {(row["model"], row["settings"]["against"]) for row in tests}
     baselines = {first} | {against for _, against in made}

@@ -161,6 +161,31 @@ def test_merged_models_are_tested_against_the_first_of_all(evaluate):
     assert _differences(report.merge([turned, alone])) == _differences(turned)
 
 
+def test_merged_runs_have_intervals_by_species_or_none(evaluate):
+    two, three = (
+        report.read_results(evaluate("--model", model, "--tasks", "genus-probe", output=model)[0])
+        for model in ("kmer:2", "kmer:3")
+    )
+    expected = _intervals(report.merge([three, two]), "kmer:2")
+    for row in two["records"]:  # as an earlier version drew them, barcode by barcode
+        row["interval"] = row["interval"] and [0.1, 0.9]
+    merged = report.merge([three, two])
+    found = _intervals(merged, "kmer:2")
+    for metric in ("accuracy", "balanced_accuracy", "f1_micro"):
+        assert found[metric] == expected[metric] != [0.1, 0.9]
+    assert found["f1_macro"] is None and figures.accuracy(merged) is not None
+    assert _intervals(merged, "kmer:3") == _intervals(three, "kmer:3")
+    del two["right"]
+    merged = report.merge([three, two])
+    assert not any(_intervals(merged, "kmer:2").values())
+    assert figures.accuracy(merged) is not None
+
+
+def _intervals(results, model):
+    rows = [row for row in results["records"] if row["model"] == model]
+    return {row["metric"]: row["interval"] for row in rows if "difference" not in row["metric"]}
+
+
 def _differences(results):
     return [row for row in results["records"] if row["metric"] == "accuracy_difference"]
 
