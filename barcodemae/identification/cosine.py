@@ -15,7 +15,7 @@ import numpy as np
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.search import nearest_first
-from barcodemae.identification.vectors import unit
+from barcodemae.identification.vectors import unit, widened
 
 _LEADING = 31  # directions; with what is left 32 numbers
 _BLOCK = 256  # references
@@ -61,7 +61,7 @@ class CosineSearch:
         self._means = unit(np.stack([block[:, :-1].mean(axis=0) for block in self._sides]))
 
     def _read(self, places) -> np.ndarray:
-        return unit(np.asarray(self.vectors[places], dtype=np.float32))
+        return unit(widened(self.vectors[places]))
 
     def _leading(self, vectors: np.ndarray) -> np.ndarray:
         """(n, directions + 1): along the leading directions, and no less than what is left."""
