@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 def markdown(result: dict) -> str:
     """The page of one run of `benchmarks.speed`."""
@@ -17,53 +19,38 @@ def markdown(result: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return lines + ["| " + " | ".join(row) + " |" for row in rows]
-
-
-def _spread(row: dict) -> str:
-    return f"{row['seconds']:.3f} ({row['fastest']:.3f} to {row['slowest']:.3f})"
-
-
 def _training(training: dict) -> list[str]:
-    rows = []
-    for name, row in training["contestants"].items():
-        memory = row["peak_memory_bytes"]
-        rows.append(
-            [
-                name,
-                f"{row['barcodes_per_second']:,.1f}",
-                f"{row['faster_than_plain']:.2f}",
-                _spread(row),
-                "" if memory is None else f"{memory / 2**30:.1f} GiB",
-            ]
-        )
-    head = ["training step", "barcodes/s", "times plain", "seconds (spread)", "peak memory"]
+    def memory(row: dict) -> str:
+        held = row["peak_memory_bytes"]
+        return "" if held is None else f"{held / 2**30:.1f} GiB"
+
     return [
         f"{training['preset']}, {training['precision']}, batches of {training['batch_size']}. "
         f"On equal weights and masks the losses differ by {training['loss_difference']:.1e}, the "
         f"gradients by at most {training['largest_gradient_difference']:.1e}.",
         "",
-        *_table(head, rows),
+        *_contestants(training, "training step", "peak memory", memory),
     ]
 
 
 def _embedding(embedding: dict) -> list[str]:
-    rows = [
-        [
-            name,
-            f"{row['barcodes_per_second']:,.1f}",
-            f"{row['faster_than_plain']:.2f}",
-            f"{row['faster_than_fp32']:.2f}",
-            _spread(row),
-        ]
-        for name, row in embedding["contestants"].items()
-    ]
-    head = ["embedding", "barcodes/s", "times plain", "times fp32", "seconds (spread)"]
     return [
         f"{embedding['barcodes']} barcodes; batches and single barcodes differ by at most "
         f"{embedding['largest_difference_from_plain']:.1e}.",
         "",
-        *_table(head, rows),
+        *_contestants(
+            embedding, "embedding", "times fp32", lambda row: f"{row['faster_than_fp32']:.2f}"
+        ),
     ]
+
+
+def _contestants(found: dict, title: str, head: str, cell: Callable[[dict], str]) -> list[str]:
+    """A row for each contestant; the last column is called `head` and holds what `cell` says."""
+    columns = [title, "barcodes/s", "times plain", "seconds (spread)", head]
+    lines = ["| " + " | ".join(columns) + " |", "|---|---|---|---|---|"]
+    for name, row in found["contestants"].items():
+        lines.append(
+            f"| {name} | {row['barcodes_per_second']:,.1f} | {row['faster_than_plain']:.2f} | "
+            f"{row['seconds']:.3f} ({row['fastest']:.3f} to {row['slowest']:.3f}) | {cell(row)} |"
+        )
+    return lines

@@ -414,10 +414,6 @@ class _EnbedWithHead(_TellsWhatIsNew, EnbedPreTrainedModel):
         self._expect(config)
         self.post_init()
 
-
-class EnbedForTokenClassification(_EnbedWithHead):
-    """A label for each token, as edit tags or splice sites."""
-
     @can_return_tuple
     def forward(
         self,
@@ -426,28 +422,42 @@ class EnbedForTokenClassification(_EnbedWithHead):
         labels: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs,
-    ) -> TokenClassifierOutput:
-        """Logits (batch, length, num_labels); labels (batch, length), -100 where none counts."""
+    ) -> TokenClassifierOutput | SequenceClassifierOutput:
+        """Logits and loss, as the class says; `kwargs` are of `EnbedModel`."""
         encoded = self.model(input_ids, attention_mask=attention_mask, **kwargs)
-        logits = self.score(self.dropout(encoded.last_hidden_state))
-        loss = None
-        if labels is not None:
-            loss = nn.functional.cross_entropy(
-                logits.flatten(0, 1).float(), labels.flatten(), reduction="sum"
-            )
-            # A batch without a label has no mean: its loss is 0 and not 0 / 0.
-            items = (labels != -100).sum().clamp(min=1)
-            loss = loss / (items if num_items_in_batch is None else num_items_in_batch)
-        return TokenClassifierOutput(loss=loss, logits=logits, hidden_states=encoded.hidden_states)
+        logits = self._logits(encoded, nucleotides_in(input_ids, attention_mask))
+        loss = None if labels is None else self._loss(logits, labels, num_items_in_batch)
+        return self._output(loss=loss, logits=logits, hidden_states=encoded.hidden_states)
+
+
+class EnbedForTokenClassification(_EnbedWithHead):
+    """A label for each token, as edit tags or splice sites.
+
+    Logits (batch, length, num_labels); labels (batch, length), -100 where none counts.
+    """
+
+    _output = TokenClassifierOutput
+
+    def _logits(self, encoded: BaseModelOutputWithPooling, is_nucleotide) -> torch.Tensor:
+        return self.score(self.dropout(encoded.last_hidden_state))
+
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor, items) -> torch.Tensor:
+        loss = nn.functional.cross_entropy(
+            logits.flatten(0, 1).float(), labels.flatten(), reduction="sum"
+        )
+        # A batch without a label has no mean: its loss is 0 and not 0 / 0.
+        return loss / ((labels != -100).sum().clamp(min=1) if items is None else items)
 
 
 class EnbedForSequenceClassification(_EnbedWithHead):
     """A label for each sequence, from the mean over its nucleotides.
 
-    With `config.classifier_pooling` "sites" also from each of the first places.
+    With `config.classifier_pooling` "sites" also from each of the first places. Logits
+    (batch, num_labels); the loss follows `config.problem_type`.
     """
 
     _own_weights = ("score", "score_sites")
+    _output = SequenceClassifierOutput
 
     def __init__(self, config: EnbedConfig):
         super().__init__(config)
@@ -466,27 +476,9 @@ class EnbedForSequenceClassification(_EnbedWithHead):
         states = pad(states, (0, 0, 0, max(places - states.shape[1], 0)))[:, :places]
         return logits + self.score_sites(self.dropout(states).flatten(1))
 
-    @can_return_tuple
-    def forward(
-        self,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor | None = None,
-        labels: torch.Tensor | None = None,
-        num_items_in_batch: torch.Tensor | int | None = None,
-        **kwargs,
-    ) -> SequenceClassifierOutput:
-        """Logits (batch, num_labels); the loss follows `config.problem_type`."""
-        encoded = self.model(input_ids, attention_mask=attention_mask, **kwargs)
-        logits = self._logits(encoded, nucleotides_in(input_ids, attention_mask))
-        loss = None
-        if labels is not None:
-            counted = (
-                {} if num_items_in_batch is None else {"num_items_in_batch": num_items_in_batch}
-            )
-            loss = self.loss_function(labels, logits, self.config, **counted)
-        return SequenceClassifierOutput(
-            loss=loss, logits=logits, hidden_states=encoded.hidden_states
-        )
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor, items) -> torch.Tensor:
+        counted = {} if items is None else {"num_items_in_batch": items}
+        return self.loss_function(labels, logits, self.config, **counted)
 
 
 EnbedModel.register_for_auto_class("AutoModel")

@@ -4,6 +4,8 @@ import ast
 import subprocess
 from pathlib import Path
 
+from count_lines import count
+
 PROJECT = Path(__file__).parents[1]
 LONGEST = 60
 
@@ -33,3 +35,9 @@ def test_no_function_is_longer_than_sixty_lines():
         and node.end_lineno - node.lineno >= LONGEST
     ]
     assert not long
+
+
+def test_lines_are_counted_as_the_old_trees_own_or_in_place_of_others():
+    lines = [None, ("a.py", 3), None, None, ("a.py", 5), None, ("b.py", 2)]
+    # One before the third, where two went; one of two where one went; none between two files.
+    assert count(lines) == (3, 2)

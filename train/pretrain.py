@@ -23,7 +23,7 @@ import torch
 
 from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.errors import BarcodeMAEError
-from train.contrast.run import Contrasting, config_of
+from train.contrast.run import VALIDATION_SEED, Contrasting, config_of
 from train.loop.arguments import PretrainArguments
 from train.loop.barcodes import Draws
 from train.loop.held_out import loss_and_accuracy
@@ -38,7 +38,6 @@ from train.masked_lm.masking import MaskingCollator
 from train.masked_lm.taxon_head import SemiSupervised, warmed_up
 from train.masked_lm.validation import context_free_guess, correct_masked_tokens
 
-_VALIDATION_SEED = 20_250_218  # fixed: the same masks in every validation of every run
 _BARCODES_FOR_GUESS = 20_000
 # Arguments that nothing else reads than the training on laid barcodes.
 _OF_LAID = (
@@ -92,7 +91,7 @@ class Pretraining(TrainingRun):
         collator = MaskingCollator(
             self.config.kmer_size,
             self.config.mask_ratio,
-            _VALIDATION_SEED,
+            VALIDATION_SEED,
             random_offset=False,
             end=len(self.validation),
         )

@@ -52,12 +52,10 @@ def write_report(
     """
     verdicts: Counter[str] = Counter()
     edits = blanks = 0
-    fasta = nullcontext() if mended is None else whole_file(mended)
-    with fasta as path:
+    with nullcontext() if mended is None else whole_file(mended) as path:
         file = nullcontext() if path is None else path.open("w", encoding="utf-8")
         with file as records:
-            for first in range(0, len(table), _AT_ONCE):
-                rows = table[first : first + _AT_ONCE]
+            for rows in table.iter(_AT_ONCE):
                 found = check(rows["nucleotides"], rows["phylum"], tagger)
                 repaired = [repair(item, tagger) for item in found]
                 add(map(_row, rows["processid"], found, repaired))
@@ -68,23 +66,21 @@ def write_report(
                     records.writelines(map(_record, rows["processid"], found, repaired))
     if blanks:
         logger.warning(
-            "%s: %d ids have blanks; programs that read FASTA take the first word for the id",
-            mended,
-            blanks,
+            f"{mended}: {blanks} ids have blanks; programs that read FASTA take the first word for "
+            "the id"
         )
     return verdicts, edits
 
 
 def _row(name: str, item: Checked, repaired: Repaired) -> tuple:
-    problems = item.problems
     return (
         name,
         item.verdict,
-        _joined(problem.at + 1 for problem in problems),
-        _joined(problem.column + 1 for problem in problems),
-        _joined(f"{problem.kind} of {problem.length}" for problem in problems),
-        f"{item.probability:.3f}" if problems else "",
-        _joined(sorted({problem.said_by for problem in problems})),
+        _joined(problem.at + 1 for problem in item.problems),
+        _joined(problem.column + 1 for problem in item.problems),
+        _joined(f"{problem.kind} of {problem.length}" for problem in item.problems),
+        f"{item.probability:.3f}" if item.problems else "",
+        _joined(sorted({problem.said_by for problem in item.problems})),
         "reverse" if item.is_reversed else "forward",
         _joined(repaired.edits),
         "" if np.isnan(item.surprise) else f"{item.surprise:.2f}",

@@ -2,33 +2,25 @@
 
 import logging
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from barcodemae import __version__
 from barcodemae.cells import printable
-from barcodemae.cli.check import check
-from barcodemae.cli.classify import classify
-from barcodemae.cli.convert import convert
-from barcodemae.cli.doctor import doctor
-from barcodemae.cli.draw import draw
-from barcodemae.cli.embed import embed
-from barcodemae.cli.evaluate import evaluate
-from barcodemae.cli.export import export
-from barcodemae.cli.identify import identify
 from barcodemae.cli.library import app as library
 from barcodemae.cli.options import Command, Group
-from barcodemae.cli.place import place
-from barcodemae.cli.push import push
-from barcodemae.cli.serve import serve
-from barcodemae.cli.simulate import simulate
 from barcodemae.cli.train import HelpFirst, train
 from barcodemae.errors import BarcodeMAEError
 
 # What barcodemae has, and barcodemae-lite has not.
 _NOT_IN_LITE = ("torch", "transformers", "accelerate", "evaluate", "matplotlib", "pyhmmer")
 
+_COMMANDS = (
+    *("check", "classify", "convert", "doctor", "draw", "embed", "evaluate", "export", "identify"),
+    *("place", "push", "serve", "simulate"),
+)
 app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
@@ -36,22 +28,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,  # its boxes cut long words at 80 columns
 )
-for _command in (
-    check,
-    classify,
-    convert,
-    doctor,
-    draw,
-    embed,
-    evaluate,
-    export,
-    identify,
-    place,
-    push,
-    serve,
-    simulate,
-):
-    app.command(cls=Command)(_command)
+for _name in _COMMANDS:  # each the function of the module that is called so
+    app.command(cls=Command)(getattr(import_module(f"{__name__}.{_name}"), _name))
 # What follows the script's name is the script's, --help too.
 _ALL_THAT_FOLLOWS = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command(cls=HelpFirst, context_settings=_ALL_THAT_FOLLOWS, add_help_option=False)(train)

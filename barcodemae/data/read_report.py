@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,76 +63,61 @@ class ReadReport:
         """Say what reading did that nobody asked for: gaps, other markers, ids that were made up or
         told apart, placeholders; and how many records were left out and why, and where all are
         `listed`."""
-        if self.gapped:
-            logger.warning(
-                "%d of %d barcodes hold gaps (- or .), which count as unknown nucleotides. If the "
-                "barcodes come from an alignment, take the gaps out, with --degap where there is "
-                "that option.",
-                self.gapped,
-                self.kept,
-            )
-        if self.other_markers:
-            logger.warning(
-                "left out %d records of another marker than COI (%s)",
-                sum(self.other_markers.values()),
-                _listed(self.other_markers),
-            )
-        if ids_matter:
-            self._log_ids()
-        if labels_matter:
-            self._log_labels()
+        said = [*self._of_barcodes()]
+        said += self._of_ids() if ids_matter else ()
+        said += self._of_labels() if labels_matter else ()
+        for line in said:
+            logger.warning(line)
         if self.left_out:
             self._log_left_out(listed)
 
-    def _log_ids(self) -> None:
-        for source, how in self.formats.items():
-            if "repeat" in how:
-                logger.warning("%s: %s", source, how)
+    def _of_barcodes(self) -> Iterator[str]:
+        if self.gapped:
+            yield (
+                f"{self.gapped} of {self.kept} barcodes hold gaps (- or .), which count as unknown "
+                "nucleotides. If the barcodes come from an alignment, take the gaps out, with "
+                "--degap where there is that option."
+            )
+        if self.other_markers:
+            yield f"left out {_counted(self.other_markers, 'records of another marker than COI')}"
+
+    def _of_ids(self) -> Iterator[str]:
+        yield from (f"{name}: {how}" for name, how in self.formats.items() if "repeat" in how)
         for source, count in self.numbered.items():
-            logger.warning(
-                "%d records of %s have no id that is known and are called %s:1, %s:2, ... by their "
-                "number: call the column of the ids `id`, or begin each header with one",
-                *(count, source, source, source),
+            yield (
+                f"{count} records of {source} have no id that is known and are called {source}:1, "
+                f"{source}:2, ... by their number: call the column of the ids `id`, or begin each "
+                "header with one"
             )
         for source, count in self.renamed.items():
-            logger.warning(
-                "%d ids of %s stand in an earlier source, too; they are told apart as %s:ID",
-                *(count, source, source),
+            yield (
+                f"{count} ids of {source} stand in an earlier source, too; they are told apart as "
+                f"{source}:ID"
             )
-
         for source, count in self.repeated_ids.items():
-            logger.warning("%d ids of %s repeat; they are told apart as ID:RECORD", count, source)
+            yield f"{count} ids of {source} repeat; they are told apart as ID:RECORD"
 
-    def _log_labels(self) -> None:
+    def _of_labels(self) -> Iterator[str]:
         for source, columns in self.unused_columns.items():
-            logger.warning(
-                "%s: no record got a genus or a species. Columns that are not used: %s. If they "
-                "hold taxa, name them after their ranks: %s",
-                *(source, ", ".join(columns), ", ".join(RANKS)),
+            yield (
+                f"{source}: no record got a genus or a species. Columns that are not used: "
+                f"{', '.join(columns)}. If they hold taxa, name them after their ranks: "
+                f"{', '.join(RANKS)}"
             )
         for source, count in self.without_lineage.items():
-            logger.warning("%d records of %s are not in the taxonomy files", count, source)
+            yield f"{count} records of {source} are not in the taxonomy files"
         for source, count in self.genera_of_species.items():
-            logger.warning(
-                "%d records of %s have no genus; it is taken from their species' names",
-                *(count, source),
+            yield (
+                f"{count} records of {source} have no genus; it is taken from their species' names"
             )
         if self.placeholders:
-            logger.warning(
-                "%d labels name no taxon and count as missing (%s)",
-                sum(self.placeholders.values()),
-                _listed(self.placeholders),
-            )
+            yield _counted(self.placeholders, "labels name no taxon and count as missing")
         if self.open_names:
-            logger.warning(
-                "%d records have an open name in place of a species (%s)",
-                sum(self.open_names.values()),
-                _listed(self.open_names),
-            )
+            yield _counted(self.open_names, "records have an open name in place of a species")
         if self.conflicts:
-            logger.warning(
-                "%d barcodes stand under conflicting labels; what these disagree on is undecided",
-                self.conflicts,
+            yield (
+                f"{self.conflicts} barcodes stand under conflicting labels; what these disagree on "
+                "is undecided"
             )
 
     def _log_left_out(self, listed: Path | None) -> None:
@@ -145,7 +131,7 @@ class ReadReport:
             logger.warning("  %d: %s (first: %s)", count, kind, where)
 
 
-def _listed(counts: dict[str, int], most: int = 5) -> str:
-    ordered = sorted(counts.items(), key=lambda item: -item[1])
-    shown = ", ".join(f"{name}: {count}" for name, count in ordered[:most])
-    return shown + (", ..." if len(ordered) > most else "")
+def _counted(counts: dict[str, int], what: str) -> str:
+    """How many there are in all, and of the five most frequent ones."""
+    shown = ", ".join(f"{name}: {count}" for name, count in Counter(counts).most_common(5))
+    return f"{sum(counts.values())} {what} ({shown}{', ...' if len(counts) > 5 else ''})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,6 +37,3 @@ class Corruption:
             count = min(round(self.share * length), length - 1)
             masked[row, order.permutation(length)[: max(count, 0)]] = True
         return masked
-
-    def as_dict(self) -> dict:
-        return asdict(self)

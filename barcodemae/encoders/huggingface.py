@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import transformers
 import yaml
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoTokenizer
 
 from barcodemae.encoders import Options, split_revision
@@ -234,8 +235,6 @@ def _last_layer(model, inputs: dict) -> torch.Tensor:
 
 def _rectangle(lists: Sequence[Sequence[int]], rows: np.ndarray, filler: int):
     """Ragged lists as (rows, longest) with `filler` on the right, and where there is a value."""
-    lengths = np.array([len(lists[row]) for row in rows])
-    filled = np.arange(lengths.max()) < lengths[:, None]
-    values = np.full(filled.shape, filler, dtype=np.int64)
-    values[filled] = np.concatenate([lists[row] for row in rows])
-    return values, filled
+    parts = [torch.tensor(lists[row], dtype=torch.int64) for row in rows]
+    filled = pad_sequence([torch.ones_like(part, dtype=torch.bool) for part in parts], True)
+    return pad_sequence(parts, True, filler).numpy(), filled.numpy()

@@ -46,7 +46,8 @@ def paired_tests(
     probes = [row for row in records if (row["task"], row["metric"]) == ("genus-probe", "accuracy")]
     found = []
     for place, first in enumerate(probes):
-        if place and not _is_aligner(first):
+        is_aligner = first["settings"].get("neighbours", 1) is None
+        if place and not is_aligner:
             continue
         if (first_flags := _flags_of(first, right)) is None:
             continue
@@ -99,10 +100,6 @@ def baselines_of(records: Sequence[dict]) -> list[str]:
     """The models against which others were tested."""
     tests = (row for row in records if row["metric"] in DIFFERENCES)
     return list(dict.fromkeys(row["settings"]["against"] for row in tests))
-
-
-def _is_aligner(row: dict) -> bool:
-    return row["settings"].get("neighbours", 1) is None
 
 
 def _tested(first_flags, flags, queries: dict[str, list[int]], resamples: int, seed: int) -> dict:

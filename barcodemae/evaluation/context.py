@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -163,7 +163,7 @@ class Context:
             encoder=encoder.fingerprint,
             sequences=digest(sequences),
             offset=offset,
-            corruption=corruption.as_dict() if corruption else None,
+            corruption=asdict(corruption) if corruption else None,
             **{name: values.tolist() for name, values in more.items()},
         )
 

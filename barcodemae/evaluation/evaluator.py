@@ -78,16 +78,7 @@ def _cannot(encoder: Encoder, variant: Sequence[str]) -> str:
     return ""
 
 
-def load_rows(
-    models: Sequence[str],
-    variants: Sequence[tuple[str, ...]],
-    *,
-    device: str | None,
-    batch_size: int,
-    seed: int,
-    threads: int,
-    trust_remote_code: bool,
-) -> tuple[list[Row], list[dict]]:
+def load_rows(request: Request) -> tuple[list[Row], list[dict]]:
     """Load models; returns the rows of the tables, and what was left out with the reason.
 
     Raises:
@@ -95,25 +86,29 @@ def load_rows(
         NoModelError: no model can be had.
     """
     rows, skipped = [], []
-    labels = [split_label(text)[0] for text in models]
+    labels = [split_label(text)[0] for text in request.models]
     if repeated := sorted({label for label in labels if labels.count(label) > 1}):
         raise BarcodeMAEError(
             f"--model {repeated[0]} is given twice; name each, for example --model "
             f"NAME={repeated[0]}"
         )
-    for label, spec in map(split_label, models):
+    for label, spec in map(split_label, request.models):
         try:
             if is_aligner(spec):
-                rows.append(Row(label, aligner=Aligner(spec, threads)))
+                rows.append(Row(label, aligner=Aligner(spec, request.threads)))
                 continue
             encoder = load_encoder(
-                spec, device, batch_size, seed, "any" if trust_remote_code else "known"
+                spec,
+                request.device,
+                request.batch_size,
+                request.settings.seed,
+                "any" if request.trust_remote_code else "known",
             )
         except (BarcodeMAEError, ValueError) as error:
             skipped.append({"model": label, "task": None, "reason": str(error)})
             continue
         rows.append(Row(label, encoder=encoder))
-        for variant in variants:
+        for variant in request.variants:
             name = f"{label} + {' + '.join(variant)}"
             if reason := _cannot(encoder, variant):
                 skipped.append({"model": name, "task": None, "reason": reason})
@@ -197,15 +192,7 @@ def evaluate(request: Request) -> dict:
         BarcodeMAEError: bad input, found before any work, or no model that can be evaluated.
     """
     context = read(request)
-    rows, skipped = load_rows(
-        request.models,
-        request.variants,
-        device=request.device,
-        batch_size=request.batch_size,
-        seed=request.settings.seed,
-        threads=request.threads,
-        trust_remote_code=request.trust_remote_code,
-    )
+    rows, skipped = load_rows(request)
     for row in skipped:
         logger.warning("left out: %s: %s", row["model"], row["reason"])
     records, failed = run_tasks(rows, request.tasks, context)

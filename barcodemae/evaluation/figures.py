@@ -116,8 +116,7 @@ def genus_and_bins(results: dict) -> Figure | None:
     figure = Figure(figsize=(7.5, 5))
     axes = figure.add_subplot()
     for index, (model, genus, bins) in enumerate(points):
-        style = {"color": COLOURS[index % len(COLOURS)], "marker": marker(index)}
-        axes.scatter(genus, bins, s=80, label=readable(model), zorder=3, **style)
+        axes.scatter(genus, bins, s=80, label=readable(model), zorder=3, **style(index))
     axes.set_xlabel(f"{results['settings']['rank']} accuracy, %")
     axes.set_ylabel("BIN AMI, %")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
@@ -155,9 +154,21 @@ def readable(model: str) -> str:
     return (parts[-1] if parts else name) + rest
 
 
-def marker(index: int) -> str:
-    """Of the line or point `index`; with `COLOURS` it tells 49 apart."""
-    return "osD^vP*"[(index // len(COLOURS)) % 7]
+def style(index: int) -> dict:
+    """Colour and marker of the line or point `index`: they tell 49 apart."""
+    colour, marker = COLOURS[index % len(COLOURS)], "osD^vP*"[(index // len(COLOURS)) % 7]
+    return {"color": colour, "marker": marker}
+
+
+def _panels(count: int, most: int, size: tuple[float, float], **shared) -> tuple[Figure, list]:
+    """A figure of `count` axes of this size, at `most` in a row."""
+    columns = min(most, count)
+    height = ceil(count / columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * height))
+    grid = figure.subplots(height, columns, squeeze=False, **shared).flat
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    return figure, list(grid)[:count]
 
 
 def robustness(results: dict) -> Figure | None:
@@ -167,11 +178,8 @@ def robustness(results: dict) -> Figure | None:
         return None
     panels = list(dict.fromkeys((r["settings"]["kind"], r["settings"]["scope"]) for r in rows))
     models = list(dict.fromkeys(row["model"] for row in rows))
-    columns = min(2, len(panels))
-    height = ceil(len(panels) / columns)
-    figure = Figure(figsize=(5.4 * columns, 4 * height))
-    grid = figure.subplots(height, columns, squeeze=False, sharex=True, sharey=True)
-    for axes, (kind, scope) in zip(grid.flat, panels, strict=False):
+    figure, grid = _panels(len(panels), 2, (5.4, 4), sharex=True, sharey=True)
+    for axes, (kind, scope) in zip(grid, panels, strict=True):
         for index, model in enumerate(models):
             line = [
                 row
@@ -182,18 +190,15 @@ def robustness(results: dict) -> Figure | None:
             if not line:
                 continue
             shares = [100 * row["settings"]["share"] for row in line]
-            colour = COLOURS[index % len(COLOURS)]
             values = [100 * row["value"] for row in line]
             bounds = 100 * np.array([row["interval"] for row in line])
-            axes.plot(shares, values, color=colour, marker=marker(index), label=readable(model))
-            axes.fill_between(shares, *bounds.T, color=colour, alpha=0.15, linewidth=0)
+            (drawn,) = axes.plot(shares, values, label=readable(model), **style(index))
+            axes.fill_between(shares, *bounds.T, color=drawn.get_color(), alpha=0.15, linewidth=0)
         axes.set_title(f"{_KINDS[kind]}, {_SCOPES[scope]}", fontsize=12, loc="left")
         axes.set_ylim(0, 100)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_visible(False)
     figure.supxlabel("tokens dropped or masked, %")
     figure.supylabel(f"{results['settings']['rank']} accuracy, %")
-    handles, labels = grid.flat[0].get_legend_handles_labels()
+    handles, labels = grid[0].get_legend_handles_labels()
     figure.tight_layout()
     figure.legend(
         handles, labels, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False
@@ -206,25 +211,17 @@ def tsne(results: dict) -> Figure | None:
     points = results["points"]
     if not points:
         return None
-    genera = sorted(next(iter(points.values()))["genera"])
-    genera = list(dict.fromkeys(genera))
-    columns = min(3, len(points))
-    height = ceil(len(points) / columns)
-    figure = Figure(figsize=(4.6 * columns, 4.6 * height))
-    grid = figure.subplots(height, columns, squeeze=False)
-    for axes, (model, drawn) in zip(grid.flat, points.items(), strict=False):
+    genera = sorted(set(next(iter(points.values()))["genera"]))
+    figure, grid = _panels(len(points), 3, (4.6, 4.6))
+    for axes, (model, drawn) in zip(grid, points.items(), strict=True):
         xy, names = np.array(drawn["xy"]), np.array(drawn["genera"])
         for index, genus in enumerate(genera):
-            of_genus = xy[names == genus]
-            style = {"color": COLOURS[index % len(COLOURS)], "marker": marker(index)}
-            axes.scatter(*of_genus.T, s=22, label=genus, linewidths=0, **style)
+            axes.scatter(*xy[names == genus].T, s=22, label=genus, linewidths=0, **style(index))
         axes.set_title(readable(model), fontsize=12)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_box_aspect(1)
-    for axes in grid.flat[len(points) :]:
-        axes.set_visible(False)
-    handles, labels = grid.flat[0].get_legend_handles_labels()
+    handles, labels = grid[0].get_legend_handles_labels()
     figure.tight_layout()
     legend = figure.legend(
         handles,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 
 from barcodemae.cells import markdown
 from barcodemae.evaluation.scores import find
@@ -27,22 +28,21 @@ def markdown_rows(table: Table) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f}"
+def share(row: dict | None) -> str:
+    """The value of a record in percent; "": there is none."""
+    return "" if row is None else f"{100 * row['value']:.1f}"
 
 
 def with_interval(row: dict | None) -> str:
-    if row is None:
-        return ""
-    if row["interval"] is None:
-        return percent(row["value"])
-    return f"{percent(row['value'])} ({' to '.join(map(percent, row['interval']))})"
+    if row is None or row["interval"] is None:
+        return share(row)
+    return f"{share(row)} ({' to '.join(f'{100 * bound:.1f}' for bound in row['interval'])})"
 
 
 def mean_and_range(values: list[float]) -> str:
     """Shares in percent: the mean, the least and the greatest."""
-    mean = sum(values) / len(values)
-    return f"{percent(mean)} ({percent(min(values))} to {percent(max(values))})"
+    mean, *bounds = (100 * value for value in (fmean(values), min(values), max(values)))
+    return f"{mean:.1f} ({' to '.join(f'{bound:.1f}' for bound in bounds)})"
 
 
 def models_of(results: dict, task: str | None = None) -> list[str]:

@@ -6,6 +6,7 @@ import base64
 import json
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -59,7 +60,7 @@ def results_of(
         "records": records,
         "skipped": skipped,
         "warnings": context.warnings,
-        "settings": context.settings.as_dict(),
+        "settings": asdict(context.settings),
         "models": {row.model: row.settings for row in rows},
         "points": context.points,
         "right": context.right,
@@ -115,14 +116,13 @@ def render_html(
         models=list(results["models"]),
         description=tables.description(results).replace("`", ""),
         tables=found,
-        pictures=[{"title": picture.title, "png": _base64(picture.png)} for picture in pictures],
+        pictures=[
+            {"title": each.title, "png": base64.b64encode(each.png.read_bytes()).decode()}
+            for each in pictures
+        ],
         warnings=results["warnings"],
         details={**{part: results[part] for part in parts}, "created": results["created"]},
     )
-
-
-def _base64(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
 
 
 def read_results(folder: Path) -> dict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from barcodemae.evaluation.splits import split_names
 
@@ -56,6 +56,3 @@ class Settings:
         names += [self.clustering] if "bin-clustering" in tasks else []
         names += [self.seen] if {"linear-probe", "open-set"} & set(tasks) else []
         return list(dict.fromkeys(split for name in names for split in split_names(name)))
-
-    def as_dict(self) -> dict:
-        return asdict(self)

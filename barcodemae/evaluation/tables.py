@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from barcodemae.cells import markdown
@@ -14,7 +15,7 @@ from barcodemae.evaluation.layout import (
     marked,
     mean_and_range,
     models_of,
-    percent,
+    share,
     with_interval,
 )
 from barcodemae.evaluation.paper_tables import depth_table, main_table, objective_table
@@ -103,8 +104,7 @@ def clustering_table(results: dict) -> Table:
     rows = []
     for model in models_of(results, "bin-clustering"):
         names = (AMI, "homogeneity", "completeness", "v_measure")
-        headline = [headline_record(results["records"], model, name) for name in names]
-        cells = [percent(row["value"]) if row else "" for row in headline]
+        cells = [share(headline_record(results["records"], model, name)) for name in names]
         for neighbours in settings["umap_grid"]:
             values = [
                 row["value"]
@@ -114,8 +114,7 @@ def clustering_table(results: dict) -> Table:
             ]
             cells.append(mean_and_range(values) if len(values) > 1 else "")
         how = {"umap_neighbours": WITHOUT_UMAP}
-        direct = find(results["records"], model, "bin-clustering", AMI, **how)
-        cells.append(percent(direct["value"]) if direct else "")
+        cells.append(share(find(results["records"], model, "bin-clustering", AMI, **how)))
         rows.append([marked(results, model), *cells])
     columns = ["model", "AMI", "homogeneity", "completeness", "V-measure"]
     columns += [f"AMI, {n} neighbours" for n in settings["umap_grid"]]
@@ -131,17 +130,10 @@ def clustering_table(results: dict) -> Table:
 
 def linear_probe_table(results: dict) -> Table:
     """Species of the seen split from frozen embeddings."""
-    names = ("accuracy", "balanced_accuracy", "f1_macro")
-    rows = [
-        [
-            marked(results, model),
-            *(with_interval(find(results["records"], model, "linear-probe", n)) for n in names),
-        ]
-        for model in models_of(results, "linear-probe")
-    ]
-    columns = ["model", "accuracy", "balanced accuracy", "F1 macro"]
+    heads = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
+    heads["f1_macro"] = "F1 macro"
     note = f"Species of `{results['settings']['seen']}`, learned on the reference."
-    return Table("Linear probe", note, columns, rows)
+    return _of_metrics(results, "linear-probe", "Linear probe", note, heads, with_interval)
 
 
 def open_set_table(results: dict) -> Table:
@@ -153,16 +145,24 @@ def open_set_table(results: dict) -> Table:
         "coverage_of_known_at_99": "known species named at 99 %",
         "calibration_error_of_genus": "calibration error of the genus",
     }
-    rows = []
-    for model in models_of(results, "open-set"):
-        found = [find(results["records"], model, "open-set", metric) for metric in metrics]
-        rows.append([marked(results, model), *(percent(r and r["value"]) for r in found)])
     settings = results["settings"]
     note = (
         f"Known: `{settings['seen']}`; new: `{settings['query']}`. Models answer as `identify` "
         "does, aligners by the identity of the best hit."
     )
-    return Table("Open set", note, ["model", *metrics.values()], rows)
+    return _of_metrics(results, "open-set", "Open set", note, metrics, share)
+
+
+def _of_metrics(
+    results: dict, task: str, title: str, note: str, heads: dict[str, str], cell: Callable
+) -> Table:
+    """A row for each model of a task, and a column for each metric, under its head."""
+    get = partial(find, results["records"])
+    rows = [
+        [marked(results, model), *(cell(get(model, task, metric)) for metric in heads)]
+        for model in models_of(results, task)
+    ]
+    return Table(title, note, ["model", *heads.values()], rows)
 
 
 def robustness_table(results: dict) -> Table:
@@ -175,22 +175,10 @@ def robustness_table(results: dict) -> Table:
     )
     rows = []
     for model, kind, scope in lines:
-        found = [
-            find(
-                results["records"],
-                model,
-                "robustness",
-                "accuracy",
-                kind=kind,
-                scope=scope,
-                share=share,
-            )
-            for share in shares
-        ]
-        rows.append(
-            [marked(results, model), kind, scope, *(percent(r and r["value"]) for r in found)]
-        )
-    columns = ["model", "tokens", "on", *(f"{share:.0%}" for share in shares)]
+        get = partial(find, results["records"], model, "robustness", "accuracy")
+        cells = [share(get(kind=kind, scope=scope, share=each)) for each in shares]
+        rows.append([marked(results, model), kind, scope, *cells])
+    columns = ["model", "tokens", "on", *(f"{each:.0%}" for each in shares)]
     return Table("Robustness to dropped and masked tokens (Figure 3)", "", columns, rows)
 
 
@@ -206,8 +194,7 @@ def tsne_table(results: dict) -> Table:
 
 def left_out_table(results: dict) -> Table:
     """What was asked for and could not be done, and why."""
-    rows = [
-        [row["model"] or "", row["task"] or "", row["reason"].replace("\n", " ")]
-        for row in results["skipped"]
-    ]
-    return Table("Left out", "", ["model", "task", "reason"], rows)
+    columns = ["model", "task", "reason"]
+    texts = ([row[name] or "" for name in columns] for row in results["skipped"])
+    rows = [[text.replace("\n", " ") for text in row] for row in texts]
+    return Table("Left out", "", columns, rows)

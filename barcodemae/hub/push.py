@@ -84,7 +84,6 @@ def push(
     revision: str | None = None,
     create_pr: bool = False,
     tag: str | None = None,
-    message: str | None = None,
     say: Callable[[str], None] = print,
 ) -> Pushed:
     """Push an exported repository to the Hub; repeating an interrupted push finishes it.
@@ -99,7 +98,6 @@ def push(
         revision: branch; created if it does not exist. None: main.
         create_pr: open a pull request instead of committing.
         tag: for the commit; None: step-N of pretraining, else the version of this package.
-        message: of the commit.
         say: gets a line for each fault that is retried.
 
     Raises:
@@ -121,7 +119,7 @@ def push(
             folder_path=directory,
             revision=revision,
             create_pr=create_pr,
-            commit_message=message or f"Upload {directory.absolute().name}",
+            commit_message=f"Upload {directory.absolute().name}",
             allow_patterns=names,
             delete_patterns=_OF_WEIGHTS,
         ),
@@ -129,7 +127,8 @@ def push(
     )
     if create_pr:
         return Pushed(commit.pr_url, None)
-    tag = tag or _default_tag(directory)
+    steps = read_training(directory).get("steps")
+    tag = tag or (f"step-{steps}" if steps else f"barcodemae-{version('barcodemae')}")
     tags = {ref.name: ref.target_commit for ref in hub(lambda: api.list_repo_refs(repo_id)).tags}
     if tags.get(tag, commit.oid) != commit.oid:
         note = f"The tag {tag} marks an earlier commit and stays there; give another with --tag."
@@ -176,11 +175,6 @@ def address_card(directory: Path, repo_id: str) -> None:
         write_whole_text(path, render_card(directory, repo_id))
 
 
-def _default_tag(directory: Path) -> str:
-    steps = read_training(directory).get("steps")
-    return f"step-{steps}" if steps else f"barcodemae-{version('barcodemae')}"
-
-
 def _endpoint() -> str:
     return HfApi().endpoint
 
@@ -199,7 +193,9 @@ class Retrying:
             except Exception as error:
                 if not _is_of_the_network(error):
                     raise
-                if attempt == attempts or not _may_pass(error):
+                is_passing = _status(error) in (None, *_PASSING)
+                offline = isinstance(error, OfflineModeIsEnabled)
+                if attempt == attempts or offline or not is_passing:
                     raise BarcodeMAEError(f"{self.doing}: {_explain(error)}") from None
                 wait = _wait(error, attempt)
                 self.say(f"{_explain(error)} Attempt {attempt + 1} of {attempts} in {wait:.0f} s.")
@@ -216,12 +212,6 @@ def _is_of_the_network(error: Exception) -> bool:
 
 def _status(error: Exception) -> int | None:
     return getattr(getattr(error, "response", None), "status_code", None)
-
-
-def _may_pass(error: Exception) -> bool:
-    if isinstance(error, OfflineModeIsEnabled):
-        return False
-    return _status(error) is None or _status(error) in _PASSING
 
 
 def _wait(error: Exception, attempt: int) -> float:

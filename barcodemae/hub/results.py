@@ -13,6 +13,8 @@ from barcodemae.loading import read_json
 
 RESULTS = "results.json"
 _FIELDS = ("model", "task", "metric", "value")
+_BY_MODEL = ("models", "points", "right")  # parts of results.json whose keys are names of models
+_NAMING = ("model", "against", "encoder")  # fields that hold one, or what a model was loaded from
 
 
 def read_results(path: Path, model: str | None, names: tuple[str, ...], new_name: str) -> dict:
@@ -52,6 +54,7 @@ def read_results(path: Path, model: str | None, names: tuple[str, ...], new_name
             f"{path}: which of its models is this one? It has {', '.join(models)}. Name one with "
             "--results-model."
         )
+    results["records"] = [{**each, "settings": each.get("settings") or {}} for each in records]
     data = results.get("data") or {}
     if isinstance(sources := data.get("sources"), list):
         data = {**data, "sources": [source.rsplit("/", 1)[-1] for source in sources]}
@@ -85,37 +88,14 @@ def _is_figure(value: object) -> bool:
     return is_number and math.isfinite(value)
 
 
-def _renamed(results: dict, old: str, new: str) -> dict:
-    """The results with the model `old` called `new`, wherever a model is named and nowhere else."""
-
-    def rename(name):
-        return new if name == old else name
-
-    def settings_of(record: dict) -> dict:
-        settings = dict(record.get("settings") or {})
-        if "against" in settings:
-            settings["against"] = rename(settings["against"])
-        return settings
-
-    renamed = dict(results)
-    renamed["records"] = [
-        {**record, "model": rename(record["model"]), "settings": settings_of(record)}
-        for record in results["records"]
-    ]
-    for part in ("models", "points", "right"):  # by model
-        if part in results:
-            renamed[part] = {rename(name): value for name, value in results[part].items()}
-    if "models" in results:
-        # What an encoder was loaded from may be the name, and a folder of one machine.
-        renamed["models"] = {
-            name: {key: rename(value) if key == "encoder" else value for key, value in own.items()}
-            for name, own in renamed["models"].items()
-        }
-    if "skipped" in results:
-        renamed["skipped"] = [
-            {**row, "model": rename(row.get("model"))} for row in results["skipped"]
-        ]
-    return renamed
+def _renamed(value, old: str, new: str, field: str = ""):
+    """`value` with the model `old` called `new`, wherever a model is named and nowhere else."""
+    if isinstance(value, dict):
+        names = {old: new} if field in _BY_MODEL else {}
+        return {names.get(key, key): _renamed(each, old, new, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_renamed(each, old, new, field) for each in value]
+    return new if value == old and field in _NAMING else value
 
 
 def eval_results(results: dict) -> list[EvalResult]:

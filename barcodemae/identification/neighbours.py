@@ -36,10 +36,6 @@ def nearest(
     """
     if not 1 <= k <= reference.shape[0]:
         raise ValueError(f"k = {k}: there are {reference.shape[0]} references; k is from 1 to that")
-    if reference.shape[1] != query.shape[1]:
-        raise ValueError(
-            f"the dimensions differ: reference {reference.shape[1]}, query {query.shape[1]}"
-        )
     # The products are divided, and not the references: a copy of these may be gigabytes.
     lengths = row_norms(reference)
     lengths[lengths == 0] = 1

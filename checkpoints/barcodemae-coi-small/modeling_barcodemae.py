@@ -154,12 +154,10 @@ class BarcodeMAEPreTrainedModel(PreTrainedModel):
 
     def _recorded(self, hidden_states: bool | None, attentions: bool | None) -> dict[str, bool]:
         """What the stacks shall return beside their output; None: as the config says."""
-        config = self.config
+        given = {"output_hidden_states": hidden_states, "output_attentions": attentions}
         return {
-            "output_hidden_states": config.output_hidden_states
-            if hidden_states is None
-            else hidden_states,
-            "output_attentions": config.output_attentions if attentions is None else attentions,
+            name: getattr(self.config, name) if asked is None else asked
+            for name, asked in given.items()
         }
 
     def resize_token_embeddings(self, *args, **kwargs):

@@ -174,18 +174,12 @@ def _tell_what_is_left_out(
             )
         unknown = table[rank][table[rank].notna() & (codes[:, column] == IGNORED)]
         if len(unknown):
+            taxa = unknown.unique()
             logger.warning(
-                "%d of %d barcodes of %s belong to %d taxa of the rank %s that training lacks "
-                "(%s); they cannot be classified correctly and are left out there. Add barcodes of "
-                "these taxa to training, or choose a higher rank.",
-                *(
-                    len(unknown),
-                    len(table),
-                    split,
-                    unknown.nunique(),
-                    rank,
-                    _some(unknown.unique()),
-                ),
+                f"{len(unknown)} of {len(table)} barcodes of {split} belong to {len(taxa)} taxa of "
+                f"the rank {rank} that training lacks ({_some(taxa)}); they cannot be classified "
+                "correctly and are left out there. Add barcodes of these taxa to training, or "
+                "choose a higher rank."
             )
 
 
@@ -206,19 +200,13 @@ def tell_imbalance(training: LabelledBarcodes, lineages: Lineages, balanced: boo
     logger.info("training: %(barcodes)d barcodes of %(taxa)d taxa (%(rank)s)", summary)
     if len(single):
         logger.warning(
-            "%d of %d taxa have one training barcode (%s): too few to learn their variation. "
-            "--min_per_class 2 leaves them out.",
-            *(
-                len(single),
-                len(counts),
-                _some(single),
-            ),
+            f"{len(single)} of {len(counts)} taxa have one training barcode ({_some(single)}): too "
+            "few to learn their variation. --min_per_class 2 leaves them out."
         )
     if counts.max() >= 10 * counts.min() and not balanced:
         logger.warning(
-            "taxa have from %d to %d training barcodes: rare ones will be named less well. "
-            "--balanced_sampling True draws all equally often.",
-            *(counts.min(), counts.max()),
+            f"taxa have from {counts.min()} to {counts.max()} training barcodes: rare ones will be "
+            "named less well. --balanced_sampling True draws all equally often."
         )
     return summary
 

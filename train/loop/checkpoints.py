@@ -51,10 +51,6 @@ class Checkpoints:
         self.tensors = tensors or {}
         self.states = States(folder, "step")
 
-    def steps(self) -> list[int]:
-        """Steps with a sealed state, oldest first."""
-        return self.states.steps()
-
     def save(self, step: int) -> None:
         """Save the state of everything the accelerator has prepared, and what is plain."""
         temporary = self.folder / f"step-{step}.tmp"

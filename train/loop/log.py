@@ -6,19 +6,20 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate import Accelerator
-from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.outputs import write_whole_text
 from train.loop.arguments import LoopArguments
-from train.loop.records import Progress
+
+if TYPE_CHECKING:
+    from train.loop.setup import RunSetup
 
 
 class Metrics:
@@ -78,32 +79,16 @@ class TrainingLog:
     """Training metrics since they were last written: on the progress bar and in `metrics`.
 
     Where no terminal shows the bar (a log file, a batch job), each group is a line of its own.
-
-    `measures` are the names of what is logged as a mean, in groups of what is summed over the same.
     """
 
-    def __init__(
-        self,
-        metrics: Metrics,
-        measures: Sequence[Sequence[str]],
-        progress: Progress,
-        schedule: LRScheduler,
-        global_batch: int,
-        step: int,
-        total_steps: int,
-    ):
-        self.metrics = metrics
-        self.measures = measures
-        self.progress = progress
-        self.schedule = schedule
-        self.global_batch = global_batch
-        self.accelerator = metrics.accelerator
-        self.sums = torch.zeros(
-            len(measures) + sum(map(len, measures)), device=self.accelerator.device
-        )
+    def __init__(self, run: RunSetup, metrics: Metrics, step: int):
+        self.run, self.metrics, self.measures = run, metrics, run.measures
+        self.accelerator = run.accelerator
+        number = len(self.measures) + sum(map(len, self.measures))
+        self.sums = torch.zeros(number, device=self.accelerator.device)
         self.written_at = step
         self.bar = tqdm(
-            total=total_steps,
+            total=run.total_steps,
             initial=step,
             unit="step",
             disable=None if self.accelerator.is_main_process else True,  # None: if no terminal
@@ -130,13 +115,13 @@ class TrainingLog:
             means |= {name: value / count for name, value in zip(names, sums, strict=True)}
         self._refuse_nonsense(step, means)
         seconds = time.perf_counter() - self.clock
-        speed = (step - self.written_at) * self.global_batch / seconds
-        self.progress.seconds += seconds
+        speed = (step - self.written_at) * self.run.global_batch / seconds
+        self.run.progress.seconds += seconds
         self.metrics.write(
             step,
-            barcodes=step * self.global_batch,
+            barcodes=step * self.run.global_batch,
             **means,
-            learning_rate=self.schedule.get_last_lr()[0],
+            learning_rate=self.run.schedule.get_last_lr()[0],
             barcodes_per_second=speed,
         )
         shown = "".join(f"{name} {value:.3f}, " for name, value in means.items())

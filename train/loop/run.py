@@ -75,15 +75,7 @@ class TrainingRun(RunSetup):
         else:
             self.record_start()
 
-        log = TrainingLog(
-            self.metrics,
-            self.measures,
-            self.progress,
-            self.schedule,
-            self.global_batch,
-            step,
-            self.total_steps,
-        )
+        log = TrainingLog(self, self.metrics, step)
         with self.deadline:
             step = self._train(log, step)
         log.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 
 from barcodemae.encoders.corruption import Corruption
@@ -126,7 +128,7 @@ def name_queries(
         settings=[settings.rank, settings.neighbours, settings.temperature, settings.seed],
         barcodes=[context.reference.content, context.query.content],
         labels=[digest(s.labels(settings.rank)) for s in (context.reference, context.query)],
-        corruption=[corruption.as_dict(), corrupt_reference] if corruption else None,
+        corruption=[asdict(corruption), corrupt_reference] if corruption else None,
     )
     if row.aligner is not None:
         return context.store.values(key, lambda: _by_alignment(row, context))

@@ -2,10 +2,9 @@
 
 import pytest
 
-from barcodemae.evaluation.evaluator import load_rows, split_label
+from barcodemae.evaluation.evaluator import Request, load_rows, split_label
+from barcodemae.evaluation.settings import Settings
 from barcodemae.identification.transforms import parse_variants
-
-HOW = {"device": "cpu", "batch_size": 8, "seed": 0, "threads": 1, "trust_remote_code": False}
 
 
 def test_a_path_that_exists_bears_no_label(tmp_path, monkeypatch):
@@ -24,8 +23,9 @@ def test_a_path_that_exists_bears_no_label(tmp_path, monkeypatch):
         ("offsets", ["kmer:3"], "frames make no difference"),
     ],
 )
-def test_a_row_that_cannot_be_is_told_with_the_reason(variants, rows, reason):
-    found, skipped = load_rows(["kmer:3"], parse_variants(variants), **HOW)
+def test_a_row_that_cannot_be_is_told_with_the_reason(variants, rows, reason, tmp_path):
+    how = {"settings": Settings(), "data": [], "prepare": True, "cache": tmp_path, "device": "cpu"}
+    found, skipped = load_rows(Request(["kmer:3"], parse_variants(variants), [], **how))
     assert [row.model for row in found] == rows
     if reason is None:
         assert not skipped

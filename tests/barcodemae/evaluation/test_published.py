@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 
 from barcodemae.evaluation import paper_tables, published
@@ -8,7 +10,7 @@ PAPER = {"train": 118051, "test": 18362, "test_unseen": 3401}
 
 def results(counts=PAPER, **settings):
     return {
-        "settings": Settings(**settings).as_dict(),
+        "settings": asdict(Settings(**settings)),
         "data": {"barcodes": counts},
         "models": {},
         "records": [],

@@ -50,13 +50,13 @@ class Small:
 
 def test_only_the_newest_whole_states_are_kept(tmp_path):
     checkpoints = Small(tmp_path).save(5, 10, 100).checkpoints
-    assert checkpoints.steps() == [10, 100]
+    assert checkpoints.states.steps() == [10, 100]
     assert checkpoints.resume() == 100
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-10", "step-100"]
 
 
 def test_all_states_are_kept_when_asked(tmp_path):
-    assert Small(tmp_path, keep=0).save(1, 2, 3).checkpoints.steps() == [1, 2, 3]
+    assert Small(tmp_path, keep=0).save(1, 2, 3).checkpoints.states.steps() == [1, 2, 3]
 
 
 def test_a_state_holds_all_that_a_run_goes_on_with(tmp_path):
@@ -129,7 +129,7 @@ def test_a_stray_state_is_named_and_does_not_push_out_the_others(tmp_path, stray
     assert small.checkpoints.resume() == 5
     assert capsys.readouterr().out.startswith(str(path))
     small.save(10)
-    assert small.checkpoints.steps() == [10] and path.exists()
+    assert small.checkpoints.states.steps() == [10] and path.exists()
     small.save(99)
     assert small.checkpoints.resume() == 99
 
