@@ -15,7 +15,7 @@ from barcodemae.data.grid import coi_grid
 from barcodemae.directories import whole_directory
 from barcodemae.encoders import Encoder, load_encoder
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.identification import approximate, bits, leave_out, records, vectors
+from barcodemae.identification import approximate, bits, leave_out, metric, records, vectors
 from barcodemae.identification.confidence import Calibration
 from barcodemae.identification.evidence import Taxa
 from barcodemae.identification.library import CALIBRATION, CARD, MAP, PARTS, Library
@@ -102,6 +102,9 @@ def _fill(
     )
     say = _teller(progress)
     say("learning the metric" if inference == "metric" else "mapping the vectors")
+    if source.shipped and inference == "metric":
+        labels = (source.genera.astype(str), taxa.codes["species"])
+        source.shipped = metric.pooling_helps(embedded, *labels, metric.shipped_scatter())
     linear = leave_out.fitted_map(source, embedded, np.arange(len(embedded)))
     if linear is not None:
         linear.save(folder / MAP)
@@ -109,6 +112,8 @@ def _fill(
     calibration = leave_out.calibrate(source, embedded, say=say) or shipped_calibration()
     write_whole_text(folder / CALIBRATION, json.dumps(calibration.to_json()) + "\n")
     card = new_card(found, taxa, encoder, model, inference, name, calibration)
+    if inference == "metric":
+        card["metric_of"] = "library and package" if source.shipped else "library"
     write_card(folder, card)
     return card
 

@@ -27,6 +27,9 @@ _AT_ONCE = 4096  # vectors whose products are summed at a time
 _COMPONENTS = 384  # of the genera's means, as they are stored
 _TENSORS = ("within", "components", "scale", "scores", "counts")
 _LEVELS = 127  # of an 8-bit integer, on either side of 0
+_FAMILIAR = 0.5  # share of a library's genera among those of the package: it is for such
+_MOST_JUDGED = 20_000  # barcodes by which it is judged whether the package's labels help
+_FEWEST_TRIED = 50  # of them, left out and named
 
 
 @dataclass
@@ -118,6 +121,41 @@ class Scatter:
             check_finite=False,
         )
         return np.ascontiguousarray(vectors[:, ::-1], dtype=np.float32)
+
+
+def pooling_helps(
+    vectors: np.ndarray, genera: np.ndarray, species: np.ndarray, other: Scatter
+) -> bool:
+    """Whether the metric is the better for sums of other barcodes beside the labels at hand.
+
+    It is taken to be so where `other` knows half of the genera. What was learned from other phyla
+    can cost more than it is worth: there a third of the species is left out, and named by both.
+
+    Args:
+        vectors: (n, d) of `sites`.
+        genera: (n,) names, "" where missing.
+        species: (n,) numbers, below 0 where missing.
+        other: what would be pooled.
+    """
+    if np.isin(np.unique(genera), other.genera).mean() >= _FAMILIAR:
+        return True
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(len(vectors))[:_MOST_JUDGED]
+    vectors, genera, species = vectors[rows], genera[rows], species[rows]
+    left_out = (rng.random(species.max(initial=0) + 1) < 1 / 3)[species] & (species >= 0)
+    known = genera[~left_out]
+    own = Scatter.of(vectors[~left_out], known)
+    queries = np.flatnonzero(left_out & np.isin(genera, own.genera))
+    if len(queries) < _FEWEST_TRIED or own.freedom < 1:
+        return True
+    _, which, counts = np.unique(species[queries], return_inverse=True, return_counts=True)
+    right = []
+    for scatter in (own + other, own):
+        mapped = vectors @ scatter.directions()
+        mapped /= np.linalg.norm(mapped, axis=1, keepdims=True).clip(min=1e-12)
+        nearest = (mapped[queries] @ mapped[~left_out].T).argmax(axis=1)
+        right.append(((known[nearest] == genera[queries]) / counts[which]).sum())
+    return right[0] >= right[1]  # each species counts alike
 
 
 def save_scatter(scatter: Scatter, path: Path) -> None:

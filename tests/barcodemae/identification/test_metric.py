@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.identification.metric import SHIPPED, Scatter, save_scatter, shipped_scatter
+from barcodemae.identification.metric import (
+    SHIPPED,
+    Scatter,
+    pooling_helps,
+    save_scatter,
+    shipped_scatter,
+)
 
 
 def _vectors(seed: int = 0):
@@ -70,3 +76,14 @@ def test_the_shipped_scatter_is_that_of_sites_and_small():
     assert scatter.within.shape == (3 * 658, 3 * 658)
     assert len(scatter.genera) == len(scatter.counts) > 5000
     assert SHIPPED.stat().st_size < 8e6
+
+
+@pytest.mark.parametrize("known, alike", [(True, False), (False, True), (False, False)])
+def test_the_scatter_of_other_animals_is_pooled_where_it_helps(known, alike):
+    vectors = np.vstack([_vectors()[0], _vectors(seed=1)[0]])
+    genera = np.tile(_vectors()[1], 2)
+    species = np.arange(len(genera)) // 2
+    names = genera if known else np.array([f"other {name}" for name in genera])
+    # Animals unlike these differ most along what tells these genera apart.
+    others = Scatter.of(20 * (vectors if alike else vectors[:, ::-1]), names)
+    assert pooling_helps(vectors, genera, species, others) == (known or alike)
