@@ -27,7 +27,7 @@ checkpoints:
 
 # After other weights are shipped: the graph reads them by their places in the file.
 graph: $(READY)
-	$(BIN)/python -c "import pathlib, barcodemae.hub.onnx as onnx; \
+	$(BIN)/python -c "import pathlib, barcodemae.hub.onnx_export as onnx; \
 		onnx.write_graph_beside(pathlib.Path('checkpoints/barcodemae-coi-small'))"
 
 lint: $(READY)

@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 from barcodemae.checking.checker import CLEAN, NUMT, REVERSED, check
 from barcodemae.checking.repair import repair
 from grid_barcodemae import nucleotide_codes, nucleotide_text
-from train.enbed.corruption import DELETION, INSERTION, SUBSTITUTION, corrupt
+from train.enbed.read_errors import DELETION, INSERTION, SUBSTITUTION, corrupt
 
 _KINDS = {"1 insertion": INSERTION, "1 deletion": DELETION, "1 substitution": SUBSTITUTION}
 _IN_RUNS = 0.3

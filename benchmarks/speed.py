@@ -20,7 +20,7 @@ import torch
 
 from barcodemae.data import read_barcodes, write_simulated
 from benchmarks.embedding import compare_embedding, compare_tokenization
-from benchmarks.tables import markdown
+from benchmarks.markdown import markdown
 from benchmarks.timing import CLOCKS, machine
 from benchmarks.training import Ours, compare_steps
 

@@ -27,8 +27,8 @@ from barcodemae.identification.neighbours import nearest
 from barcodemae.outputs import write_whole_text
 from experiments.manifest import MANIFEST, Run, read_manifest
 from grid_barcodemae import nucleotide_text
+from train.contrast.contrasting import Contrasting
 from train.contrast.laid import LaidBarcodes
-from train.contrast.run import Contrasting
 from train.loop.parsing import parse_arguments
 from train.loop.script import errors_in_a_line
 from train.pretrain import run_of

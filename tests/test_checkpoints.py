@@ -17,7 +17,7 @@ import coi
 from barcodemae.cli import app
 from barcodemae.encoders import load_encoder
 from barcodemae.encoders.embedder import Embedder
-from barcodemae.encoders.shipped import NAME, shipped_model
+from barcodemae.encoders.shipped_models import NAME, shipped_model
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.hub.card import render_card
 

@@ -34,7 +34,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.calibration import best_temperature, confidence_thresholds, divide
 from barcodemae.identification.classification import Classifier
 from barcodemae.outputs import write_whole_text
-from train.contrast.run import Contrasting
+from train.contrast.contrasting import Contrasting
 from train.contrast.tuning import TuningArguments
 from train.finetuning import curves as figures
 from train.finetuning.finetune_arguments import FinetuneArguments
@@ -51,7 +51,7 @@ from train.finetuning.split_reports import report_split
 from train.finetuning.trainer import FinetuneTrainer
 from train.loop.devices import make_accelerator
 from train.loop.parsing import named_argument, parse_arguments
-from train.loop.records import CONTENT, claimed, digest_of, save_model
+from train.loop.run_files import CONTENT, claimed, digest_of, save_model
 from train.loop.script import errors_in_a_line
 
 

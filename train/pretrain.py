@@ -23,15 +23,15 @@ import torch
 
 from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.errors import BarcodeMAEError
-from train.contrast.run import VALIDATION_SEED, Contrasting, config_of
+from train.contrast.contrasting import VALIDATION_SEED, Contrasting, config_of
 from train.loop.arguments import PretrainArguments
 from train.loop.barcodes import Draws
 from train.loop.held_out import loss_and_accuracy
 from train.loop.overrides import make_config
 from train.loop.parsing import named_argument, parse_arguments
-from train.loop.run import TrainingRun
 from train.loop.script import errors_in_a_line
 from train.loop.setup import Collator
+from train.loop.training_run import TrainingRun
 from train.masked_lm.compilation import StaticShapes, compile_model
 from train.masked_lm.labelled import LabelledDraws, TaxonCollator
 from train.masked_lm.masking import MaskingCollator

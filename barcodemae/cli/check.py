@@ -42,21 +42,21 @@ def check(
     the invertebrate code. Places count from 1, on the record as it stands forward, without gaps,
     and on the grid of 658.
     """
-    from barcodemae.checking.report import COLUMNS, NUMBERS, write_report
+    from barcodemae.checking.verdict_report import COLUMNS, NUMBERS, write_report
     from barcodemae.data import read_barcodes
     from barcodemae.outputs import check_outputs, report
-    from barcodemae.reports import files
+    from barcodemae.reports import answer_files
 
-    files.check_table(output)
+    answer_files.check_table(output)
     check_outputs([output, repair], barcodes)
     table = read_barcodes(barcodes, prepare=False, degap=True, on_error=on_error)
     tagger = None
     if tags != "none" and (tags != "shipped" or repair is not None):
         from barcodemae.checking.tagging import Tagger
-        from barcodemae.encoders.shipped import EDITS, shipped_model
+        from barcodemae.encoders.shipped_models import EDITS, shipped_model
 
         tagger = Tagger(shipped_model(EDITS) if tags == "shipped" else tags)
-    with files.table_of_rows(output, COLUMNS, NUMBERS) as add:
+    with answer_files.table_of_rows(output, COLUMNS, NUMBERS) as add:
         counts, edits = write_report(table, add, repair, tagger)
     report(output, ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()))
     if repair is not None:

@@ -29,13 +29,13 @@ def classify(
     from barcodemae.identification.classification import Classifier, write_calls
     from barcodemae.identification.classified import answer
     from barcodemae.outputs import check_output, report
-    from barcodemae.reports import files
+    from barcodemae.reports import answer_files
     from barcodemae.reports.summary import sentence
 
     if long:
         check_output(output, queries)
     else:
-        files.check(output, queries)
+        answer_files.check(output, queries)
     classifier = Classifier.from_pretrained(model, device or None)
     barcodes = read_barcodes(queries, prepare=False, degap=degap, on_error=on_error)
     ids, sequences = barcodes["processid"][:], barcodes["nucleotides"][:]
@@ -44,7 +44,7 @@ def classify(
         said = f"named ({', '.join(classifier.lineages.ranks)})"
     else:
         answers = answer(classifier, ids, sequences, batch_size)
-        files.write(answers, output)
+        answer_files.write(answers, output)
         said = f"classified: {sentence(answers.table)}"
     report(output, f"{len(barcodes):,} barcodes {said}")
     if not classifier.thresholds:

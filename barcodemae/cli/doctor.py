@@ -77,7 +77,7 @@ def _devices() -> None:
 
 
 def _models() -> None:
-    from barcodemae.encoders.shipped import shipped_model
+    from barcodemae.encoders.shipped_models import shipped_model
     from barcodemae.errors import BarcodeMAEError
 
     try:

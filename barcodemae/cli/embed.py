@@ -58,7 +58,7 @@ def embed(
     processes and machines.
     """
     from barcodemae.data import read_barcodes
-    from barcodemae.embedding.files import check_format, write_embeddings
+    from barcodemae.embedding.vector_files import check_format, write_embeddings
     from barcodemae.outputs import is_stream, report
     from barcodemae.shard_folders import check_alone
 
@@ -133,7 +133,7 @@ def _place(one_file: bool, device: str):
 
 def _onnx(model: str):
     from barcodemae.encoders.onnx import OnnxEmbedder
-    from barcodemae.encoders.shipped import shipped_model
+    from barcodemae.encoders.shipped_models import shipped_model
 
     return OnnxEmbedder(model.removeprefix("onnx:") or shipped_model())
 
@@ -142,7 +142,7 @@ def _load(model: str, device, precision: str, barcodes, to):
     """The encoder; where it computes in fewer bits, tell `to` what that does to `barcodes`."""
     from barcodemae.embedding.precision import at_precision
     from barcodemae.encoders.embedder import Embedder
-    from barcodemae.encoders.shipped import shipped_model
+    from barcodemae.encoders.shipped_models import shipped_model
     from barcodemae.identification.neighbours import neighbour_agreement
 
     full = Embedder.from_pretrained(model or shipped_model(), device)

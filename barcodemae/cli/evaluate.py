@@ -119,12 +119,12 @@ def evaluate(
 def run(given: SimpleNamespace) -> None:
     """Evaluate as the options say, and write the report."""
     from barcodemae.errors import BarcodeMAEError
-    from barcodemae.evaluation import evaluator, report
+    from barcodemae.evaluation import evaluator, run_report
     from barcodemae.evaluation.recipe import run_recipe
     from barcodemae.outputs import check_folder
 
     check_folder(given.output)
-    earlier = [report.read_results(folder) for folder in given.merge]
+    earlier = [run_report.read_results(folder) for folder in given.merge]
     request = _request(given)
     found = []
     if given.recipe:
@@ -133,8 +133,8 @@ def run(given: SimpleNamespace) -> None:
         found.append(evaluator.evaluate(request))
     elif not earlier:
         raise BarcodeMAEError("nothing to do: give --model, --recipe or --merge")
-    results = report.merge([*found, *earlier])
-    report.write_run(given.output, results)
+    results = run_report.merge([*found, *earlier])
+    run_report.write_run(given.output, results)
     for text in results["warnings"]:
         print(f"note: {text}")
     for left_out in results["skipped"]:

@@ -119,13 +119,13 @@ def _open(wanted):
 def _check_outputs(output: Path, report: Path | None, inputs: list) -> bool:
     """Refuse outputs that could not be written; whether `output` is a folder of shards."""
     from barcodemae.outputs import is_stream
-    from barcodemae.reports import files
+    from barcodemae.reports import answer_files
     from barcodemae.shard_folders import check_alone
 
     sharded = output.suffix == "" and not is_stream(output)
     if not sharded:
         check_alone(output)
-        files.check(output, inputs)
+        answer_files.check(output, inputs)
     if report:
         from barcodemae.reports import page  # loads what draws it
 
@@ -136,12 +136,12 @@ def _check_outputs(output: Path, report: Path | None, inputs: list) -> bool:
 def _write(answers, output: Path, report: Path | None, ranks: tuple[str, ...] | None) -> None:
     """Write the table, a row for each of `ranks` where they are given, and the HTML page."""
     from barcodemae.identification import batches
-    from barcodemae.reports import files
+    from barcodemae.reports import answer_files
 
     if ranks:
-        files.write_table(batches.as_text(answers.long(ranks)), output)
+        answer_files.write_table(batches.as_text(answers.long(ranks)), output)
     else:
-        files.write(answers, output)
+        answer_files.write(answers, output)
     if report:
         from barcodemae.reports import page
 

@@ -72,20 +72,20 @@ def check(
     from barcodemae.errors import BarcodeMAEError
     from barcodemae.identification.library import Library
     from barcodemae.identification.library_card import library_faults
-    from barcodemae.reports import files
+    from barcodemae.reports import answer_files
 
     if report is not None:
-        files.check_table(report)
+        answer_files.check_table(report)
     opened = Library(library)
     wrong = library_faults(opened)
     if wrong:
         raise BarcodeMAEError(f"{library}: {'; '.join(wrong)}. Build the library again.")
     print(f"{library}: whole")
     if report is not None:
-        from barcodemae.checking.report import COLUMNS, NUMBERS
+        from barcodemae.checking.verdict_report import COLUMNS, NUMBERS
         from barcodemae.identification.reference_errors import write_errors
 
-        with files.table_of_rows(report, COLUMNS, NUMBERS) as add:
+        with answer_files.table_of_rows(report, COLUMNS, NUMBERS) as add:
             verdicts = write_errors(opened, add)
         print(f"{report}: {', '.join(f'{number:,} {verdict}' for verdict, number in verdicts)}")
 

@@ -13,7 +13,7 @@ from accelerate import PartialState
 from tqdm import tqdm
 
 from barcodemae.data.cache import report_file
-from barcodemae.embedding.files import write_embeddings
+from barcodemae.embedding.vector_files import write_embeddings
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.pretrained import hash_embedder
 from barcodemae.outputs import held_folder

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from barcodemae.data.grid import profile_but_of_coi
 from barcodemae.encoders import Options
 from barcodemae.encoders.corruption import Corruption
-from barcodemae.encoders.shipped import shipped_model
+from barcodemae.encoders.shipped_models import shipped_model
 from barcodemae.encoders.threads import a_thread_each, usable_threads
 from barcodemae.encoders.tokens import TokenBatch, batches_of_like_length, token_batch
 from barcodemae.errors import BarcodeMAEError, first_line

@@ -15,7 +15,7 @@ from barcodemae.data.grid import profile_but_of_coi
 from barcodemae.encoders import Options
 from barcodemae.encoders.corruption import KINDS, Corruption
 from barcodemae.encoders.embedder import Embedder
-from barcodemae.encoders.shipped import shipped_model
+from barcodemae.encoders.shipped_models import shipped_model
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.loading import config_at
 from barcodemae.presets import preset_config

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from barcodemae.data import RANKS
 from barcodemae.encoders import Encoder, load_encoder
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation import report, tasks
+from barcodemae.evaluation import run_report, tasks
 from barcodemae.evaluation.aligners import Aligner, is_aligner
 from barcodemae.evaluation.comparison import paired_tests
 from barcodemae.evaluation.context import Context, Row
@@ -196,4 +196,4 @@ def evaluate(request: Request) -> dict:
     for row in skipped:
         logger.warning("left out: %s: %s", row["model"], row["reason"])
     records, failed = run_tasks(rows, request.tasks, context)
-    return report.results_of(context, rows, records, [*skipped, *failed], request.data)
+    return run_report.results_of(context, rows, records, [*skipped, *failed], request.data)

@@ -10,7 +10,7 @@ import yaml
 
 from barcodemae.encoders import model_type
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation import report
+from barcodemae.evaluation import run_report
 from barcodemae.evaluation.evaluator import NoModelError, Request, evaluate, read, split_label
 from barcodemae.evaluation.settings import Settings
 from barcodemae.evaluation.tasks import parse_tasks
@@ -67,7 +67,7 @@ def run_recipe(source: str, weights: Sequence[str], request: Request) -> dict:
     if not found:
         reasons = "\n".join(f"  {row['model']}: {row['reason']}" for row in left_out)
         raise BarcodeMAEError(f"{source}: nothing can be run:\n{reasons}")
-    results = report.merge(found)
+    results = run_report.merge(found)
     results["skipped"] = results["skipped"] + left_out
     return results
 

@@ -201,7 +201,7 @@ def _write_onnx(
     encoder_only: bool,
     last_map: tuple[np.ndarray, np.ndarray] | None,
 ) -> None:
-    from barcodemae.hub.onnx import write_onnx
+    from barcodemae.hub.onnx_export import write_onnx
 
     is_classifier = check_finished(checkpoint)[1].endswith("ForSequenceClassification")
     without_head = encoder_only or not is_classifier

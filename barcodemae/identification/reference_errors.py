@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import datasets
 import numpy as np
 
-from barcodemae.checking.report import write_report
+from barcodemae.checking.verdict_report import write_report
 from barcodemae.identification import bits
 from barcodemae.identification.library import Library
 from barcodemae.identification.vectors import texts

@@ -18,8 +18,8 @@ import pandas as pd
 from barcodemae.cells import one_line
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.answers import Answers, concatenate
+from barcodemae.reports.answer_files import write
 from barcodemae.reports.details import Details, style_of_details
-from barcodemae.reports.files import write
 from barcodemae.reports.page import SHOWN, write_html
 from barcodemae.reports.summary import sentence
 from barcodemae.serve.queries import ENDINGS, Limits, Queries, read_text, read_upload

@@ -11,8 +11,8 @@ from barcodemae.encoders.tokens import kmer_ids
 from barcodemae.presets import preset_config
 from benchmarks import speed
 from benchmarks.embedding import compare_embedding, compare_tokenization
+from benchmarks.markdown import markdown
 from benchmarks.plain_baseline import PlainTokenizer
-from benchmarks.tables import markdown
 from benchmarks.timing import machine, ratio, take_turns
 from benchmarks.training import compare_steps
 

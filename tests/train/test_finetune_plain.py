@@ -29,7 +29,7 @@ from barcodemae import (
     BarcodeMAEForMaskedLM,
     BarcodeMAEForSequenceClassification,
 )
-from barcodemae.encoders.shipped import shipped_model
+from barcodemae.encoders.shipped_models import shipped_model
 from barcodemae.presets import preset_config
 from launcher import launcher
 

@@ -16,7 +16,7 @@ from runs import TINY, kill, start, train, train_here, wait_for
 from train.loop.arguments import PretrainArguments
 from train.loop.overrides import make_config
 from train.loop.parsing import parse_arguments
-from train.loop.run import TrainingRun
+from train.loop.training_run import TrainingRun
 
 WITH_CLS = TINY[:-1] + ", cls_token: true}"
 LABELS = {"label_rank": "genus", "label_taxa": 2, "label_barcodes": 2, "label_warm_up_epochs": 0.5}

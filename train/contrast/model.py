@@ -15,7 +15,7 @@ from grid_barcodemae import Grid
 from modeling_barcodemae import BarcodeMAEMaskedLMOutput
 from tokenization_barcodemae import BarcodeMAETokenizer
 from train.contrast.loss import contrast
-from train.loop.records import weights_of
+from train.loop.run_files import weights_of
 
 _PROXY_TEMPERATURE = 0.05
 

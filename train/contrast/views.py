@@ -8,7 +8,7 @@ import numpy as np
 
 from barcodemae.encoders.tokens import grid_ids
 from grid_barcodemae import UNKNOWN
-from train.contrast.evolution import Substitutions
+from train.contrast.substitutions import Substitutions
 from train.loop.draws import random_bits
 
 _UNIT = 2.0**-64  # a random 64-bit integer times this is uniform in [0, 1)

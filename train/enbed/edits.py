@@ -11,7 +11,7 @@ from barcodemae.checking.tagging import WIDTH, tokenize
 from barcodemae.checking.tags import KEEP
 from barcodemae.data.grid import coi_grid
 from grid_barcodemae import UNKNOWN, nucleotide_codes
-from train.enbed.corruption import EVEN_MIX, REAL_MIX, corrupt, mask
+from train.enbed.read_errors import EVEN_MIX, REAL_MIX, corrupt, mask
 
 # Until here errors are many (1 to 6 %), so that there is something to learn from; then fewer.
 _HEAVY_UNTIL = 0.4

@@ -39,7 +39,7 @@ from train.loop.devices import make_accelerator
 from train.loop.optimization import one_cycle
 from train.loop.overrides import read_overrides
 from train.loop.parsing import parse_arguments
-from train.loop.records import CONTENT, claimed, digest_of
+from train.loop.run_files import CONTENT, claimed, digest_of
 
 _ALIKE = 20  # batches among which sequences are sorted by length
 _POOLING = "classifier_pooling"

@@ -29,8 +29,8 @@ from train.enbed.strains import WAYS, read_pairs
 from train.loop.arguments import INSIDE, SHARE, LoopArguments, argument, at_least, one_of
 from train.loop.held_out import loss_and_accuracy
 from train.loop.overrides import make_config
-from train.loop.run import TrainingRun
 from train.loop.setup import Collator
+from train.loop.training_run import TrainingRun
 
 _VALIDATION_SEED = 20_231_104
 _OBJECTIVES = ("spans", "tokens", "edits", "mutations")

@@ -24,7 +24,7 @@ from train.loop.checkpoints import Checkpoints
 from train.loop.deadline import Deadline
 from train.loop.devices import make_accelerator, share_of_batch
 from train.loop.optimization import make_optimizer, one_cycle
-from train.loop.records import Progress, digest_of
+from train.loop.run_files import Progress, digest_of
 
 Collator = Callable[[Sequence[tuple]], dict]
 

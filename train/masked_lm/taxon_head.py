@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from barcodemae import BarcodeMAEForMaskedLM
 from barcodemae.identification.lineages import IGNORED
 from modeling_barcodemae import BarcodeMAEMaskedLMOutput
-from train.loop.records import weights_of
+from train.loop.run_files import weights_of
 
 
 @dataclass

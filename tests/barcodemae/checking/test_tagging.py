@@ -11,7 +11,7 @@ from barcodemae.checking.checker import check
 from barcodemae.checking.repair import repair
 from barcodemae.checking.tagging import WIDTH, Tagger, tokenize
 from barcodemae.checking.tags import DROP, INSERT, KEEP, LABELS, REPLACE
-from barcodemae.encoders.shipped import EDITS, shipped_model
+from barcodemae.encoders.shipped_models import EDITS, shipped_model
 
 PROJECT = Path(__file__).parents[3]
 

@@ -12,8 +12,8 @@ from barcodemae import (
 )
 from barcodemae.data import read_barcodes
 from barcodemae.data.grid import coi_grid
-from barcodemae.embedding.files import write_embeddings
 from barcodemae.embedding.precision import at_precision
+from barcodemae.embedding.vector_files import write_embeddings
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.pretrained import BarcodeMAEEncoder, hash_embedder, hash_weights
 from barcodemae.errors import BarcodeMAEError

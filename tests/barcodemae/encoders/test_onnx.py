@@ -17,7 +17,7 @@ from barcodemae.data import simulate_barcodes
 from barcodemae.encoders import load_encoder
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.encoders.onnx import OnnxEmbedder
-from barcodemae.encoders.shipped import shipped_model
+from barcodemae.encoders.shipped_models import shipped_model
 from barcodemae.errors import BarcodeMAEError
 
 pytest.importorskip("onnxruntime")

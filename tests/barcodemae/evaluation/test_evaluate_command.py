@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from barcodemae import BarcodeMAEModel
 from barcodemae.cli import app
 from barcodemae.errors import BarcodeMAEError
-from barcodemae.evaluation import evaluator, figures, report
+from barcodemae.evaluation import evaluator, figures, run_report
 from barcodemae.evaluation.settings import Settings
 from barcodemae.evaluation.tasks import bin_clustering, t_sne
 from barcodemae.presets import preset_config
@@ -115,25 +115,25 @@ def test_runs_merge_into_one_comparison(evaluate, data, tmp_path):
     tasks = ["--tasks", "genus-probe"]
     first, _ = evaluate("--model", "kmer:2", *tasks, output="first")
     both, _ = evaluate("--model", "kmer:3", *tasks, "--merge", str(first), output="both")
-    results = report.read_results(both)
+    results = run_report.read_results(both)
     assert set(results["models"]) == {"kmer:2", "kmer:3"}
-    again = report.merge([results, results])
+    again = run_report.merge([results, results])
     assert again["records"] == results["records"]
     # A model that was made anew: what was just measured stands, not what the folder has of before.
-    before = report.read_results(both)
+    before = run_report.read_results(both)
     for record in before["records"]:
         record["value"] = 0.125
-    assert report.merge([results, before])["records"] == results["records"]
+    assert run_report.merge([results, before])["records"] == results["records"]
     before["models"]["kmer:2"]["dimensions"] = 99
     with pytest.raises(BarcodeMAEError, match="two models called 'kmer:2': dimensions 16 in one"):
-        report.merge([results, before])
+        run_report.merge([results, before])
     alone = CliRunner().invoke(app, ["evaluate", "--merge", str(both), "-o", str(tmp_path / "m")])
     assert alone.exit_code == 0 and "kmer:2" in (tmp_path / "m" / "results.md").read_text()
     results["data"]["sha256"]["train"] = "other"
     with pytest.raises(BarcodeMAEError, match="split 'train' holds different barcodes"):
-        report.merge([report.read_results(both), results])
+        run_report.merge([run_report.read_results(both), results])
     with pytest.raises(BarcodeMAEError, match="not a run"):
-        report.read_results(tmp_path)
+        run_report.read_results(tmp_path)
 
 
 def test_runs_of_another_protocol_do_not_merge(evaluate):
@@ -141,42 +141,44 @@ def test_runs_of_another_protocol_do_not_merge(evaluate):
     options = ["--rank", "family", "--tasks", "genus-probe"]
     family, _ = evaluate("--model", "kmer:2", *options, output="family")
     with pytest.raises(BarcodeMAEError, match="genus-probe has rank 'genus' in one and 'family'"):
-        report.merge([report.read_results(genus), report.read_results(family)])
+        run_report.merge([run_report.read_results(genus), run_report.read_results(family)])
 
 
 def test_merged_models_are_tested_against_the_first_of_all(evaluate):
     tasks = ["--tasks", "genus-probe"]
     two, three = ["--model", "kmer:2"], ["--model", "kmer:3"]
     together, alone, turned = (
-        report.read_results(evaluate(*models, *tasks, output=str(number))[0])
+        run_report.read_results(evaluate(*models, *tasks, output=str(number))[0])
         for number, models in enumerate([two + three, two, three + two])
     )
     (expected,) = _differences(together)
     assert expected["model"] == "kmer:3" and expected["settings"]["against"] == "kmer:2"
     assert _differences(turned)[0]["settings"]["against"] == "kmer:3"
-    (found,) = _differences(report.merge([alone, turned]))
+    (found,) = _differences(run_report.merge([alone, turned]))
     assert {**found, "duration": 0} == {**expected, "duration": 0}
     del turned["right"]  # as an earlier version wrote it
-    assert _differences(report.merge([alone, turned])) == []
-    assert _differences(report.merge([turned, alone])) == _differences(turned)
+    assert _differences(run_report.merge([alone, turned])) == []
+    assert _differences(run_report.merge([turned, alone])) == _differences(turned)
 
 
 def test_merged_runs_have_intervals_by_species_or_none(evaluate):
     two, three = (
-        report.read_results(evaluate("--model", model, "--tasks", "genus-probe", output=model)[0])
+        run_report.read_results(
+            evaluate("--model", model, "--tasks", "genus-probe", output=model)[0]
+        )
         for model in ("kmer:2", "kmer:3")
     )
-    expected = _intervals(report.merge([three, two]), "kmer:2")
+    expected = _intervals(run_report.merge([three, two]), "kmer:2")
     for row in two["records"]:  # as an earlier version drew them, barcode by barcode
         row["interval"] = row["interval"] and [0.1, 0.9]
-    merged = report.merge([three, two])
+    merged = run_report.merge([three, two])
     found = _intervals(merged, "kmer:2")
     for metric in ("accuracy", "balanced_accuracy", "f1_micro"):
         assert found[metric] == expected[metric] != [0.1, 0.9]
     assert found["f1_macro"] is None and figures.accuracy(merged) is not None
     assert _intervals(merged, "kmer:3") == _intervals(three, "kmer:3")
     del two["right"]
-    merged = report.merge([three, two])
+    merged = run_report.merge([three, two])
     assert not any(_intervals(merged, "kmer:2").values())
     assert figures.accuracy(merged) is not None
 
@@ -193,7 +195,7 @@ def _differences(results):
 def test_harmonic_mean_follows_from_both_tasks(evaluate, monkeypatch):
     monkeypatch.setattr(bin_clustering, "cluster", _by_thirds)
     folder, _ = evaluate("--model", "kmer:3", "--tasks", "harmonic-mean")
-    frame = pd.DataFrame(report.read_results(folder)["records"])
+    frame = pd.DataFrame(run_report.read_results(folder)["records"])
     value = {
         metric: frame[frame["metric"] == metric]["value"].iloc[0]
         for metric in ("accuracy", "adjusted_mutual_information", "harmonic-mean")
@@ -214,7 +216,7 @@ def test_the_papers_recipe_says_what_it_leaves_out(evaluate, tmp_path, monkeypat
     model.save_pretrained(tmp_path / "tiny")
     weights = ["--weights", f"barcodemae-k6={tmp_path / 'tiny'}"]
     folder, output = evaluate("--recipe", "paper", *weights, "--shares", "0,0.5")
-    results = report.read_results(folder)
+    results = run_report.read_results(folder)
     tasks = {r["task"] for r in results["records"] if r["model"] == "barcodemae-k6"}
     assert tasks == {"genus-probe", "bin-clustering", "harmonic-mean", "robustness", "t-sne"}
     left_out = {row["model"]: row["reason"] for row in results["skipped"]}

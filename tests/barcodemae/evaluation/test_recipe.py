@@ -4,7 +4,7 @@ import pytest
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.evaluation.recipe import PAPER, read_recipe
-from barcodemae.evaluation.report import read_results
+from barcodemae.evaluation.run_report import read_results
 
 MODEL = {"label": "a", "model": "kmer:3"}
 RUN = {"title": "t", "tasks": ["genus-probe"], "models": [MODEL]}

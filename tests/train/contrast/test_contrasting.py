@@ -20,8 +20,8 @@ from coi import noise
 from grid_barcodemae import Grid
 from runs import OPTIONS, kill, start, train, wait_for
 from train import finetune
+from train.contrast.contrasting import Contrasting
 from train.contrast.laid import LaidBarcodes
-from train.contrast.run import Contrasting
 from train.contrast.start import states_of
 from train.loop.arguments import PretrainArguments
 from train.loop.parsing import named_argument

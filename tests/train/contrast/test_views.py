@@ -4,7 +4,7 @@ import pytest
 from barcodemae.encoders.tokens import grid_ids
 from barcodemae.errors import BarcodeMAEError
 from train.contrast.collator import ContrastCollator
-from train.contrast.evolution import Substitutions
+from train.contrast.substitutions import Substitutions
 from train.contrast.views import Views, gathered
 
 UNKNOWN = 64  # k = 3

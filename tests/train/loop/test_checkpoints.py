@@ -10,7 +10,7 @@ from runs import Hostile
 from train.loop.checkpoints import Checkpoints
 from train.loop.manifests import seal
 from train.loop.optimization import one_cycle
-from train.loop.records import Progress
+from train.loop.run_files import Progress
 
 
 class Small:

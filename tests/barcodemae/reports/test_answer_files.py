@@ -11,7 +11,7 @@ from openpyxl.utils import get_column_letter
 
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.answers import COLUMNS, KNOWN, NEW, Answers
-from barcodemae.reports.files import ENDINGS, check, write, write_table
+from barcodemae.reports.answer_files import ENDINGS, check, write, write_table
 from barcodemae.reports.summary import sentence
 from made_answers import HOSTILE, answers
 

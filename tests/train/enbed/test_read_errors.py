@@ -4,7 +4,7 @@ from edit_tags import apply_tags
 
 from barcodemae.checking.tags import DROP, INSERT, KEEP, REPLACE
 from grid_barcodemae import UNKNOWN
-from train.enbed.corruption import DELETION, INSERTION, REAL_MIX, SUBSTITUTION, corrupt, mask
+from train.enbed.read_errors import DELETION, INSERTION, REAL_MIX, SUBSTITUTION, corrupt, mask
 
 
 def barcode(seed=0):

@@ -18,7 +18,7 @@ from barcodemae.hub.push import push_checkpoint
 from train.loop.deadline import Interval
 from train.loop.held_out import move
 from train.loop.log import Metrics, TrainingLog
-from train.loop.records import CONTENT, claimed, save_model
+from train.loop.run_files import CONTENT, claimed, save_model
 from train.loop.setup import RunSetup
 
 

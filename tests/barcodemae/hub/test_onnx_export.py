@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-import barcodemae.hub.onnx
+import barcodemae.hub.onnx_export
 from barcodemae import BarcodeMAEForSequenceClassification, BarcodeMAEModel
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
@@ -83,4 +83,4 @@ def test_missing_package_is_named(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     model = BarcodeMAEModel.from_pretrained(checkpoint)
     with pytest.raises(BarcodeMAEError, match=r"onnxscript: pip install 'barcodemae\[onnx\]'"):
-        barcodemae.hub.onnx.write_onnx(model, tmp_path / "model.onnx")
+        barcodemae.hub.onnx_export.write_onnx(model, tmp_path / "model.onnx")

@@ -15,7 +15,6 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.lineages import IGNORED
 from barcodemae.loading import config_at, load_whole
 from train.contrast.collator import ContrastCollator, LaidMasking
-from train.contrast.evolution import Substitutions
 from train.contrast.laid import LaidBarcodes, LaidDraws, grid_of
 from train.contrast.model import Contrasted
 from train.contrast.nearest import NearestNeighbours
@@ -26,6 +25,7 @@ from train.contrast.start import (
     read_discriminants,
     read_nucleotides,
 )
+from train.contrast.substitutions import Substitutions
 from train.contrast.taxa import ContrastDraws, hold_out_species
 from train.contrast.views import Views
 from train.loop.arguments import PretrainArguments
@@ -33,8 +33,8 @@ from train.loop.averaging import WeightAverage
 from train.loop.held_out import loss_and_accuracy
 from train.loop.optimization import cosine, make_optimizer, matrices_apart
 from train.loop.overrides import make_config
-from train.loop.run import TrainingRun
 from train.loop.setup import Collator
+from train.loop.training_run import TrainingRun
 from train.masked_lm.labelled import taxa_of_rows
 from train.masked_lm.taxon_head import warmed_up
 from train.masked_lm.validation import correct_masked_tokens

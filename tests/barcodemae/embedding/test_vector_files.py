@@ -6,7 +6,7 @@ import torch
 from barcodemae import BarcodeMAEModel
 from barcodemae.data import read_barcodes, simulate_barcodes
 from barcodemae.data.grid import coi_grid
-from barcodemae.embedding.files import check_format, write_embeddings
+from barcodemae.embedding.vector_files import check_format, write_embeddings
 from barcodemae.encoders.embedder import Embedder
 from barcodemae.errors import BarcodeMAEError
 from barcodemae.presets import preset_config
