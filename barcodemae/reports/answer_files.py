@@ -14,7 +14,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.answers import Answers
 from barcodemae.outputs import check_output, is_stream, whole_file, whole_tsv
 from barcodemae.reports import community, workbook
-from barcodemae.reports.nearest import neighbours_of
+from barcodemae.reports.nearest_references import neighbours_of
 
 DIGITS = 4  # of probabilities and similarities
 

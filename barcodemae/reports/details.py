@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader
 from barcodemae.cells import one_line
 from barcodemae.identification.answers import VERDICTS, Answers
 from barcodemae.reports import tree
-from barcodemae.reports.nearest import UNKNOWN, differences, neighbours_of
+from barcodemae.reports.nearest_references import UNKNOWN, differences, neighbours_of
 
 MOST_SITES = 300  # shown of those that differ
 

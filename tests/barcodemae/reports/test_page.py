@@ -11,7 +11,7 @@ from barcodemae.errors import BarcodeMAEError
 from barcodemae.identification.answers import NOT_COI
 from barcodemae.reports import page
 from barcodemae.reports.details import alignment
-from barcodemae.reports.nearest import differences
+from barcodemae.reports.nearest_references import differences
 from barcodemae.reports.page import write_html
 from barcodemae.reports.tree import draw
 from made_answers import HOSTILE, SITES, answers
