@@ -272,8 +272,8 @@ def config_of(arguments: PretrainArguments) -> BarcodeMAEConfig:
         return make_config(arguments)
     if arguments.model_overrides:
         raise BarcodeMAEError(
-            "--model_overrides are for a new model, not for --model; where a configuration file has "
-            'them, give --model_overrides ""'
+            "--model_overrides are for a new model, not for --model; where a configuration file "
+            'has them, give --model_overrides ""'
         )
     return config_at(arguments.model)
 
