@@ -169,7 +169,7 @@ def _trials(source, embedded, each, rows, window: slice) -> dict[str, _Trials]:
         scores = mapped[rows] @ mapped.T
     else:
         scores = shared(planes, source.planes)
-        scores = np.where(scores == bits.NONE, -np.inf, scores).astype(np.float32)
+        scores = np.where(scores == bits.NONE, np.float32(-np.inf), scores)
     found = {}
     for name in SCENARIOS:
         kept, blocked = _blocked(source.taxa, name, rows)

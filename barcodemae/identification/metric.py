@@ -137,6 +137,9 @@ def pooling_helps(
         species: (n,) numbers, below 0 where missing.
         other: what would be pooled.
     """
+    # Takes half a second to import, and `identify` reads this module.
+    from barcodemae.identification.neighbours import nearest
+
     if np.isin(np.unique(genera), other.genera).mean() >= _FAMILIAR:
         return True
     rng = np.random.default_rng(0)
@@ -152,9 +155,8 @@ def pooling_helps(
     right = []
     for scatter in (own + other, own):
         mapped = vectors @ scatter.directions()
-        mapped /= np.linalg.norm(mapped, axis=1, keepdims=True).clip(min=1e-12)
-        nearest = (mapped[queries] @ mapped[~left_out].T).argmax(axis=1)
-        right.append(((known[nearest] == genera[queries]) / counts[which]).sum())
+        named = known[nearest(mapped[~left_out], mapped[queries])[1][:, 0]]
+        right.append(((named == genera[queries]) / counts[which]).sum())
     return right[0] >= right[1]  # each species counts alike
 
 
